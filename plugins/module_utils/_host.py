@@ -1,0 +1,100 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host's operating system, memory and disks.
+
+PRIVATE to the collection. C(parse_*) are pure.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.llmfleet.serving.plugins.module_utils._system import System
+
+MIB = 1024 * 1024
+
+_RHEL_LIKE = {"rhel", "centos", "fedora", "rocky", "almalinux"}
+
+
+def parse_os_release(text: str) -> dict[str, str]:
+    """The assignments of C(/etc/os-release), unquoted; lines that are none are left out."""
+    values = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().partition("=")
+        if not equals or name.startswith("#"):
+            continue
+        try:
+            values[name] = "".join(shlex.split(value))
+        except ValueError:  # an unbalanced quote
+            values[name] = value.strip("\"'")
+    return values
+
+
+def os_family(release: dict[str, str]) -> str | None:
+    """C(debian) or C(rhel) by C(ID) and C(ID_LIKE), else None."""
+    names = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
+    if names & {"debian", "ubuntu"}:
+        return "debian"
+    return "rhel" if names & _RHEL_LIKE else None
+
+
+def parse_meminfo(text: str) -> dict[str, int]:
+    """The figures of C(/proc/meminfo) that count in kB, in MiB."""
+    figures = {}
+    for line in text.splitlines():
+        words = line.replace(":", " ").split()
+        if len(words) == 3 and words[2] == "kB" and words[1].isdigit():
+            figures[words[0]] = int(words[1]) // 1024
+    return figures
+
+
+def probe_os(system: System) -> dict[str, Any]:
+    """The operating system as packages know it (C(distribution), C(version), C(codename)) and the kernel."""
+    release = parse_os_release(system.read("/etc/os-release") or "")
+    return {
+        "system": platform.system(),
+        "distribution": release.get("ID"),
+        "version": release.get("VERSION_ID"),
+        "codename": release.get("VERSION_CODENAME"),
+        "family": os_family(release),
+        "pretty_name": release.get("PRETTY_NAME") or platform.platform(),
+        "kernel": platform.release(),
+        "architecture": platform.machine(),
+        "hostname": platform.node(),
+        "cpus": os.cpu_count(),
+        "python_version": platform.python_version(),
+        "boot_id": (system.read("/proc/sys/kernel/random/boot_id") or "").strip() or None,
+        "service_manager": "systemd" if system.path("/run/systemd/system").is_dir() else None,
+    }
+
+
+def probe_memory(system: System) -> dict[str, int | None]:
+    """Main memory in MiB; None where the system does not say."""
+    figures = parse_meminfo(system.read("/proc/meminfo") or "")
+    return {"total_mib": figures.get("MemTotal"), "available_mib": figures.get("MemAvailable")}
+
+
+def probe_disk(system: System, path: str) -> dict[str, Any]:
+    """Space on the file system that holds, or would hold, a path.
+
+    C(measured_path) is the path itself, or its nearest folder that exists.
+    """
+    place = Path(path)
+    while not system.path(str(place)).exists() and place != place.parent:
+        place = place.parent
+    try:
+        usage = shutil.disk_usage(str(system.path(str(place))))
+    except OSError:
+        return {"path": path, "measured_path": None, "total_mib": None, "free_mib": None}
+    return {
+        "path": path,
+        "measured_path": str(place),
+        "total_mib": usage.total // MIB,
+        "free_mib": usage.free // MIB,
+    }

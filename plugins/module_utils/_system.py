@@ -1,0 +1,129 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The edge between the probes and a host: files, folders and programs, each of which may be missing.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple, Sequence
+
+# Programs of the driver and of the engine live outside a restricted PATH (sudo, cron, cloud images) often enough.
+PROGRAM_FOLDERS = (
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+    "/usr/local/nvidia/bin",
+)
+
+_SECRET_NAME = re.compile(
+    r"api[-_]?key|(^|[-_])key$|token(?!s|iz)|secret|passw(or)?d|credential|authorization", re.IGNORECASE
+)
+_MASK = "********"
+
+
+class Output(NamedTuple):
+    """What a program left behind. C(rc) is None when it was still running at its time limit."""
+
+    rc: int | None
+    stdout: str
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """Both streams, as a person would have seen them."""
+        return "\n".join(part.strip() for part in (self.stdout, self.stderr) if part.strip())
+
+
+class System:
+    """Reads one host. Nothing here raises because something is absent: it returns None or an empty list.
+
+    O(root) stands before every absolute path and O(folders) is searched for programs, so that a test can hand in a
+    host of its own.
+    """
+
+    def __init__(self, root: str = "/", folders: Sequence[str] | None = None) -> None:
+        self.root = Path(root)
+        self.folders = list(folders) if folders is not None else [*os.get_exec_path(), *PROGRAM_FOLDERS]
+
+    def path(self, name: str) -> Path:
+        """The place of an absolute path on this host."""
+        return self.root / name.lstrip("/")
+
+    def read(self, name: str) -> str | None:
+        """A file's text, or None when it is absent or unreadable."""
+        try:
+            return self.path(name).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+
+    def listing(self, name: str) -> list[str]:
+        """Names in a folder, sorted; empty when it is absent or unreadable."""
+        try:
+            return sorted(entry.name for entry in self.path(name).iterdir())
+        except OSError:
+            return []
+
+    def link(self, name: str) -> str | None:
+        """What a symbolic link points to, or None."""
+        try:
+            return os.readlink(str(self.path(name)))
+        except OSError:
+            return None
+
+    def program(self, name: str) -> str | None:
+        """The full path of a program, or None."""
+        return shutil.which(name, path=os.pathsep.join(self.folders))
+
+    def run(self, argv: Sequence[str], timeout_s: float = 20.0) -> Output | None:
+        """Run a program without a shell. None when there is no such program.
+
+        A program that hangs in the kernel (nvidia-smi on a card that fell off the bus does) cannot be reaped, so at
+        the limit it is killed and left, not waited for.
+        """
+        program = self.program(argv[0])
+        if program is None:
+            return None
+        environment = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C"}
+        try:
+            process = subprocess.Popen(
+                [program, *argv[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+            )
+        except OSError as error:
+            return Output(126, "", str(error))
+        try:
+            stdout, stderr = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return Output(None, "", f"no answer from {argv[0]} within {timeout_s:g} s")
+        return Output(process.returncode, stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace"))
+
+
+def redact_command(argv: Sequence[str]) -> str:
+    """A command line fit for a message: the value of every option that is named like a secret is masked."""
+    shown = []
+    mask_next = False
+    for word in argv:
+        name, equals, _value = word.partition("=")
+        if mask_next:
+            shown.append(_MASK)
+        elif equals and _SECRET_NAME.search(name):
+            shown.append(name + equals + _MASK)
+        else:
+            shown.append(word)
+        mask_next = not mask_next and not equals and word.startswith("-") and bool(_SECRET_NAME.search(word))
+    return " ".join(shown)

@@ -1,0 +1,40 @@
+"""A host made of a folder: files under its root, and programs that print what a test says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._system import System
+
+
+class FakeHost(System):
+    """A System over a temporary folder, with helpers that put things there."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(root=str(folder / "root"), folders=[str(folder / "bin"), "/usr/bin", "/bin"])
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        self.root.mkdir()
+
+    def file(self, name: str, text: str = "") -> None:
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def symlink(self, name: str, target: str) -> None:
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(target)
+
+    def program_says(self, name: str, text: str = "", rc: int = 0) -> None:
+        answer = self.bin / (name + ".answer")
+        answer.write_text(text)
+        script = self.bin / name
+        script.write_text(f"#!/bin/sh\ncat '{answer}'\nexit {rc}\n")
+        script.chmod(0o755)
+
+
+@pytest.fixture
+def fake_host(tmp_path: Path) -> FakeHost:
+    return FakeHost(tmp_path)

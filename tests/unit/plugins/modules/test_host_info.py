@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.llmfleet.serving.plugins.modules import gpu_info, host_info
+
+
+def run(module, capsys, **arguments):
+    with patch_module_args(arguments), pytest.raises(SystemExit) as stop:
+        module.main()
+    assert stop.value.code == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def documented(section, value, path):
+    """Every key that came back is documented, and the other way round."""
+    assert set(value) == set(section), path
+    for key, entry in section.items():
+        inner = entry.get("contains")
+        samples = value[key] if isinstance(value[key], list) else [value[key]]
+        for sample in samples if inner else []:
+            documented(inner, sample, f"{path}.{key}")
+
+
+def test_gpu_info_returns_what_it_documents(capsys):
+    result = run(gpu_info, capsys)
+    assert not result["changed"]
+    documented(yaml.safe_load(gpu_info.RETURN)["gpu"]["contains"], result["gpu"], "gpu")
+
+
+def test_a_card_is_documented():
+    report = Path(__file__).resolve().parents[2] / "fixtures" / "nvidia_smi" / "a100_mig.xml"
+    cards = yaml.safe_load(gpu_info.RETURN)["gpu"]["contains"]["cards"]["contains"]
+    from ansible_collections.llmfleet.serving.plugins.module_utils._gpu import parse_smi_xml  # noqa: PLC0415
+
+    for card in parse_smi_xml(report.read_text())["cards"]:
+        documented(cards, card, "cards")
+
+
+def test_host_info_returns_what_it_documents(capsys, tmp_path):
+    result = run(host_info, capsys, ports=[1], paths=[str(tmp_path)])
+    sections = yaml.safe_load(host_info.RETURN)["host"]["contains"]
+    assert not result["changed"]
+    documented({name: {**entry} for name, entry in sections.items()}, result["host"], "host")
+
+
+def test_only_the_sections_that_are_asked_for(capsys):
+    assert list(run(host_info, capsys, sections=["memory"])["host"]) == ["memory"]
