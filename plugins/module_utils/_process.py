@@ -1,0 +1,121 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A server as a detached process: a folder holds its files, its log and `process.json`, by which it is found again.
+
+Any Linux or macOS host, no root. Private to this collection.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional  # noqa: UP035 - targets run Python 3.8
+
+RECORD = "process.json"
+LOG = "server.log"
+
+
+def identity(pid: int) -> Optional[str]:
+    """What tells a process from a later one with the same number: its start time. None when no such process runs."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return None if Path("/proc/self/stat").exists() else _identity_by_ps(pid)
+    fields = stat.rpartition(")")[2].split()  # the name in parentheses may hold spaces
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _identity_by_ps(pid: int) -> Optional[str]:
+    found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], stdout=subprocess.PIPE, check=False)
+    return found.stdout.decode().strip() or None
+
+
+def read_record(folder: Path) -> Dict[str, Any]:
+    """The record of the last start: `pid`, `identity`, `digest`, `argv`; empty when there was none."""
+    try:
+        return json.loads((folder / RECORD).read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def running_pid(folder: Path) -> Optional[int]:
+    """The number of the process that was started from this folder, if it still runs."""
+    record = read_record(folder)
+    if record and identity(record["pid"]) == record["identity"]:
+        return record["pid"]
+    return None
+
+
+def stale_files(folder: Path, files: Dict[str, str]) -> List[str]:
+    """Names of those files whose content on the host is not the wanted one."""
+    return [name for name, content in files.items() if _read(folder / name) != content]
+
+
+def _read(path: Path) -> Optional[str]:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return None
+
+
+def start(folder: Path, argv: List[str], env: Dict[str, str], files: Dict[str, str], digest: str) -> int:
+    """Writes the files, starts `argv` in a session of its own and returns its pid. The log of the run before is kept as `.previous`.
+
+    Raises OSError when the program cannot be started.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    log = folder / LOG
+    if log.exists():
+        log.replace(folder / (LOG + ".previous"))
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=str(folder),
+            env={**os.environ, **env},
+            start_new_session=True,
+        )
+    record = {"pid": process.pid, "identity": identity(process.pid), "digest": digest, "argv": argv}
+    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+    return process.pid
+
+
+def stop(folder: Path, grace_s: float) -> bool:
+    """Ends the process and what it started: SIGTERM, then SIGKILL after `grace_s`. True when there was one to end."""
+    pid = running_pid(folder)
+    if pid is not None:
+        expected = identity(pid)
+        os.killpg(pid, signal.SIGTERM)
+        if not _gone(pid, expected, grace_s):
+            os.killpg(pid, signal.SIGKILL)
+            _gone(pid, expected, grace_s)
+    if (folder / RECORD).exists():
+        (folder / RECORD).unlink()
+    return pid is not None
+
+
+def _gone(pid: int, expected: Optional[str], wait_s: float) -> bool:
+    deadline = time.monotonic() + wait_s
+    while identity(pid) == expected:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def log_tail(path: Path, lines: int = 20) -> List[str]:
+    """The last lines of a log, at most 64 KiB of it; empty when there is none."""
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - 65536))
+            return log.read().decode(errors="replace").splitlines()[-lines:]
+    except FileNotFoundError:
+        return []

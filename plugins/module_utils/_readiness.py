@@ -1,0 +1,46 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an answer of `/v1/models` means for somebody who waits for a server. Pure; private to this collection."""
+
+from __future__ import annotations
+
+import json
+from typing import List, NamedTuple, Optional
+
+
+class Verdict(NamedTuple):
+    """`state` is ready, waiting or wrong; a wrong server will not become right by waiting. `reason` is one sentence."""
+
+    state: str
+    reason: str
+    models: List[str]
+
+
+def judge(status: Optional[int], body: bytes, served_model_name: str) -> Verdict:
+    """Judges one answer of `/v1/models`; `status` is None when nothing answered and `body` then says why."""
+    if status is None:
+        return Verdict("waiting", body.decode(errors="replace"), [])
+    if status in (401, 403):
+        return Verdict("wrong", f"/v1/models answers {status}: the key in inference_server_api_key_file is not the server's", [])
+    if status == 503:
+        return Verdict("waiting", "/v1/models answers 503: the server is loading", [])
+    if status != 200:
+        return Verdict("wrong", f"/v1/models answers {status}, expected 200: this is no OpenAI-compatible server", [])
+    models = _model_names(body)
+    if models is None:
+        return Verdict("wrong", "/v1/models answers no list of models: this is no OpenAI-compatible server", [])
+    if served_model_name in models:
+        return Verdict("ready", f"{served_model_name} is served", models)
+    return Verdict(
+        "wrong",
+        f"/v1/models lists {', '.join(models) or 'nothing'}, expected {served_model_name}: "
+        "set inference_server_served_model_name to a listed name, or redeploy the server",
+        models,
+    )
+
+
+def _model_names(body: bytes) -> Optional[List[str]]:
+    try:
+        return [str(entry["id"]) for entry in json.loads(body.decode())["data"]]
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,65 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Why a server died, read from its log: known texts and the remedy of each. Pure; private to this collection."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, Optional, Sequence
+
+
+class Cause(NamedTuple):
+    """A known reason: its name, what the log says, what to do."""
+
+    name: str
+    pattern: str
+    remedy: str
+
+
+# Order matters: the first match wins, so the more exact texts stand first.
+CAUSES = (
+    Cause(
+        "port_taken",
+        r"address already in use|Errno 98\b",
+        "stop what holds the port, or set inference_server_port to a free one",
+    ),
+    Cause(
+        "gpu_memory",
+        r"CUDA out of memory|torch\.OutOfMemoryError|Free memory on device .* is less than desired",
+        "stop other programs on the card, or lower the memory share (vLLM: --gpu-memory-utilization, SGLang: --mem-fraction-static)",
+    ),
+    Cause(
+        "context_too_long",
+        r"max seq len .* is larger than the maximum number of tokens|No available memory for the cache blocks|KV cache is needed",
+        "give the cache more memory or set a smaller --max-model-len in inference_server_extra_args",
+    ),
+    Cause(
+        "driver_too_old",
+        r"NVIDIA driver on your system is too old|CUDA driver version is insufficient|unsatisfied condition: cuda",
+        "upgrade the NVIDIA driver, or set inference_server_image to an image of the CUDA 12 family",
+    ),
+    Cause(
+        "unknown_flag",
+        r"unrecognized arguments?:|error: argument .*: (invalid|expected)|invalid choice:",
+        "correct inference_server_extra_args; the last log lines name the flag",
+    ),
+    Cause("disk_full", r"No space left on device", "free space on the disk of Docker's data root and of the model cache"),
+    Cause(
+        "gated_model",
+        r"GatedRepoError|Access to model .* is restricted|401 Client Error|You must have access to it",
+        "accept the model's licence on its page and give the host a token that may read it",
+    ),
+    Cause(
+        "model_missing",
+        r"RepositoryNotFoundError|is not a local folder and is not a valid model identifier|Repo id must be in the form"
+        r"|OfflineModeIsEnabled|LocalEntryNotFoundError",
+        "correct inference_server_model; a directory must be mounted with inference_server_volumes",
+    ),
+    Cause("out_of_memory", r"MemoryError|Cannot allocate memory|std::bad_alloc|\bKilled\b", "give the host or the container more memory"),
+)
+
+
+def recognise(lines: Sequence[str]) -> Optional[Cause]:
+    """The first known cause that the log names; None when it names none."""
+    text = "\n".join(lines)
+    return next((cause for cause in CAUSES if re.search(cause.pattern, text, re.IGNORECASE)), None)

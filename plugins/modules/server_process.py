@@ -1,0 +1,162 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: server_process
+short_description: Keep an inference server running as a detached process
+version_added: 0.1.0
+author: The llmfleet authors
+description:
+  - Starts a server as a process of its own session, with a record and a log in O(server_dir), finds it again and stops it.
+  - Needs neither root nor Docker. It is the C(process) runtime of the role C(inference_server).
+  - A process started with another O(digest) is stopped and started anew. One with the same digest is left alone.
+attributes:
+  check_mode:
+    description: Predicts the change and makes none.
+    support: full
+  idempotent:
+    description: A running server with the same digest is left alone.
+    support: full
+options:
+  server_dir:
+    description: Folder for the server's files, its log (C(server.log)) and its record (C(process.json)).
+    type: path
+    required: true
+  state:
+    description: Whether the process runs. With V(absent) it is stopped and the folder is removed.
+    type: str
+    choices: [started, absent]
+    default: started
+  argv:
+    description: Program and arguments. Required with O(state=started).
+    type: list
+    elements: str
+  env:
+    description: Variables added to the process's environment.
+    type: dict
+    default: {}
+  files:
+    description: Files to write into O(server_dir) first, name to content.
+    type: dict
+    default: {}
+  digest:
+    description: What the running process is compared by, the digest of the server's specification.
+    type: str
+  port:
+    description: Port that the process will listen on. When another process holds it, the module fails and names that process.
+    type: int
+  grace_s:
+    description: Seconds between SIGTERM and SIGKILL.
+    type: float
+    default: 10
+"""
+
+EXAMPLES = r"""
+- name: Start a server
+  llmfleet.serving.server_process:
+    server_dir: ~/.local/state/llmfleet/server
+    argv: [python3, -m, http.server, "8000"]
+    digest: "1"
+    port: 8000
+
+- name: Stop it
+  llmfleet.serving.server_process:
+    server_dir: ~/.local/state/llmfleet/server
+    state: absent
+"""
+
+RETURN = r"""
+pid:
+  description: Number of the running process; null in check mode and after O(state=absent).
+  returned: success
+  type: int
+  sample: 4711
+log:
+  description: Path of the server's log.
+  returned: success
+  type: str
+  sample: /home/me/.local/state/llmfleet/server/server.log
+actions:
+  description: What was done, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [stop, start]
+"""
+
+import shutil
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmfleet.serving.plugins.module_utils import _process
+from ansible_collections.llmfleet.serving.plugins.module_utils._ports import probe_ports, taken_port
+from ansible_collections.llmfleet.serving.plugins.module_utils._system import System
+
+
+def needed_actions(folder: Path, params: dict) -> list:
+    """`stop`, `start`, `remove` in the order in which they are to be done; empty when the host is as wanted."""
+    running = _process.running_pid(folder) is not None
+    if params["state"] == "absent":
+        return (["stop"] if running else []) + (["remove"] if folder.exists() else [])
+    same = _process.read_record(folder).get("digest") == params["digest"] and not _process.stale_files(folder, params["files"])
+    if running and same:
+        return []
+    return (["stop"] if running else []) + ["start"]
+
+
+def refuse_taken_port(module: AnsibleModule, folder: Path) -> None:
+    """Fails when a process other than ours listens on the port."""
+    if module.params["port"] is None:
+        return
+    found = probe_ports(System(), [module.params["port"]])[0]
+    ours = _process.running_pid(folder)
+    if found["in_use"] and ours not in [owner["pid"] for owner in found["owners"] if owner["pid"]]:
+        module.fail_json(msg=taken_port(found))
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "server_dir": {"type": "path", "required": True},
+            "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
+            "argv": {"type": "list", "elements": "str"},
+            "env": {"type": "dict", "default": {}},
+            "files": {"type": "dict", "default": {}},
+            "digest": {"type": "str"},
+            "port": {"type": "int"},
+            "grace_s": {"type": "float", "default": 10},
+        },
+        required_if=[("state", "started", ("argv", "digest"))],
+        supports_check_mode=True,
+    )
+    params = module.params
+    folder = Path(params["server_dir"])
+    actions = needed_actions(folder, params)
+    if "start" in actions:
+        refuse_taken_port(module, folder)
+    if not module.check_mode:
+        perform(module, folder, actions)
+    module.exit_json(
+        changed=bool(actions), actions=actions, pid=_process.running_pid(folder), log=str(folder / _process.LOG)
+    )
+
+
+def perform(module: AnsibleModule, folder: Path, actions: list) -> None:
+    """Carries the actions out."""
+    params = module.params
+    if "stop" in actions:
+        _process.stop(folder, params["grace_s"])
+    if "remove" in actions:
+        shutil.rmtree(folder)
+    if "start" in actions:
+        try:
+            _process.start(folder, params["argv"], params["env"], params["files"], params["digest"])
+        except OSError as error:
+            module.fail_json(msg=f"cannot start {params['argv'][0]}: {error.strerror}: install it, or set inference_server_command")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: server_ready
+short_description: Wait until an inference server serves its model
+version_added: 0.1.0
+author: The llmfleet authors
+description:
+  - Polls C(/v1/models) until the served name is listed. C(/health) is not enough, it only proves the process.
+  - Watches the process or container meanwhile. One that died fails the wait at once, with the last lines of its log and, where the
+    log shows a known cause, the remedy.
+attributes:
+  check_mode:
+    description: Asks once, waits for nothing and never fails.
+    support: full
+options:
+  base_url:
+    description: Where the server answers, without C(/v1).
+    type: str
+    required: true
+  served_model_name:
+    description: The name that C(/v1/models) must list.
+    type: str
+    required: true
+  api_key_file:
+    description: File on the host that holds the server's key.
+    type: path
+  process_dir:
+    description: The C(server_dir) of M(llmfleet.serving.server_process), to watch that process.
+    type: path
+  container:
+    description: Name of the container to watch.
+    type: str
+  timeout_s:
+    description: Longest time to wait in seconds.
+    type: float
+    default: 900
+  poll_interval_s:
+    description: Seconds between two questions.
+    type: float
+    default: 0.5
+"""
+
+EXAMPLES = r"""
+- name: Wait for the model
+  llmfleet.serving.server_ready:
+    base_url: http://127.0.0.1:8000
+    served_model_name: lfm25_8b_a1b
+    container: llmfleet-server
+"""
+
+RETURN = r"""
+ready:
+  description: Whether the model is served. Only in check mode it can be false.
+  returned: success
+  type: bool
+elapsed_s:
+  description: Seconds waited.
+  returned: always
+  type: float
+  sample: 41.2
+attempts:
+  description: How often the server was asked.
+  returned: always
+  type: int
+  sample: 80
+models:
+  description: The names that C(/v1/models) lists.
+  returned: always
+  type: list
+  elements: str
+  sample: [lfm25_8b_a1b]
+engine_version:
+  description: The version that C(/version) tells; null where there is no such page.
+  returned: success
+  type: str
+  sample: 0.32.0
+engine:
+  description: The engine whose timing a simulator imitates; null for a real engine.
+  returned: success
+  type: str
+  sample: vllm
+simulated:
+  description: Whether the server says of itself that it is a simulator.
+  returned: success
+  type: bool
+log_tail:
+  description: The last lines of the server's log.
+  returned: failure
+  type: list
+  elements: str
+cause:
+  description: The known cause that the log names; null when it names none.
+  returned: failure
+  type: str
+  sample: port_taken
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+from urllib.error import HTTPError, URLError
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
+from ansible_collections.llmfleet.serving.plugins.module_utils import _process
+from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import Verdict, judge
+from ansible_collections.llmfleet.serving.plugins.module_utils._server_causes import recognise
+
+
+def ask(url: str, headers: Dict[str, str]) -> Tuple[Optional[int], bytes]:
+    """Status and body of one GET; None and the reason when nothing answered."""
+    try:
+        answer = open_url(url, headers=headers, timeout=10, use_proxy=False)
+        return answer.getcode(), answer.read()
+    except HTTPError as error:
+        return error.code, error.read()
+    except (URLError, OSError) as error:
+        return None, f"nothing answers at {url} ({getattr(error, 'reason', error)})".encode()
+
+
+class Watched:
+    """The process or container behind the server; its end and its log."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.folder = Path(module.params["process_dir"]) if module.params["process_dir"] else None
+        self.container = module.params["container"]
+        self.restarts_before: Optional[int] = None  # a server may have restarted long ago; a loop restarts while we watch
+
+    def death(self) -> Optional[str]:
+        """How it ended, as half a sentence; None while it runs or when nothing is watched."""
+        if self.folder:
+            return None if _process.running_pid(self.folder) else "the server's process ended"
+        if self.container:
+            return self._container_death()
+        return None
+
+    def _container_death(self) -> Optional[str]:
+        state = "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}} {{.State.OOMKilled}}"
+        rc, out, dummy = self.module.run_command(["docker", "inspect", "--format", state, self.container])
+        if rc != 0:
+            return f"there is no container {self.container}"
+        status, exit_code, restarts, oom = out.split()
+        if oom == "true":
+            return f"container {self.container} was killed for memory"
+        if self.restarts_before is None:
+            self.restarts_before = int(restarts)
+        if status in ("exited", "dead", "restarting") or int(restarts) > self.restarts_before:
+            return f"container {self.container} ended with exit code {exit_code} (restarts: {restarts})"
+        return None
+
+    def log(self) -> List[str]:
+        """The last lines of the log."""
+        if self.folder:
+            return _process.log_tail(self.folder / _process.LOG)
+        if self.container:
+            dummy, out, err = self.module.run_command(["docker", "logs", "--tail", "40", self.container])
+            return (out + err).splitlines()[-40:]
+        return []
+
+
+class Wait:
+    """One wait: asks, judges, and ends it well or with a reason."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.params = module.params
+        self.headers = _auth(module.params["api_key_file"])
+        self.watched = Watched(module)
+        self.began = time.monotonic()
+        self.attempts = 0
+
+    def ask(self) -> Verdict:
+        """One question, judged."""
+        self.attempts += 1
+        status, body = ask(self.params["base_url"].rstrip("/") + "/v1/models", self.headers)
+        return judge(status, body, self.params["served_model_name"])
+
+    def until_ready(self) -> Verdict:
+        """Asks until the model is served; fails the module when it never will be or the time is over."""
+        while True:
+            # Asked before the answer is judged: another server on the same port must not hide that ours died.
+            death = self.watched.death()
+            verdict = self.ask()
+            if death:
+                self.fail(f"{death}; {verdict.reason}", verdict)
+            if verdict.state == "ready":
+                return verdict
+            if verdict.state == "wrong":
+                self.fail(verdict.reason, verdict)
+            if time.monotonic() - self.began > self.params["timeout_s"]:
+                self.fail(f"not ready after {self.params['timeout_s']:g} s (inference_server_ready_timeout_s): {verdict.reason}", verdict)
+            time.sleep(self.params["poll_interval_s"])
+
+    def fail(self, reason: str, verdict: Verdict) -> None:
+        """Fails with the reason, the log's tail and the known remedy."""
+        tail = self.watched.log()
+        cause = recognise(tail)
+        message = f"{self.params['served_model_name']} is not served at {self.params['base_url']}: {reason}"
+        if cause:
+            message += f". Known cause ({cause.name}): {cause.remedy}"
+        if tail:
+            message += ". The log ends: " + "\n".join(tail)
+        self.module.fail_json(
+            msg=message, cause=cause.name if cause else None, log_tail=tail, models=verdict.models, **self.spent()
+        )
+
+    def spent(self) -> dict:
+        """What the wait cost."""
+        return {"elapsed_s": round(time.monotonic() - self.began, 3), "attempts": self.attempts}
+
+    def version(self) -> dict:
+        """What `/version` tells of the engine."""
+        status, body = ask(self.params["base_url"].rstrip("/") + "/version", self.headers)
+        try:
+            told = json.loads(body.decode()) if status == 200 else {}
+        except ValueError:
+            told = {}
+        return {
+            "engine_version": told.get("version"),
+            "engine": told.get("engine"),
+            "simulated": bool(told.get("simulated", False)),
+        }
+
+
+def _auth(api_key_file: Optional[str]) -> Dict[str, str]:
+    if not api_key_file:
+        return {}
+    return {"Authorization": "Bearer " + Path(api_key_file).read_text().strip()}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "base_url": {"type": "str", "required": True},
+            "served_model_name": {"type": "str", "required": True},
+            "api_key_file": {"type": "path", "no_log": False},
+            "process_dir": {"type": "path"},
+            "container": {"type": "str"},
+            "timeout_s": {"type": "float", "default": 900},
+            "poll_interval_s": {"type": "float", "default": 0.5},
+        },
+        mutually_exclusive=[("process_dir", "container")],
+        supports_check_mode=True,
+    )
+    wait = Wait(module)
+    verdict = wait.ask() if module.check_mode else wait.until_ready()
+    module.exit_json(
+        changed=False, ready=verdict.state == "ready", models=verdict.models, **wait.spent(), **wait.version()
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Builds the collection into folder $1, installs the artifact there and reads the documentation of every plugin in it.
+set -eu
+out=$1
+rm -rf "$out"
+mkdir -p "$out"
+ansible-galaxy collection build --output-path "$out" >/dev/null
+ansible-galaxy collection install --offline --no-deps -p "$out/installed" "$out"/llmfleet-serving-*.tar.gz >/dev/null
+cd "$out" # away from the checkout, so that only the artifact is found
+export ANSIBLE_COLLECTIONS_PATH="$out/installed"
+for kind in module filter; do
+  names=$(ansible-doc -t "$kind" -l llmfleet.serving --json | python3 -c 'import json, sys; print(*json.load(sys.stdin))')
+  [ -n "$names" ] || { echo "the artifact has no $kind" >&2; exit 1; }
+  # shellcheck disable=SC2086 - the names are words
+  ansible-doc -t "$kind" --json $names >/dev/null
+  echo "$kind: $(echo "$names" | wc -w | tr -d ' ') documented"
+done
+find "$out/installed/ansible_collections/llmfleet/serving" -type l | grep . && { echo "the artifact holds links" >&2; exit 1; }
+for kept_out in tests inventory group_vars molecule .venv; do
+  [ ! -e "$out/installed/ansible_collections/llmfleet/serving/$kept_out" ] || { echo "the artifact holds $kept_out" >&2; exit 1; }
+done
+ls "$out"/llmfleet-serving-*.tar.gz

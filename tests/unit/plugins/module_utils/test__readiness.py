@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import judge
+
+
+def models(*names):
+    return json.dumps({"object": "list", "data": [{"id": name} for name in names]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "state", "told"),
+    [
+        (200, models("mine"), "ready", "mine"),
+        (200, models("other", "mine"), "ready", "mine"),
+        (200, models("other"), "wrong", "inference_server_served_model_name"),
+        (200, models(), "wrong", "nothing"),
+        (200, b"<html>", "wrong", "OpenAI"),
+        (200, b"[]", "wrong", "OpenAI"),
+        (200, b'{"data": [{"name": "mine"}]}', "wrong", "OpenAI"),
+        (401, b"", "wrong", "inference_server_api_key_file"),
+        (403, b"", "wrong", "inference_server_api_key_file"),
+        (404, b"", "wrong", "404"),
+        (503, b"", "waiting", "503"),
+        (None, b"nothing answers", "waiting", "nothing answers"),
+    ],
+)
+def test_each_answer_is_judged(status, body, state, told):
+    verdict = judge(status, body, "mine")
+    assert verdict.state == state
+    assert told in verdict.reason

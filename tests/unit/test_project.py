@@ -1,0 +1,57 @@
+"""What holds for the project as a whole: its pins, its links, its rule on group_vars."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+from pathlib import Path
+
+import ansible_collections
+import pytest
+import yaml
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def shipped_version(collection):
+    """The version of a collection that the installed `ansible` package brings."""
+    namespace, name = collection.split(".")
+    for folder in ansible_collections.__path__:
+        manifest = Path(folder) / namespace / name / "MANIFEST.json"
+        if manifest.exists():
+            return json.loads(manifest.read_text())["collection_info"]["version"]
+    return None
+
+
+@pytest.mark.parametrize("entry", yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"], ids=lambda e: e["name"])
+def test_the_ansible_package_brings_the_required_collections(entry):
+    version = shipped_version(entry["name"])
+    assert version is not None
+    assert Version(version) in SpecifierSet(entry["version"])
+
+
+def test_galaxy_and_requirements_name_the_same_collections():
+    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())["dependencies"]
+    required = yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"]
+    assert galaxy == {entry["name"]: entry["version"] for entry in required}
+
+
+def test_the_supported_core_is_installed():
+    wanted = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["requires_ansible"]
+    assert Version(importlib.metadata.version("ansible-core")) in SpecifierSet(wanted)
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [("playbooks/group_vars", "../group_vars"), ("playbooks/collections/ansible_collections/llmfleet/serving", "../../../..")],
+)
+def test_both_links_are_links(link, target):
+    assert os.readlink(ROOT / link) == target
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "group_vars").glob("*.yml")), ids=lambda path: path.name)
+def test_group_vars_hold_knowledge_and_no_knob(path):
+    assert list(yaml.safe_load(path.read_text())) == ["gpu_profile"]
