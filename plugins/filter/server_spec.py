@@ -79,10 +79,14 @@ def server_spec(
 
 def gpu_profile_of(card_name: str, folder: str) -> dict[str, Any]:
     """The profile in `folder` whose `name_pattern` matches the card's name; an empty dict when none does."""
-    return spec.profile_for(card_name, [yaml.safe_load(path.read_text())["gpu_profile"] for path in sorted(Path(folder).glob("*.yml"))])
+    return spec.profile_for(
+        card_name, [yaml.safe_load(path.read_text())["gpu_profile"] for path in sorted(Path(folder).glob("*.yml"))]
+    )
 
 
-def server_fact(server: dict[str, Any], gpu: dict[str, Any], previous: dict[str, Any], ready: dict[str, Any]) -> dict[str, Any]:
+def server_fact(
+    server: dict[str, Any], gpu: dict[str, Any], previous: dict[str, Any], ready: dict[str, Any]
+) -> dict[str, Any]:
     """The fact `llmfleet_server` of a server that answers."""
     return spec.server_fact(_plain(server), _plain(gpu), _plain(previous), _plain(ready))
 

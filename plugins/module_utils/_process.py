@@ -13,13 +13,13 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional  # noqa: UP035 - targets run Python 3.8
+from typing import Any
 
 RECORD = "process.json"
 LOG = "server.log"
 
 
-def identity(pid: int) -> Optional[str]:
+def identity(pid: int) -> str | None:
     """What tells a process from a later one with the same number: its start time. None when no such process runs."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -29,20 +29,21 @@ def identity(pid: int) -> Optional[str]:
     return None if fields[0] == "Z" else fields[19]
 
 
-def _identity_by_ps(pid: int) -> Optional[str]:
+def _identity_by_ps(pid: int) -> str | None:
     found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], stdout=subprocess.PIPE, check=False)
     return found.stdout.decode().strip() or None
 
 
-def read_record(folder: Path) -> Dict[str, Any]:
+def read_record(folder: Path) -> dict[str, Any]:
     """The record of the last start: `pid`, `identity`, `digest`, `argv`; empty when there was none."""
     try:
-        return json.loads((folder / RECORD).read_text())
+        record = json.loads((folder / RECORD).read_text())
     except (FileNotFoundError, ValueError):
         return {}
+    return record if isinstance(record, dict) else {}
 
 
-def running_pid(folder: Path) -> Optional[int]:
+def running_pid(folder: Path) -> int | None:
     """The number of the process that was started from this folder, if it still runs."""
     record = read_record(folder)
     if record and identity(record["pid"]) == record["identity"]:
@@ -50,19 +51,19 @@ def running_pid(folder: Path) -> Optional[int]:
     return None
 
 
-def stale_files(folder: Path, files: Dict[str, str]) -> List[str]:
+def stale_files(folder: Path, files: dict[str, str]) -> list[str]:
     """Names of those files whose content on the host is not the wanted one."""
     return [name for name, content in files.items() if _read(folder / name) != content]
 
 
-def _read(path: Path) -> Optional[str]:
+def _read(path: Path) -> str | None:
     try:
         return path.read_text()
     except FileNotFoundError:
         return None
 
 
-def start(folder: Path, argv: List[str], env: Dict[str, str], files: Dict[str, str], digest: str) -> int:
+def start(folder: Path, argv: list[str], env: dict[str, str], files: dict[str, str], digest: str) -> int:
     """Writes the files, starts `argv` in a session of its own and returns its pid. The log of the run before is kept as `.previous`.
 
     Raises OSError when the program cannot be started.
@@ -102,7 +103,7 @@ def stop(folder: Path, grace_s: float) -> bool:
     return pid is not None
 
 
-def _gone(pid: int, expected: Optional[str], wait_s: float) -> bool:
+def _gone(pid: int, expected: str | None, wait_s: float) -> bool:
     deadline = time.monotonic() + wait_s
     while identity(pid) == expected:
         if time.monotonic() > deadline:
@@ -111,7 +112,7 @@ def _gone(pid: int, expected: Optional[str], wait_s: float) -> bool:
     return True
 
 
-def log_tail(path: Path, lines: int = 20) -> List[str]:
+def log_tail(path: Path, lines: int = 20) -> list[str]:
     """The last lines of a log, at most 64 KiB of it; empty when there is none."""
     try:
         with path.open("rb") as log:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from typing import List, NamedTuple, Optional
+from typing import NamedTuple
 
 
 class Verdict(NamedTuple):
@@ -13,15 +13,17 @@ class Verdict(NamedTuple):
 
     state: str
     reason: str
-    models: List[str]
+    models: list[str]
 
 
-def judge(status: Optional[int], body: bytes, served_model_name: str) -> Verdict:
+def judge(status: int | None, body: bytes, served_model_name: str) -> Verdict:
     """Judges one answer of `/v1/models`; `status` is None when nothing answered and `body` then says why."""
     if status is None:
         return Verdict("waiting", body.decode(errors="replace"), [])
     if status in (401, 403):
-        return Verdict("wrong", f"/v1/models answers {status}: the key in inference_server_api_key_file is not the server's", [])
+        return Verdict(
+            "wrong", f"/v1/models answers {status}: the key in inference_server_api_key_file is not the server's", []
+        )
     if status == 503:
         return Verdict("waiting", "/v1/models answers 503: the server is loading", [])
     if status != 200:
@@ -39,7 +41,7 @@ def judge(status: Optional[int], body: bytes, served_model_name: str) -> Verdict
     )
 
 
-def _model_names(body: bytes) -> Optional[List[str]]:
+def _model_names(body: bytes) -> list[str] | None:
     try:
         return [str(entry["id"]) for entry in json.loads(body.decode())["data"]]
     except (ValueError, KeyError, TypeError):

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Optional, Sequence
+from typing import NamedTuple, Sequence
 
 
 class Cause(NamedTuple):
@@ -43,7 +43,9 @@ CAUSES = (
         r"unrecognized arguments?:|error: argument .*: (invalid|expected)|invalid choice:",
         "correct inference_server_extra_args; the last log lines name the flag",
     ),
-    Cause("disk_full", r"No space left on device", "free space on the disk of Docker's data root and of the model cache"),
+    Cause(
+        "disk_full", r"No space left on device", "free space on the disk of Docker's data root and of the model cache"
+    ),
     Cause(
         "gated_model",
         r"GatedRepoError|Access to model .* is restricted|401 Client Error|You must have access to it",
@@ -55,11 +57,15 @@ CAUSES = (
         r"|OfflineModeIsEnabled|LocalEntryNotFoundError",
         "correct inference_server_model; a directory must be mounted with inference_server_volumes",
     ),
-    Cause("out_of_memory", r"MemoryError|Cannot allocate memory|std::bad_alloc|\bKilled\b", "give the host or the container more memory"),
+    Cause(
+        "out_of_memory",
+        r"MemoryError|Cannot allocate memory|std::bad_alloc|\bKilled\b",
+        "give the host or the container more memory",
+    ),
 )
 
 
-def recognise(lines: Sequence[str]) -> Optional[Cause]:
+def recognise(lines: Sequence[str]) -> Cause | None:
     """The first known cause that the log names; None when it names none."""
     text = "\n".join(lines)
     return next((cause for cause in CAUSES if re.search(cause.pattern, text, re.IGNORECASE)), None)

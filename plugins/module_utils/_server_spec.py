@@ -36,7 +36,9 @@ def problems(want: Mapping[str, Any]) -> list[str]:
     """
     found = [*_choice_problems(want), *_number_problems(want)]
     if not want["model"] and want["backend"] != "simulator":
-        found.append("inference_server_model is empty: set it to a hub name such as LiquidAI/LFM2.5-8B-A1B or to a directory")
+        found.append(
+            "inference_server_model is empty: set it to a hub name such as LiquidAI/LFM2.5-8B-A1B or to a directory"
+        )
     if not want["served_model_name"]:
         found.append("inference_server_served_model_name is empty: set it to the name that clients will ask for")
     if want["bind_address"] not in LOOPBACK and not want["api_key_file"]:
@@ -45,9 +47,13 @@ def problems(want: Mapping[str, Any]) -> list[str]:
             "set inference_server_api_key_file, or keep 127.0.0.1"
         )
     if want["backend"] == "sglang" and want["runtime"] == "docker" and want["api_key_file"]:
-        found.append("inference_server_api_key_file is set: SGLang takes its key in argv only, where everybody can read it; use vllm")
+        found.append(
+            "inference_server_api_key_file is set: SGLang takes its key in argv only, where everybody can read it; use vllm"
+        )
     if want["backend"] == "simulator" and want["runtime"] != "process":
-        found.append(f"inference_server_runtime is {want['runtime']}: the simulator runs as `process` only; leave it unset")
+        found.append(
+            f"inference_server_runtime is {want['runtime']}: the simulator runs as `process` only; leave it unset"
+        )
     return found
 
 
@@ -101,7 +107,9 @@ def parse_args(tokens: Sequence[Any]) -> Flags:
             name, equals, value = token.partition("=")
             flags[name] = value if equals else True
         elif name is None:
-            raise SpecError(f"inference_server_extra_args starts with {token!r}: expected a flag such as --max-model-len")
+            raise SpecError(
+                f"inference_server_extra_args starts with {token!r}: expected a flag such as --max-model-len"
+            )
         elif flags[name] is True:
             flags[name] = token
         else:
@@ -170,7 +178,9 @@ def engine_argv(
         argv = [_fill(token, values) for token in recipe["published"][want["backend"]]["argv"]]
         return argv + to_argv(extra)
     base = {name: _filled(value, values) for name, value in engine["flags"].items()}
-    flags = merge_flags(base, recipe.get("flags", {}).get(want["backend"], {}), engine["intents"][want["intent"]], extra)
+    flags = merge_flags(
+        base, recipe.get("flags", {}).get(want["backend"], {}), engine["intents"][want["intent"]], extra
+    )
     command = engine["command"] if want["runtime"] == "docker" else []
     return [*command, *to_argv(flags)]
 
@@ -189,7 +199,9 @@ def image_and_release(
 def warnings(want: Mapping[str, Any]) -> list[str]:
     """What the operator should know although it is no error."""
     if want["release"] == "published" and not want["image"]:
-        return ["release `published` uses nightly image tags of May 2026; the registry may have pruned them: `stable` replaces them"]
+        return [
+            "release `published` uses nightly image tags of May 2026; the registry may have pruned them: `stable` replaces them"
+        ]
     return []
 
 
@@ -220,7 +232,9 @@ def server_spec(
         found.append(f"inference_server_intent is {want['intent']!r}: expected one of {', '.join(engine['intents'])}")
     if found:
         raise SpecError(*found)
-    build = {"simulator": _simulator_spec}.get(want["backend"]) or {"docker": _docker_spec, "process": _process_spec}[want["runtime"]]
+    build = {"simulator": _simulator_spec}.get(want["backend"]) or {"docker": _docker_spec, "process": _process_spec}[
+        want["runtime"]
+    ]
     spec: dict[str, Any] = {
         **{key: want[key] for key in ("name", "backend", "runtime", "release", "intent", "model", "served_model_name")},
         "simulated": want["backend"] == "simulator",
@@ -264,7 +278,11 @@ def _docker_spec(
 ) -> dict[str, Any]:
     inside = engine["container_port"]
     key_mount = [f"{want['api_key_file']}:{KEY_FILE}:ro"] if want["api_key_file"] else []
-    published = f"{want['port']}:{inside}" if want["bind_address"] == "0.0.0.0" else f"{want['bind_address']}:{want['port']}:{inside}"
+    published = (
+        f"{want['port']}:{inside}"
+        if want["bind_address"] == "0.0.0.0"
+        else f"{want['bind_address']}:{want['port']}:{inside}"
+    )
     mounts = [f"{want['hf_cache_dir']}:{engine['cache_mount']}"] if want["hf_cache_dir"] else []
     return {
         "image": image_and_release(want, engine, recipe, driver_version),

@@ -10,7 +10,9 @@ short_description: Keep one fact as a JSON file on the host
 version_added: 0.1.0
 author: The llmfleet authors
 description:
-  - Writes O(value) to C(STATE_DIR/facts.d/NAME.fact), where M(ansible.builtin.setup) finds it again by its O(ansible.builtin.setup#module:fact_path).
+  - Writes O(value) to C(STATE_DIR/facts.d/NAME.fact), where M(ansible.builtin.setup) finds it again
+    by its O(ansible.builtin.setup#module:fact_path).
+  - Returns it as an Ansible fact too, so that the play and the fact cache have it.
   - So a fact outlives the controller, the fact cache and an execution environment.
 attributes:
   check_mode:
@@ -96,7 +98,8 @@ def main() -> None:
             write(path, module.params["value"])
         else:
             path.unlink()
-    module.exit_json(changed=changed, path=str(path))
+    facts = {module.params["name"]: module.params["value"]} if present else {}
+    module.exit_json(changed=changed, path=str(path), ansible_facts=facts)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,9 @@ def needed_actions(folder: Path, params: dict) -> list:
     running = _process.running_pid(folder) is not None
     if params["state"] == "absent":
         return (["stop"] if running else []) + (["remove"] if folder.exists() else [])
-    same = _process.read_record(folder).get("digest") == params["digest"] and not _process.stale_files(folder, params["files"])
+    same = _process.read_record(folder).get("digest") == params["digest"] and not _process.stale_files(
+        folder, params["files"]
+    )
     if running and same:
         return []
     return (["stop"] if running else []) + ["start"]
@@ -155,7 +157,9 @@ def perform(module: AnsibleModule, folder: Path, actions: list) -> None:
         try:
             _process.start(folder, params["argv"], params["env"], params["files"], params["digest"])
         except OSError as error:
-            module.fail_json(msg=f"cannot start {params['argv'][0]}: {error.strerror}: install it, or set inference_server_command")
+            module.fail_json(
+                msg=f"cannot start {params['argv'][0]}: {error.strerror}: install it, or set inference_server_command"
+            )
 
 
 if __name__ == "__main__":

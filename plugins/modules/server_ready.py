@@ -103,7 +103,6 @@ cause:
 import json
 import time
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
 from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.basic import AnsibleModule
@@ -113,7 +112,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import
 from ansible_collections.llmfleet.serving.plugins.module_utils._server_causes import recognise
 
 
-def ask(url: str, headers: Dict[str, str]) -> Tuple[Optional[int], bytes]:
+def ask(url: str, headers: dict[str, str]) -> tuple[int | None, bytes]:
     """Status and body of one GET; None and the reason when nothing answered."""
     try:
         answer = open_url(url, headers=headers, timeout=10, use_proxy=False)
@@ -131,9 +130,11 @@ class Watched:
         self.module = module
         self.folder = Path(module.params["process_dir"]) if module.params["process_dir"] else None
         self.container = module.params["container"]
-        self.restarts_before: Optional[int] = None  # a server may have restarted long ago; a loop restarts while we watch
+        self.restarts_before: int | None = (
+            None  # a server may have restarted long ago; a loop restarts while we watch
+        )
 
-    def death(self) -> Optional[str]:
+    def death(self) -> str | None:
         """How it ended, as half a sentence; None while it runs or when nothing is watched."""
         if self.folder:
             return None if _process.running_pid(self.folder) else "the server's process ended"
@@ -141,9 +142,9 @@ class Watched:
             return self._container_death()
         return None
 
-    def _container_death(self) -> Optional[str]:
+    def _container_death(self) -> str | None:
         state = "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}} {{.State.OOMKilled}}"
-        rc, out, dummy = self.module.run_command(["docker", "inspect", "--format", state, self.container])
+        rc, out, _dummy = self.module.run_command(["docker", "inspect", "--format", state, self.container])
         if rc != 0:
             return f"there is no container {self.container}"
         status, exit_code, restarts, oom = out.split()
@@ -155,12 +156,12 @@ class Watched:
             return f"container {self.container} ended with exit code {exit_code} (restarts: {restarts})"
         return None
 
-    def log(self) -> List[str]:
+    def log(self) -> list[str]:
         """The last lines of the log."""
         if self.folder:
             return _process.log_tail(self.folder / _process.LOG)
         if self.container:
-            dummy, out, err = self.module.run_command(["docker", "logs", "--tail", "40", self.container])
+            _dummy, out, err = self.module.run_command(["docker", "logs", "--tail", "40", self.container])
             return (out + err).splitlines()[-40:]
         return []
 
@@ -195,7 +196,10 @@ class Wait:
             if verdict.state == "wrong":
                 self.fail(verdict.reason, verdict)
             if time.monotonic() - self.began > self.params["timeout_s"]:
-                self.fail(f"not ready after {self.params['timeout_s']:g} s (inference_server_ready_timeout_s): {verdict.reason}", verdict)
+                self.fail(
+                    f"not ready after {self.params['timeout_s']:g} s (inference_server_ready_timeout_s): {verdict.reason}",
+                    verdict,
+                )
             time.sleep(self.params["poll_interval_s"])
 
     def fail(self, reason: str, verdict: Verdict) -> None:
@@ -229,7 +233,7 @@ class Wait:
         }
 
 
-def _auth(api_key_file: Optional[str]) -> Dict[str, str]:
+def _auth(api_key_file: str | None) -> dict[str, str]:
     if not api_key_file:
         return {}
     return {"Authorization": "Bearer " + Path(api_key_file).read_text().strip()}

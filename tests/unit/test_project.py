@@ -26,7 +26,9 @@ def shipped_version(collection):
     return None
 
 
-@pytest.mark.parametrize("entry", yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"], ids=lambda e: e["name"])
+@pytest.mark.parametrize(
+    "entry", yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"], ids=lambda e: e["name"]
+)
 def test_the_ansible_package_brings_the_required_collections(entry):
     version = shipped_version(entry["name"])
     assert version is not None
@@ -46,7 +48,10 @@ def test_the_supported_core_is_installed():
 
 @pytest.mark.parametrize(
     ("link", "target"),
-    [("playbooks/group_vars", "../group_vars"), ("playbooks/collections/ansible_collections/llmfleet/serving", "../../../..")],
+    [
+        ("playbooks/group_vars", "../group_vars"),
+        ("playbooks/collections/ansible_collections/llmfleet/serving", "../../../.."),
+    ],
 )
 def test_both_links_are_links(link, target):
     assert os.readlink(ROOT / link) == target

@@ -61,7 +61,9 @@ def test_a_broken_record_is_no_process(folder, text):
 
 def test_the_log_of_the_run_before_is_kept(folder):
     for text in ("first", "second"):
-        _process.start(folder, [sys.executable, "-c", f"print('{text}', flush=True); import time; time.sleep(60)"], {}, {}, text)
+        _process.start(
+            folder, [sys.executable, "-c", f"print('{text}', flush=True); import time; time.sleep(60)"], {}, {}, text
+        )
         wait_for_log(folder)
         if text == "first":
             _process.stop(folder, grace_s=5)

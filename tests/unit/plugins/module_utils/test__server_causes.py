@@ -9,7 +9,10 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._server_causes im
     [
         ("OSError: [Errno 98] Address already in use", "port_taken"),
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", "gpu_memory"),
-        ("ValueError: Free memory on device (10/80 GiB) on startup is less than desired GPU memory utilization", "gpu_memory"),
+        (
+            "ValueError: Free memory on device (10/80 GiB) on startup is less than desired GPU memory utilization",
+            "gpu_memory",
+        ),
         ("ValueError: No available memory for the cache blocks.", "context_too_long"),
         ("RuntimeError: The NVIDIA driver on your system is too old (found version 12040)", "driver_too_old"),
         ("vllm: error: unrecognized arguments: --bogus", "unknown_flag"),
