@@ -1,0 +1,43 @@
+#!/usr/bin/python
+# Copyright (c) The llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: print_text
+version_added: 0.1.0
+short_description: Print text on the terminal as it is
+description:
+  - Prints several lines without the frame, quotes and escapes that M(ansible.builtin.debug) puts around them.
+  - Runs on the controller, whatever the host.
+options:
+  text:
+    description: What to print.
+    type: str
+    required: true
+attributes:
+  action:
+    description: Runs on the controller.
+    support: full
+  check_mode:
+    description: Prints in check mode as well.
+    support: full
+  diff_mode:
+    description: Shows what a real run would change.
+    support: none
+author:
+  - The llmfleet authors
+"""
+
+EXAMPLES = r"""
+- name: Print two lines
+  llmfleet.serving.print_text:
+    text: |
+      host     tok/s
+      h100-01  3,787
+  run_once: true
+"""
+
+RETURN = r""" # """

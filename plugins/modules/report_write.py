@@ -1,0 +1,77 @@
+#!/usr/bin/python
+# Copyright (c) The llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: report_write
+version_added: 0.1.0
+short_description: Write a benchmark report on the controller
+description:
+  - Renders a report made by the P(llmfleet.serving.fleet_report#filter) filter and writes its forms to a new folder
+    named after the report's time; C(latest) beside it then points to that folder.
+  - The folder appears complete or not at all.
+  - Runs on the controller, whatever the host.
+options:
+  report:
+    description: The report, as P(llmfleet.serving.fleet_report#filter) returns it.
+    type: dict
+    required: true
+  directory:
+    description: Folder on the controller that holds the reports; made when it is missing.
+    type: path
+    required: true
+  forms:
+    description: What to write.
+    type: list
+    elements: str
+    choices: [json, markdown, text]
+    default: [json, markdown, text]
+attributes:
+  action:
+    description: Runs on the controller.
+    support: full
+  check_mode:
+    description: In check mode the report is rendered, and nothing is written.
+    support: full
+  diff_mode:
+    description: Shows what a real run would change.
+    support: none
+author:
+  - The llmfleet authors
+"""
+
+EXAMPLES = r"""
+- name: Write the report of all serving hosts
+  llmfleet.serving.report_write:
+    report: "{{ hostvars | llmfleet.serving.fleet_report(hosts=groups['inference']) }}"
+    directory: "{{ playbook_dir }}/reports"
+  run_once: true
+"""
+
+RETURN = r"""
+directory:
+  description: Folder of this report; null in check mode.
+  type: str
+  returned: success
+  sample: /srv/fleet/reports/20261122T120000Z
+files:
+  description: SHA-256 of each file, by file name.
+  type: dict
+  returned: success
+  sample: {report.md: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}
+totals:
+  description: Number of hosts by status.
+  type: dict
+  returned: success
+problems:
+  description: Status and reason of each host without a valid result, by host name.
+  type: dict
+  returned: success
+text:
+  description: The tables for a terminal, and where the report is.
+  type: str
+  returned: success
+"""

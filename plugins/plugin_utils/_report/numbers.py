@@ -1,0 +1,30 @@
+"""Numbers as people read them. Pure."""
+
+from __future__ import annotations
+
+MISSING = "-"
+
+
+def figure(value: float | None) -> str:
+    """Three to four significant digits with thousands separators: 7,253 / 61.4 / 4.23."""
+    if value is None:
+        return MISSING
+    size = abs(value)
+    if size >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if size >= 10 else f"{value:.2f}"
+
+
+def ratio(value: float | None) -> str:
+    """A ratio to a reference, two decimals and the sign that says what it is: ×1.02."""
+    return MISSING if value is None else f"×{value:.2f}"
+
+
+def pair(first: str, second: str) -> str:
+    """Two figures of one cell, as the source prints mean and P99; one dash when both are missing."""
+    return MISSING if first == second == MISSING else f"{first} / {second}"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 host`, `2 hosts`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

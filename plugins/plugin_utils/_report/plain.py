@@ -1,0 +1,46 @@
+"""Turns what Ansible hands over (lazy, tagged, from another machine) into plain, safe values. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(value: Any) -> Any:
+    """A copy of `value` made of built-in types alone; NaN and infinities become None, odd objects their text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, int) else str.__str__(str(value))
+
+
+def number(value: Any) -> float | int | None:
+    """`value` when it is a finite number, else None (a boolean is not a number)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return value
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """`value` when it is a dict, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def sequence(value: Any) -> list[Any]:
+    """`value` when it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def one_line(value: Any, limit: int = 400) -> str:
+    """`value` as one printable line: no control or direction-changing characters, at most `limit` characters."""
+    line = " ".join(_CONTROL.sub(" ", str(value)).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,62 @@
+"""Puts published figures beside measured ones, and only where the workload and model are the published ones. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import number
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.workload import differences
+
+# metric name in our results -> path in a published cell
+_PATHS: dict[str, tuple[str, ...]] = {
+    "output_throughput": ("output_tok_s",),
+    "per_user_output_throughput": ("per_user_tok_s",),
+    "total_token_throughput": ("total_tok_s",),
+    **{
+        f"{statistic}_{name}_ms": (f"{name}_ms", statistic)
+        for name in ("ttft", "tpot", "itl")
+        for statistic in ("mean", "p99")
+    },
+}
+
+
+def compare(
+    group: dict[str, Any], figures: dict[str, float | None], documents: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """The published cell for a group of hosts, or why there is none; None when nothing was published for its model.
+
+    Returns `comparable`, `reason`, `source`, `label` (how sure the engine's name is), `metrics` and `ratio`
+    (measured / published, per metric).
+    """
+    document = next((item for item in documents if item.get("model") == group["model"]), None)
+    if document is None:
+        return None
+    cell = document.get("results", {}).get(group["engine"], {}).get(group["published_key"] or group["gpu"])
+    if cell is None:
+        return None
+    base = {"source": document.get("source"), "label": "inferred", "note": document.get("note")}
+    different = differences(group["workload"], document.get("workload", {}))
+    if group["gpu_count"] != 1:
+        different.append(f"{group['gpu_count']} GPUs instead of 1")
+    if different:
+        reason = "another workload than the published one: " + ", ".join(different)
+        return {**base, "comparable": False, "reason": reason, "metrics": {}, "ratio": {}}
+    metrics = flatten(cell)
+    ratio = {name: _ratio(figures.get(name), value) for name, value in metrics.items()}
+    return {**base, "comparable": True, "reason": None, "metrics": metrics, "ratio": ratio}
+
+
+def flatten(cell: dict[str, Any]) -> dict[str, float | int]:
+    """A published cell under the metric names of `vllm bench serve`."""
+    found = {}
+    for name, path in _PATHS.items():
+        value: Any = cell
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if number(value) is not None:
+            found[name] = value
+    return found
+
+
+def _ratio(measured: float | None, published: float) -> float | None:
+    return None if measured is None or not published else measured / published

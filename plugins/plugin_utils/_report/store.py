@@ -1,0 +1,59 @@
+"""Writes a report to disk so that nobody ever sees half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+class StoreError(Exception):
+    """The report cannot be written; the message says where, why and what to do."""
+
+
+def write(directory: Path, name: str, files: dict[str, str]) -> Path:
+    """Write `files` (name -> text) to a new folder `directory/name`, point `directory/latest` to it, return the folder.
+
+    The folder appears complete or not at all; a name that is taken gets `-2`, `-3` ...
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=directory))
+        try:
+            for file_name, text in files.items():
+                (scratch / file_name).write_text(text, encoding="utf-8")
+            scratch.chmod(0o755)
+            folder = _rename(scratch, directory, name)
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        _point(directory / "latest", folder.name)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the report under {directory}: {error.strerror or error}. "
+            "Make the folder writable, or choose another one with report_dir"
+        ) from error
+    return folder
+
+
+def _rename(scratch: Path, directory: Path, name: str) -> Path:
+    """Give `scratch` its final name; `rename` onto a folder that holds files fails, so no report replaces another."""
+    for attempt in range(1, 1000):
+        folder = directory / (name if attempt == 1 else f"{name}-{attempt}")
+        with contextlib.suppress(OSError):
+            scratch.rename(folder)
+            return folder
+        if not folder.exists():
+            break
+    scratch.rename(directory / name)
+    return directory / name
+
+
+def _point(link: Path, target: str) -> None:
+    """Make `link` a relative symbolic link to `target`, in one step for whoever reads it."""
+    fresh = link.with_name(f".{link.name}-{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(link)

@@ -1,0 +1,49 @@
+"""The report on a terminal: short, aligned, plain text. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import tables
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import one_line
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.tables import Table
+
+_MOST_PROBLEMS = 20
+
+
+def render(report: dict[str, Any]) -> str:
+    """The hosts that have no valid result first, the source's tables last: what a reader sees when the run ends."""
+    parts = [_problems(report)] if report["totals"]["ok"] < report["totals"]["hosts"] else []
+    if report["groups"]:
+        parts += [table_text(tables.throughput(report), notes=False), table_text(tables.latency(report), notes=True)]
+    if report["simulated"]:
+        parts.append(tables.SIMULATED_NOTE)
+    return "\n\n".join([*parts, tables.headline(report)])
+
+
+def table_text(table: Table, *, notes: bool) -> str:
+    """A table with aligned columns, numbers to the right."""
+    lines = [[one_line(cell) if column else _indented(cell) for column, cell in enumerate(row)] for row in table.rows]
+    widths = [max(len(row[column]) for row in [table.header, *lines]) for column in range(len(table.header))]
+
+    def line(row: list[str]) -> str:
+        cells = [
+            cell.ljust(width) if column < table.text_columns else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths))
+        ]
+        return "  ".join(cells).rstrip()
+
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([table.title, line(table.header), rule, *map(line, lines), *(table.notes if notes else [])])
+
+
+def _problems(report: dict[str, Any]) -> str:
+    table = tables.problems(report)
+    lines = [f"  {one_line(host)} ({gpu}): {status}: {one_line(reason)}" for host, gpu, status, reason in table.rows]
+    if len(lines) > _MOST_PROBLEMS:
+        lines[_MOST_PROBLEMS:] = [f"  and {len(lines) - _MOST_PROBLEMS} more, see the report"]
+    return "\n".join([table.title, *lines])
+
+
+def _indented(cell: str) -> str:
+    return cell[: len(cell) - len(cell.lstrip())] + one_line(cell)

@@ -1,0 +1,40 @@
+"""Names a workload, and says whether it is the published one. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PUBLISHED_KEYS = ("input_tokens", "output_tokens", "num_prompts", "max_concurrency", "dataset", "ignore_eos")
+
+
+def label(workload: dict[str, Any]) -> str:
+    """One line that tells two workloads apart: tokens in/out, prompts, concurrency, rate, data set."""
+    if not workload:
+        return "unknown workload"
+    parts = [
+        f"{workload.get('input_tokens', '?')} in / {workload.get('output_tokens', '?')} out tokens",
+        f"{workload.get('num_prompts', '?')} prompts",
+        f"{workload.get('max_concurrency', '?')} concurrent",
+    ]
+    rate = workload.get("request_rate", "inf")
+    if not unlimited(rate):
+        parts.append(f"{rate} requests/s")
+    parts.append(str(workload.get("dataset", "?")))
+    return ", ".join(parts)
+
+
+def unlimited(rate: Any) -> bool:
+    """Whether requests are sent as fast as the concurrency allows (vLLM's `--request-rate inf`)."""
+    return rate is None or str(rate).lower() in ("inf", "infinity")
+
+
+def differences(workload: dict[str, Any], published: dict[str, Any]) -> list[str]:
+    """What keeps `workload` from being the published one, a phrase each; empty when the figures may be compared."""
+    found = [
+        f"{key} {workload.get(key)} instead of {published[key]}"
+        for key in PUBLISHED_KEYS
+        if key in published and workload.get(key) != published[key]
+    ]
+    if not unlimited(workload.get("request_rate")):
+        found.append(f"request_rate {workload.get('request_rate')} instead of inf")
+    return found

@@ -1,0 +1,99 @@
+"""Every state that a host may be in becomes a row with a status and a reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import facts as made
+import pytest
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.facts import engine, host_row
+
+GOOD = made.benchmark()
+
+
+def row(variables: dict[str, Any], **flags: bool) -> dict[str, Any]:
+    return host_row("h100-01", variables, **{"in_play": True, "alive": True, **flags})
+
+
+def with_fact(fact: Any) -> dict[str, Any]:
+    return {"ansible_facts": {"llmfleet_benchmark": fact}}
+
+
+DIED = {"schema_version": 1, "status": "failed", "reason": "server died"}
+UNREACHABLE = {"__report_contact": {"unreachable": True, "msg": "ssh: refused"}}
+
+
+@pytest.mark.parametrize(
+    ("variables", "flags", "status", "words"),
+    [
+        (made.host_facts(), {}, "ok", []),
+        ({}, {}, "missing", ["bench.yml -l h100-01"]),
+        ({}, {"in_play": False, "alive": False}, "missing", ["not part of this run"]),
+        ({}, {"alive": False}, "failed", ["during this play"]),
+        (UNREACHABLE, {"alive": False}, "unreachable", ["ssh: refused"]),
+        ({**made.host_facts(), **UNREACHABLE}, {}, "ok", []),
+        ({**made.host_facts(), **UNREACHABLE}, {"this_run_only": True}, "unreachable", ["not counted"]),
+        ({"__report_contact": {"failed": True, "msg": "no python"}}, {}, "failed", ["no python"]),
+        ({"__report_contact": {"failed": True, "msg": "no python"}}, {"this_run_only": True}, "failed", ["no python"]),
+        (made.host_facts(), {"in_play": False, "alive": False}, "ok", []),
+        (made.host_facts(), {"in_play": False, "alive": False, "this_run_only": True}, "missing", ["not counted"]),
+        (made.host_facts(), {"alive": False}, "failed", ["not counted"]),
+        (with_fact(DIED), {"alive": False}, "failed", ["server died"]),
+        (with_fact(DIED), {}, "failed", ["server died"]),
+        (made.host_facts(status="invalid", reason="warm cache"), {}, "invalid", ["warm cache"]),
+        (made.host_facts(status="invalid", reason=None), {}, "invalid", ["no reason"]),
+        (made.host_facts(schema_version=2), {}, "failed", ["schema version 2"]),
+        (made.host_facts(schema_version=None), {}, "failed", ["schema version None"]),
+        (made.host_facts(status="odd"), {}, "failed", ["'odd'"]),
+        (made.host_facts(metrics={"output_throughput": float("nan")}), {}, "failed", ["output_throughput"]),
+        (made.host_facts(metrics=None), {}, "failed", ["output_throughput"]),
+        (with_fact({**GOOD, "provenance": "text", "workload": [], "validity": 7}), {}, "ok", []),
+        (with_fact("not a dictionary"), {}, "missing", []),
+        ({"ansible_facts": None, "gpu_profile": "x"}, {}, "missing", []),
+    ],
+)  # fmt: skip
+def test_status_and_reason(variables: dict[str, Any], flags: dict[str, bool], status: str, words: list[str]) -> None:
+    found = row(variables, **flags)
+    assert found["status"] == status
+    assert (found["reason"] is None) == (status == "ok")
+    for word in words:
+        assert word in found["reason"]
+
+
+def test_a_failed_check_is_the_reason_when_there_is_no_other() -> None:
+    checks = [{"name": "cold_cache", "status": "fail", "message": "12 % of the prompt tokens were cached"}]
+    found = row(made.host_facts(status="invalid", reason=None, validity={"checks": checks}))
+    assert found["reason"] == "12 % of the prompt tokens were cached"
+
+
+@pytest.mark.parametrize("newer", ["llmfleet_benchmark", "facts", "local"])
+def test_the_newest_of_run_cache_and_file_counts(newer: str) -> None:
+    def fact(place: str) -> dict[str, Any]:
+        return {
+            **GOOD,
+            "run_id": place,
+            "finished_at": "2026-11-23T00:00:00Z" if place == newer else "2026-11-22T00:00:00Z",
+        }
+
+    local = {"llmfleet_benchmark": fact("local")}
+    facts = {"llmfleet_benchmark": fact("facts"), "ansible_local": local}
+    variables = {"llmfleet_benchmark": fact("llmfleet_benchmark"), "ansible_facts": facts}
+    assert row(variables)["run_id"] == newer
+
+
+def test_without_facts_the_class_comes_from_the_profile() -> None:
+    found = row(made.bare_host("a100"))
+    assert (found["gpu"], found["gpu_name"]) == ("a100", made.NAMES["a100"])
+
+
+@pytest.mark.parametrize(
+    ("server", "name"),
+    [
+        ({}, None),
+        ({"backend": "sglang"}, "sglang"),
+        ({"backend": "simulator", "engine": "sglang"}, "sglang"),
+        ({"backend": "simulator"}, "vllm"),
+    ],
+)
+def test_engine(server: dict[str, Any], name: str | None) -> None:
+    assert engine(server) == name

@@ -1,0 +1,72 @@
+"""Terminal and Markdown: aligned, escaped, SIMULATED where nobody can miss it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import facts as made
+import pytest
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import markdown, terminal
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.aggregate import fleet_report
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.numbers import figure, pair, ratio
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.tables import Table
+
+NASTY = "<script>alert(1)</script>|\n\x1b[31m`x` *y*"
+
+
+def report(fleet: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return fleet_report(
+        fleet, hosts=list(fleet), published_figures=[made.PUBLISHED], generated_at="2026-11-22T13:00:00Z"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "-"), (0, "0.00"), (4.234, "4.23"), (61.44, "61.4"), (792.4, "792"), (36267.3, "36,267"), (-250.0, "-250")],
+)
+def test_figure(value: float | None, text: str) -> None:
+    assert figure(value) == text
+
+
+def test_ratio_and_pair() -> None:
+    assert (ratio(1.0234), ratio(None)) == ("×1.02", "-")
+    assert (pair("1", "2"), pair("-", "-"), pair("1", "-")) == ("1 / 2", "-", "1 / -")
+
+
+def test_the_terminal_aligns_numbers_to_the_right() -> None:
+    text = terminal.table_text(Table("T", ["Name", "n"], [["a", "1"], ["long name", "1,000"]]), notes=False)
+    assert text.splitlines()[1:] == ["Name           n", "---------  -----", "a              1", "long name  1,000"]
+
+
+def test_the_demo_on_a_terminal() -> None:
+    text = terminal.render(report(made.demo_fleet()))
+    assert text.count("vllm SIMULATED") == 6
+    assert text.count("inferred") == 6
+    assert "SIMULATED: figures marked so" in text
+    assert "3 of 3 hosts with a valid result" in text
+    assert max(map(len, text.splitlines())) < 140
+
+
+def test_a_real_fleet_is_not_called_simulated() -> None:
+    assert "SIMULATED" not in markdown.render(report({"a": made.host_facts("a")}))
+
+
+def test_another_workload_says_why_nothing_published_is_shown() -> None:
+    fleet = {"a": made.host_facts("a", workload={**made.WORKLOAD, "num_prompts": 64})}
+    text = terminal.render(report(fleet))
+    assert "num_prompts 64 instead of 512" in text
+    assert "inferred" not in text
+
+
+def test_hosts_without_a_result_are_named_and_a_terminal_shows_the_first() -> None:
+    text = terminal.render(report({f"h{number:03}": {} for number in range(100)}))
+    assert "h019" in text and "h020" not in text and "80 more" in text
+    assert "h099" in markdown.render(report({f"h{number:03}": {} for number in range(100)}))
+
+
+def test_markup_in_names_and_reasons_stays_text() -> None:
+    found = report({NASTY: made.host_facts(status="failed", reason=NASTY), f"{NASTY}2": made.host_facts()})
+    for line in markdown.render(found).splitlines():
+        assert "<script" not in line.replace("\\<", "")
+        assert not line.startswith("|") or line.count("|") - line.count("\\|") > 3
+    assert "\x1b" not in terminal.render(found) + markdown.render(found)

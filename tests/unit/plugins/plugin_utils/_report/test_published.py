@@ -1,0 +1,64 @@
+"""Published figures stand only beside the published workload, and keep their own identities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import facts as made
+import pytest
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.published import compare, flatten
+
+CELLS = [(engine, gpu) for engine in ("sglang", "vllm") for gpu in ("b200", "h100", "a100")]
+
+
+def group(**changes: Any) -> dict[str, Any]:
+    return {
+        "model": made.PUBLISHED["model"], "engine": "vllm", "gpu": "h100", "gpu_count": 1, "published_key": None,
+        "workload": made.WORKLOAD, **changes,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("engine", "gpu"), CELLS)
+def test_published_identities(engine: str, gpu: str) -> None:
+    figures = flatten(made.PUBLISHED["results"][engine][gpu])
+    assert len(figures) == 9
+    assert figures["total_token_throughput"] / figures["output_throughput"] == pytest.approx(5.0, abs=0.002)
+    closure = 32 * 2048 / (figures["mean_ttft_ms"] + 2047 * figures["mean_tpot_ms"]) * 1000
+    assert figures["output_throughput"] == pytest.approx(closure, rel=0.01)
+    assert figures["per_user_output_throughput"] == pytest.approx(1000 / figures["mean_tpot_ms"], rel=0.012)
+
+
+def test_the_ratio_is_measured_over_published() -> None:
+    found = compare(group(), {"output_throughput": 3787 * 1.1, "mean_ttft_ms": None}, [made.PUBLISHED])
+    assert found is not None and found["comparable"] and found["label"] == "inferred"
+    assert found["ratio"]["output_throughput"] == pytest.approx(1.1)
+    assert found["ratio"]["mean_ttft_ms"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"num_prompts": 64}, "num_prompts 64 instead of 512"),
+        ({"input_tokens": 1024}, "input_tokens"),
+        ({"max_concurrency": None}, "max_concurrency"),
+        ({"request_rate": 4}, "request_rate 4"),
+        ({"ignore_eos": False}, "ignore_eos"),
+    ],
+)
+def test_another_workload_is_not_compared(change: dict[str, Any], word: str) -> None:
+    found = compare(group(workload={**made.WORKLOAD, **change}), {"output_throughput": 1.0}, [made.PUBLISHED])
+    assert found is not None and not found["comparable"]
+    assert word in found["reason"]
+    assert found["metrics"] == found["ratio"] == {}
+
+
+def test_another_number_of_gpus_is_not_compared() -> None:
+    found = compare(group(gpu_count=2), {}, [made.PUBLISHED])
+    assert found is not None and not found["comparable"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"model": "other/model"}, {"engine": "other"}, {"gpu": "h200"}, {"published_key": "h200"}]
+)
+def test_nothing_published(change: dict[str, Any]) -> None:
+    assert compare(group(**change), {}, [made.PUBLISHED]) is None
