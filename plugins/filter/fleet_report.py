@@ -48,7 +48,7 @@ options:
     description: Time of the report (ISO 8601, UTC); now when omitted.
     type: str
 author:
-  - The llmfleet authors
+  - The llmfleet authors (@llmfleet)
 """
 
 EXAMPLES = r"""

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: server_spec
 short_description: The server's specification from the operator's choices, the engine, the model's recipe and the GPU
 version_added: 0.1.0
-author: The llmfleet authors
+author: The llmfleet authors (@llmfleet)
 description:
   - Computes image, arguments, mounts, ports and files of one inference server.
   - A wrong choice does not raise an error here. It is told in C(problems), all of them at once, so that the role can stop

@@ -73,6 +73,13 @@ def probe_ports(system: System, ports: Iterable[int]) -> list[dict[str, Any]]:
     ]
 
 
+def taken_port(entry: dict[str, Any]) -> str:
+    """One sentence on a taken port: who holds it and what to do. `entry` is an item of C(probe_ports)."""
+    owners = [f"{owner['command']} (pid {owner['pid']})" for owner in entry["owners"] if owner["pid"]]
+    who = ", ".join(owners) or "a process of another user"
+    return f"port {entry['port']} is in use by {who}: stop it, or set inference_server_port to a free port"
+
+
 def _owner(system: System, listener: Listener, pid: int | None) -> dict[str, Any]:
     command = process_command(system, pid) if pid is not None else None
     return {"address": listener.address, "pid": pid, "command": command}

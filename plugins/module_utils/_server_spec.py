@@ -16,6 +16,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._ports import taken_port
+
 BACKENDS = ("vllm", "sglang", "simulator")
 RUNTIMES = ("docker", "process")
 RELEASES = ("stable", "published")
@@ -68,13 +70,6 @@ def port_problem(want: Mapping[str, Any], ports: Sequence[Mapping[str, Any]], pr
     if want["runtime"] != "docker" or not taken or ours:
         return []
     return [taken_port(taken[0])]
-
-
-def taken_port(entry: Mapping[str, Any]) -> str:
-    """One sentence on a taken port: who holds it and what to do. `entry` is an item of module host_info's section `ports`."""
-    owners = [f"{owner['command']} (pid {owner['pid']})" for owner in entry["owners"] if owner["pid"]]
-    who = ", ".join(owners) or "a process of another user"
-    return f"port {entry['port']} is in use by {who}: stop it, or set inference_server_port to a free port"
 
 
 def _choice_problems(want: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: host_fact
 short_description: Keep one fact as a JSON file on the host
 version_added: 0.1.0
-author: The llmfleet authors
+author: The llmfleet authors (@llmfleet)
 description:
   - Writes O(value) to C(STATE_DIR/facts.d/NAME.fact), where M(ansible.builtin.setup) finds it again
     by its O(ansible.builtin.setup#module:fact_path).

@@ -28,7 +28,7 @@ attributes:
     description: Shows what a real run would change.
     support: none
 author:
-  - The llmfleet authors
+  - The llmfleet authors (@llmfleet)
 """
 
 EXAMPLES = r"""

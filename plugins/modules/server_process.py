@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: server_process
 short_description: Keep an inference server running as a detached process
 version_added: 0.1.0
-author: The llmfleet authors
+author: The llmfleet authors (@llmfleet)
 description:
   - Starts a server as a process of its own session, with a record and a log in O(server_dir), finds it again and stops it.
   - Needs neither root nor Docker. It is the C(process) runtime of the role C(inference_server).

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: server_ready
 short_description: Wait until an inference server serves its model
 version_added: 0.1.0
-author: The llmfleet authors
+author: The llmfleet authors (@llmfleet)
 description:
   - Polls C(/v1/models) until the served name is listed. C(/health) is not enough, it only proves the process.
   - Watches the process or container meanwhile. One that died fails the wait at once, with the last lines of its log and, where the

@@ -1,0 +1,118 @@
+"""Playbooks run as a user or AWX runs them: through ansible-runner, on simulated hosts of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    """A port on loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Outcome:
+    """What a playbook run left behind."""
+
+    rc: int
+    stats: dict[str, dict[str, int]]
+    output: str
+    events: list[dict[str, Any]]
+
+    def failures(self, host: str) -> str:
+        """The messages of a host's failed tasks."""
+        results = [
+            event["event_data"].get("res", {})
+            for event in self.events
+            if event["event"] in ("runner_on_failed", "runner_on_unreachable") and event["event_data"].get("host") == host
+        ]
+        return " ".join(str(result.get("msg", "")) for result in results)
+
+    def tasks_of(self, host: str) -> list[str]:
+        """The modules that ran on a host, one entry a call."""
+        return [
+            event["event_data"]["resolved_action"]
+            for event in self.events
+            if event["event"] == "runner_on_ok" and event["event_data"].get("host") == host
+        ]
+
+    def changed(self, host: str) -> int:
+        return self.stats.get("changed", {}).get(host, 0)
+
+
+class Fleet:
+    """A simulated fleet with ports and folders of its own; `hosts` maps a name to its variables and group."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.hosts: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.inventory = folder / "inventory.yml"
+        self.reports = folder / "reports"
+
+    def add(self, name: str, group: str = "h100", **variables: Any) -> None:
+        """Adds a host; variables override the fleet's."""
+        self.hosts[name] = (group, {"inference_server_port": free_port(), **variables})
+
+    def write(self) -> None:
+        groups: dict[str, dict[str, Any]] = {}
+        for name, (group, variables) in self.hosts.items():
+            groups.setdefault(group, {"hosts": {}})["hosts"][name] = variables
+        fleet = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "inference_server_backend": "simulator",
+            "inference_server_state_dir": f"{self.folder}/state/{{{{ inventory_hostname }}}}",
+            "benchmark_state_dir": "{{ inference_server_state_dir }}",
+            "benchmark_workload": "smoke",
+            "report_dir": str(self.reports),
+        }
+        self.inventory.write_text(yaml.safe_dump({"inference": {"children": groups, "vars": fleet}}))
+
+    def play(self, playbook: str, *, limit: str | None = None, check: bool = False, **extravars: Any) -> Outcome:
+        """Runs a playbook of the project on this fleet, away from the project's folder."""
+        self.write()
+        private = self.folder / "runner"
+        private.mkdir(exist_ok=True)
+        run = ansible_runner.run(
+            private_data_dir=str(private),
+            playbook=str(ROOT / "playbooks" / playbook),
+            inventory=str(self.inventory),
+            limit=limit,
+            extravars=extravars or None,
+            cmdline="--check" if check else None,
+            envvars={"ANSIBLE_NOCOLOR": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            quiet=True,
+        )
+        stats = run.stats or {}
+        return Outcome(run.rc, stats, run.stdout.read(), list(run.events))
+
+    def report(self) -> dict[str, Any]:
+        """The newest report."""
+        return json.loads((self.reports / "latest" / "report.json").read_text())
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    """An empty fleet; whatever a test started is stopped at its end."""
+    made = Fleet(tmp_path)
+    yield made
+    if made.hosts:
+        ended = made.play("teardown.yml")
+        assert ended.rc == 0, ended.output
+    left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False, text=True)
+    assert left.stdout == "", "the test left processes behind"

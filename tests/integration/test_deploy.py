@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import ROOT
+
+
+def files_below(folder):
+    return sorted(str(path) for path in folder.rglob("*")) if folder.exists() else []
+
+
+def pid_of(fleet, host):
+    import json
+
+    return json.loads((fleet.folder / "state" / host / "llmfleet-server" / "process.json").read_text())["pid"]
+
+
+def test_a_limit_touches_that_class_alone_and_a_second_run_changes_nothing(fleet):
+    fleet.add("one", "h100")
+    fleet.add("two", "a100")
+    first = fleet.play("deploy.yml", limit="h100")
+    assert first.rc == 0, first.output
+    assert "two" not in first.stats["ok"]
+    assert not (fleet.folder / "state" / "two").exists()
+    assert first.changed("one") == 2  # the process and the fact
+    again = fleet.play("deploy.yml", limit="h100")
+    assert again.rc == 0, again.output
+    assert again.changed("one") == 0
+    assert len(again.tasks_of("one")) <= 20
+
+
+def test_a_changed_choice_restarts_and_a_killed_server_comes_back(fleet):
+    fleet.add("one")
+    assert fleet.play("deploy.yml").rc == 0
+    first = pid_of(fleet, "one")
+    assert fleet.play("deploy.yml", inference_server_served_model_name="another").rc == 0
+    second = pid_of(fleet, "one")
+    assert second != first
+    os.kill(second, 9)
+    repaired = fleet.play("deploy.yml", inference_server_served_model_name="another")
+    assert repaired.rc == 0, repaired.output
+    assert pid_of(fleet, "one") != second
+
+
+def test_check_mode_predicts_and_writes_nothing(fleet):
+    fleet.add("one")
+    planned = fleet.play("deploy.yml", check=True)
+    assert planned.rc == 0, planned.output
+    assert planned.changed("one") == 2
+    assert files_below(fleet.folder / "state") == []
+    assert fleet.play("deploy.yml").rc == 0
+    kept = fleet.play("deploy.yml", check=True)
+    assert kept.rc == 0, kept.output
+    assert kept.changed("one") == 0
+
+
+@pytest.mark.parametrize(
+    ("choice", "told"),
+    [
+        ({"inference_server_backend": "vlm"}, "vllm, sglang, simulator"),
+        ({"inference_server_model": "", "inference_server_backend": "vllm"}, "inference_server_model"),
+        ({"inference_server_served_model_name": ""}, "inference_server_served_model_name"),
+        ({"inference_server_port": 0}, "1 to 65535"),
+        ({"inference_server_bind_address": "0.0.0.0"}, "inference_server_api_key_file"),
+    ],
+)
+def test_a_wrong_choice_is_refused_before_anything_is_changed(fleet, choice, told):
+    fleet.add("one")
+    refused = fleet.play("deploy.yml", **choice)
+    assert refused.rc != 0
+    assert told in refused.failures("one")
+    assert files_below(fleet.folder / "state") == []
+
+
+def test_a_port_in_use_is_refused_and_its_holder_named(fleet):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        fleet.add("one", inference_server_port=taken.getsockname()[1])
+        refused = fleet.play("deploy.yml")
+    assert refused.rc != 0
+    assert f"(pid {os.getpid()})" in refused.failures("one")
+    assert files_below(fleet.folder / "state") == []
+
+
+def test_a_name_that_is_not_served_is_told_with_what_is(fleet):
+    fleet.add("one", inference_server_simulator={"served_model_name": "something_else"})
+    refused = fleet.play("deploy.yml")
+    assert refused.rc != 0
+    assert "something_else" in refused.failures("one")
+    assert "lfm25_8b_a1b" in refused.failures("one")
+
+
+def test_a_server_that_dies_at_its_start_is_told_with_its_log(fleet):
+    fleet.add("one", inference_server_simulator={"no_such_option": 1})
+    refused = fleet.play("deploy.yml")
+    assert refused.rc != 0
+    assert "no_such_option" in refused.failures("one")
+
+
+def test_an_unreachable_host_does_not_stop_the_others(fleet):
+    fleet.add("one")
+    fleet.add("gone", ansible_connection="ssh", ansible_host="127.0.0.1", ansible_port=1, ansible_ssh_timeout=2)
+    played = fleet.play("deploy.yml")
+    assert played.rc != 0
+    assert played.stats["dark"] == {"gone": 1}
+    assert "one" in played.stats["ok"]
+    assert "one" not in played.stats["failures"]
+
+
+def test_teardown_leaves_the_records_and_a_second_one_changes_nothing(fleet):
+    fleet.add("one")
+    assert fleet.play("deploy.yml").rc == 0
+    pid = pid_of(fleet, "one")
+    assert fleet.play("teardown.yml").changed("one") == 2
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert fleet.play("teardown.yml").changed("one") == 0
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A fresh clone of what is committed and not, as git would store it."""
+    target = tmp_path / "clone"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
+    )
+    for name in listed.stdout.decode().split("\0"):
+        if name and (ROOT / name).is_symlink() or (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
+    return target
+
+
+def ansible_playbook(*arguments, cwd):
+    return subprocess.run(
+        [f"{os.path.dirname(sys.executable)}/ansible-playbook", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_clone_works_from_another_folder_with_a_foreign_inventory(fleet, clone, tmp_path):
+    fleet.add("one")
+    fleet.write()
+    played = ansible_playbook("-i", str(fleet.inventory), str(clone / "playbooks" / "deploy.yml"), cwd=tmp_path)
+    assert played.returncode == 0, played.stdout + played.stderr
+
+
+def test_a_link_that_became_a_text_file_is_told_with_the_remedy(fleet, clone, tmp_path):
+    fleet.add("one")
+    fleet.write()
+    link = clone / "playbooks" / "group_vars"
+    link.unlink()
+    link.write_text("../group_vars")
+    played = ansible_playbook("-i", str(fleet.inventory), "playbooks/deploy.yml", cwd=clone)
+    assert played.returncode != 0
+    assert "ln -s ../group_vars playbooks/group_vars" in played.stdout
+    assert files_below(fleet.folder / "state") == []
