@@ -12,7 +12,8 @@ import re
 import xml.etree.ElementTree as ET
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._system import Output, System, redact_command
+from ansible_collections.llmfleet.serving.plugins.module_utils._proc import probe_process, redact_command
+from ansible_collections.llmfleet.serving.plugins.module_utils._system import Output, System
 
 SMI = ["nvidia-smi", "-q", "-x"]
 SMI_TIMEOUT_S = 60.0  # a host of eight cards without persistence mode takes 20 s and more
@@ -218,6 +219,9 @@ def probe_gpu(system: System) -> dict[str, Any]:
     if state == "absent" and cards_on_bus:
         state = "driver_not_loaded"
         message = f"{cards_on_bus} NVIDIA card(s) on the PCI bus, but no nvidia-smi: the driver is not installed"
+    for process in (item for card in report["cards"] for item in card["compute_processes"]):
+        owner = probe_process(system, process["pid"])
+        process.update(session_id=owner["session_id"], container_id=owner["container_id"])
     return {
         "state": state,
         "message": message,

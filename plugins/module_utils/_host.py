@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host's operating system, memory and disks.
+"""A host's operating system, memory, disks, clock and first boot.
 
 PRIVATE to the collection. C(parse_*) are pure.
 """
@@ -12,6 +12,7 @@ import os
 import platform
 import shlex
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,25 @@ def probe_disk(system: System, path: str) -> dict[str, Any]:
         "total_mib": usage.total // MIB,
         "free_mib": usage.free // MIB,
     }
+
+
+def probe_clock(system: System, reference_time_s: float | None) -> dict[str, Any]:
+    """The host's clock against the controller's.
+
+    C(skew_s) also holds the time that the module took to reach the host, so a small positive figure means nothing.
+    """
+    now = time.time()
+    answer = system.run(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
+    said = answer.stdout.strip() if answer is not None and answer.rc == 0 else ""
+    return {
+        "epoch_s": now,
+        "skew_s": None if reference_time_s is None else round(now - reference_time_s, 3),
+        "synchronized": {"yes": True, "no": False}.get(said),
+    }
+
+
+def probe_cloud_init(system: System) -> dict[str, Any]:
+    """How far cloud-init is with the host's first boot; C(status) is None where there is none."""
+    answer = system.run(["cloud-init", "status"])
+    status = answer.stdout.partition("status:")[2].split() if answer is not None else []
+    return {"installed": answer is not None, "status": status[0] if status else None}

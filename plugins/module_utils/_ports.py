@@ -14,9 +14,11 @@ import socket
 import sys
 from typing import Any, Iterable, NamedTuple
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._system import System, redact_command
+from ansible_collections.llmfleet.serving.plugins.module_utils._proc import probe_process
+from ansible_collections.llmfleet.serving.plugins.module_utils._system import System
 
 _LISTEN = "0A"
+_UNSEEN = {"pid": None, "command": None, "session_id": None, "container_id": None}
 
 
 class Listener(NamedTuple):
@@ -54,8 +56,8 @@ def parse_kernel_address(text: str) -> str:
 def probe_ports(system: System, ports: Iterable[int]) -> list[dict[str, Any]]:
     """For each port: is it taken, and by whom.
 
-    An owner's C(pid) and C(command) are None where the caller may not look into other users' processes. Without
-    C(/proc) (macOS) a connection to loopback decides, and no owner is known.
+    What an owner is (C(pid), C(command), ...) is None where the caller may not look into other users' processes.
+    Without C(/proc) (macOS) a connection to loopback decides, and no owner is known.
     """
     wanted = sorted(set(ports))
     tables = [table for table in (system.read("/proc/net/tcp"), system.read("/proc/net/tcp6")) if table is not None]
@@ -81,14 +83,8 @@ def taken_port(entry: dict[str, Any]) -> str:
 
 
 def _owner(system: System, listener: Listener, pid: int | None) -> dict[str, Any]:
-    command = process_command(system, pid) if pid is not None else None
-    return {"address": listener.address, "pid": pid, "command": command}
-
-
-def process_command(system: System, pid: int) -> str | None:
-    """A process's command line, secrets masked; None when it is gone."""
-    words = (system.read(f"/proc/{pid}/cmdline") or "").split("\0")
-    return redact_command([word for word in words if word]) or None
+    process = _UNSEEN if pid is None else probe_process(system, pid)
+    return {"address": listener.address, **process}
 
 
 def _holders(system: System, inodes: set[str]) -> dict[str, int]:

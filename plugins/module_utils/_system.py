@@ -9,7 +9,6 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -25,11 +24,6 @@ PROGRAM_FOLDERS = (
     "/bin",
     "/usr/local/nvidia/bin",
 )
-
-_SECRET_NAME = re.compile(
-    r"api[-_]?key|(^|[-_])key$|token(?!s|iz)|secret|passw(or)?d|credential|authorization", re.IGNORECASE
-)
-_MASK = "********"
 
 
 class Output(NamedTuple):
@@ -111,19 +105,3 @@ class System:
             process.kill()
             return Output(None, "", f"no answer from {argv[0]} within {timeout_s:g} s")
         return Output(process.returncode, stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace"))
-
-
-def redact_command(argv: Sequence[str]) -> str:
-    """A command line fit for a message: the value of every option that is named like a secret is masked."""
-    shown = []
-    mask_next = False
-    for word in argv:
-        name, equals, _value = word.partition("=")
-        if mask_next:
-            shown.append(_MASK)
-        elif equals and _SECRET_NAME.search(name):
-            shown.append(name + equals + _MASK)
-        else:
-            shown.append(word)
-        mask_next = not mask_next and not equals and word.startswith("-") and bool(_SECRET_NAME.search(word))
-    return " ".join(shown)

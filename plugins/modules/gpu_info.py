@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gpu_info
-short_description: Read a host's NVIDIA GPUs and whether they are healthy
+short_description: Read a host's NVIDIA GPUs, their health and how containers get at them
 version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
   - Reads every NVIDIA card of a host in one call of C(nvidia-smi), with the loaded kernel module, NVSwitches and the
-    fabric manager.
+    fabric manager, and the Docker engine and NVIDIA container toolkit that hand the cards to containers.
   - A host without a GPU is an answer and no error. RV(gpu.state) says what is the case, and RV(gpu) has the same keys
     on every host.
   - Needs Python 3.8 and nothing else.
@@ -330,16 +330,222 @@ gpu:
               description: The card's memory that it uses in MiB.
               type: int
               returned: always
+            session_id:
+              description: Its session; null where it cannot be seen.
+              type: int
+              returned: always
+            container_id:
+              description: The Docker container that it runs in, if any.
+              type: str
+              returned: always
+docker:
+  description: The Docker engine. Every key is always there.
+  returned: always
+  type: dict
+  contains:
+    state:
+      description:
+        - V(running), it answers.
+        - V(no_answer), it runs and does not answer, or the caller may not ask it; RV(docker.message) says which.
+        - V(stopped), it is installed and does not run.
+        - V(absent), it is not installed.
+      type: str
+      returned: always
+      sample: running
+    message:
+      description: Why the engine did not answer.
+      type: str
+      returned: always
+      sample: null
+    version:
+      description: Version of the engine.
+      type: str
+      returned: always
+      sample: 28.2.2
+    root_dir:
+      description: Its data root, or where that would be.
+      type: str
+      returned: always
+      sample: /var/lib/docker
+    root_disk:
+      description: Space on the file system of the data root, as M(llmfleet.serving.host_info) returns it for a path.
+      type: dict
+      returned: always
+    storage_driver:
+      description: Storage driver.
+      type: str
+      returned: always
+      sample: overlay2
+    cgroup_driver:
+      description: V(systemd) or V(cgroupfs).
+      type: str
+      returned: always
+      sample: systemd
+    cgroup_version:
+      description: V(1) or V(2).
+      type: str
+      returned: always
+      sample: "2"
+    live_restore:
+      description: Whether containers outlive the engine's restart.
+      type: bool
+      returned: always
+    swarm_active:
+      description: Whether the engine is in a swarm, which rules live-restore out.
+      type: bool
+      returned: always
+    runtimes:
+      description: Names of the runtimes.
+      type: list
+      elements: str
+      returned: always
+      sample: [io.containerd.runc.v2, nvidia, runc]
+    default_runtime:
+      description: The default runtime.
+      type: str
+      returned: always
+      sample: runc
+    cdi_spec_dirs:
+      description: Folders that the engine reads CDI specifications from; empty when it does not.
+      type: list
+      elements: str
+      returned: always
+      sample: [/etc/cdi, /var/run/cdi]
+    containers:
+      description: The running containers.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        id:
+          description: Full ID.
+          type: str
+          returned: always
+        name:
+          description: Name.
+          type: str
+          returned: always
+          sample: llmfleet-server
+        image:
+          description: Image that it was started from.
+          type: str
+          returned: always
+        labels:
+          description: Its labels that begin with C(org.llmfleet.).
+          type: dict
+          returned: always
+        host_ports:
+          description: Ports of the host that lead to it.
+          type: list
+          elements: int
+          returned: always
+          sample: [8000]
+    enabled:
+      description: Whether its service starts with the host; null where it is not installed or nobody can say.
+      type: bool
+      returned: always
+    daemon_config:
+      description: The engine's configuration file.
+      type: dict
+      returned: always
+      contains:
+        path:
+          description: Its path.
+          type: str
+          returned: always
+          sample: /etc/docker/daemon.json
+        exists:
+          description: Whether it exists.
+          type: bool
+          returned: always
+        content:
+          description: Its content; empty when it is absent or wrong.
+          type: dict
+          returned: always
+        error:
+          description: What is wrong with it.
+          type: str
+          returned: always
+          sample: null
+    daemon_flags:
+      description: The options on the running engine's command line.
+      type: list
+      elements: str
+      returned: always
+      sample: [-H, "fd://"]
+    daemon_started_at_s:
+      description: When the engine started, in seconds since the epoch.
+      type: float
+      returned: always
+      sample: 1763800000.5
+toolkit:
+  description: The NVIDIA container toolkit. Every key is always there.
+  returned: always
+  type: dict
+  contains:
+    installed:
+      description: Whether C(nvidia-ctk) is there.
+      type: bool
+      returned: always
+    version:
+      description: Its version.
+      type: str
+      returned: always
+      sample: 1.20.0
+    hook_path:
+      description: The hook that makes C(docker run --gpus) work.
+      type: str
+      returned: always
+      sample: /usr/bin/nvidia-container-runtime-hook
+    hook_changed_at_s:
+      description:
+        - When the hook came to the host, in seconds since the epoch.
+        - An engine that started before does not know it.
+      type: float
+      returned: always
+      sample: 1763790000.25
+    cdi_devices:
+      description: The CDI devices.
+      type: list
+      elements: str
+      returned: always
+      sample: [nvidia.com/gpu=0, nvidia.com/gpu=all]
+    cdi_specs:
+      description: The CDI specifications of NVIDIA cards.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        path:
+          description: The file.
+          type: str
+          returned: always
+          sample: /var/run/cdi/nvidia.yaml
+        driver_versions:
+          description:
+            - Driver versions that its library names carry.
+            - It is stale when the host's driver is not among them.
+          type: list
+          elements: str
+          returned: always
+          sample: [580.95.05]
+    guard_rule:
+      description: Content of the udev rule that keeps containers' GPUs across a C(systemctl daemon-reload).
+      type: str
+      returned: always
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmfleet.serving.plugins.module_utils._docker import probe_docker
 from ansible_collections.llmfleet.serving.plugins.module_utils._gpu import probe_gpu
 from ansible_collections.llmfleet.serving.plugins.module_utils._system import System
+from ansible_collections.llmfleet.serving.plugins.module_utils._toolkit import probe_toolkit
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
-    module.exit_json(changed=False, gpu=probe_gpu(System()))
+    system = System()
+    module.exit_json(changed=False, gpu=probe_gpu(system), docker=probe_docker(system), toolkit=probe_toolkit(system))
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ options:
     description: What to read.
     type: list
     elements: str
-    choices: [os, memory, disk, ports, gpu]
-    default: [os, memory, disk, ports, gpu]
+    choices: [os, memory, disk, ports, processes, gpu, docker, toolkit, packages, cloud_init, clock, network]
+    default: [os, memory, disk, ports, processes, gpu, docker, toolkit, packages, cloud_init, clock, network]
   paths:
     description: Paths whose file systems are measured. A path need not exist yet.
     type: list
@@ -32,6 +32,21 @@ options:
     type: list
     elements: int
     default: []
+  pid_files:
+    description: Pid files to look into.
+    type: list
+    elements: str
+    default: []
+  reference_time_s:
+    description: The controller's time in seconds since the epoch. Without it the host's clock is not judged.
+    type: float
+  url:
+    description: An address that the host needs, such as the model hub. Without it nothing is asked.
+    type: str
+  url_timeout_s:
+    description: How long O(url) may take to answer, in seconds.
+    type: float
+    default: 5.0
 attributes:
   check_mode:
     support: full
@@ -48,6 +63,8 @@ EXAMPLES = r"""
   llmfleet.serving.host_info:
     paths: [/var/lib/docker]
     ports: [8000]
+    url: https://huggingface.co
+    reference_time_s: "{{ now(utc=true).timestamp() }}"
   become: true
   register: probe
 
@@ -201,7 +218,7 @@ host:
               returned: always
               sample: 0.0.0.0
             pid:
-              description: The process; null where the caller may not see it.
+              description: The process; null, as all below, where the caller may not see it.
               type: int
               returned: always
               sample: 4711
@@ -210,45 +227,199 @@ host:
               type: str
               returned: always
               sample: python3 -m http.server 8000
+            session_id:
+              description: Its session.
+              type: int
+              returned: always
+            container_id:
+              description: The Docker container that it runs in, if any.
+              type: str
+              returned: always
+    processes:
+      description: The process that each of O(pid_files) names.
+      type: list
+      elements: dict
+      returned: when V(processes) is in O(sections)
+      contains:
+        path:
+          description: The pid file.
+          type: str
+          returned: always
+        pid:
+          description: The process; null when the file is absent or the process is gone.
+          type: int
+          returned: always
     gpu:
       description: The cards, exactly as M(llmfleet.serving.gpu_info) returns them.
       type: dict
       returned: when V(gpu) is in O(sections)
+    docker:
+      description: The Docker engine, exactly as M(llmfleet.serving.gpu_info) returns it.
+      type: dict
+      returned: when V(docker) is in O(sections)
+    toolkit:
+      description: The NVIDIA container toolkit, exactly as M(llmfleet.serving.gpu_info) returns it.
+      type: dict
+      returned: when V(toolkit) is in O(sections)
+    packages:
+      description: The package manager.
+      type: dict
+      returned: when V(packages) is in O(sections)
+      contains:
+        manager:
+          description: V(apt), V(dnf) or null.
+          type: str
+          returned: always
+          sample: apt
+        versions:
+          description: Installed versions of the engine's and the toolkit's packages, by package.
+          type: dict
+          returned: always
+          sample: {docker-ce: "5:28.2.2-1~ubuntu.24.04~noble"}
+        held:
+          description: Which of them are on hold (apt).
+          type: list
+          elements: str
+          returned: always
+          sample: []
+        lock:
+          description: Who holds the package manager's lock.
+          type: dict
+          returned: always
+          contains:
+            held:
+              description: Whether it is held.
+              type: bool
+              returned: always
+            pid:
+              description: The process that holds it.
+              type: int
+              returned: always
+            command:
+              description: Its command line.
+              type: str
+              returned: always
+        reboot_required:
+          description: Whether the distribution asks for a reboot.
+          type: bool
+          returned: always
+    cloud_init:
+      description: The host's first boot.
+      type: dict
+      returned: when V(cloud_init) is in O(sections)
+      contains:
+        installed:
+          description: Whether cloud-init is there.
+          type: bool
+          returned: always
+        status:
+          description: V(running), V(done), V(error), V(disabled) or null.
+          type: str
+          returned: always
+          sample: done
+    clock:
+      description: The host's clock.
+      type: dict
+      returned: when V(clock) is in O(sections)
+      contains:
+        epoch_s:
+          description: Its time in seconds since the epoch.
+          type: float
+          returned: always
+          sample: 1763800000.5
+        skew_s:
+          description: How far it is ahead of O(reference_time_s), the module's way to the host included, in seconds.
+          type: float
+          returned: always
+          sample: 0.4
+        synchronized:
+          description: Whether it is synchronised, as systemd says; null where nobody says.
+          type: bool
+          returned: always
+    network:
+      description: Whether O(url) answers. Null without a O(url).
+      type: dict
+      returned: when V(network) is in O(sections)
+      contains:
+        url:
+          description: The address.
+          type: str
+          returned: always
+          sample: https://huggingface.co
+        reachable:
+          description: Whether it answered at all, with whatever status.
+          type: bool
+          returned: always
+        http_status:
+          description: Status of the answer.
+          type: int
+          returned: always
+          sample: 200
+        error:
+          description: Why there was no answer.
+          type: str
+          returned: always
+          sample: null
+        elapsed_ms:
+          description: How long it took in milliseconds.
+          type: float
+          returned: always
+          sample: 84.0
 """
 
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmfleet.serving.plugins.module_utils._docker import probe_docker
 from ansible_collections.llmfleet.serving.plugins.module_utils._gpu import probe_gpu
-from ansible_collections.llmfleet.serving.plugins.module_utils._host import probe_disk, probe_memory, probe_os
+from ansible_collections.llmfleet.serving.plugins.module_utils._host import (
+    probe_clock,
+    probe_cloud_init,
+    probe_disk,
+    probe_memory,
+    probe_os,
+)
+from ansible_collections.llmfleet.serving.plugins.module_utils._network import probe_url
+from ansible_collections.llmfleet.serving.plugins.module_utils._packages import probe_packages
 from ansible_collections.llmfleet.serving.plugins.module_utils._ports import probe_ports
+from ansible_collections.llmfleet.serving.plugins.module_utils._proc import probe_pid_file
 from ansible_collections.llmfleet.serving.plugins.module_utils._system import System
+from ansible_collections.llmfleet.serving.plugins.module_utils._toolkit import probe_toolkit
 
-SECTIONS = ["os", "memory", "disk", "ports", "gpu"]
-
-
-def probe_host(system: System, params: dict[str, Any]) -> dict[str, Any]:
-    """Read the sections that are asked for."""
-    probes: dict[str, Callable[[], Any]] = {
-        "os": lambda: probe_os(system),
-        "memory": lambda: probe_memory(system),
-        "disk": lambda: [probe_disk(system, path) for path in params["paths"]],
-        "ports": lambda: probe_ports(system, params["ports"]),
-        "gpu": lambda: probe_gpu(system),
-    }
-    return {section: probes[section]() for section in SECTIONS if section in params["sections"]}
+PROBES: dict[str, Callable[[System, dict[str, Any]], Any]] = {
+    "os": lambda system, _params: probe_os(system),
+    "memory": lambda system, _params: probe_memory(system),
+    "disk": lambda system, params: [probe_disk(system, path) for path in params["paths"]],
+    "ports": lambda system, params: probe_ports(system, params["ports"]),
+    "processes": lambda system, params: [probe_pid_file(system, path) for path in params["pid_files"]],
+    "gpu": lambda system, _params: probe_gpu(system),
+    "docker": lambda system, _params: probe_docker(system),
+    "toolkit": lambda system, _params: probe_toolkit(system),
+    "packages": lambda system, _params: probe_packages(system),
+    "cloud_init": lambda system, _params: probe_cloud_init(system),
+    "clock": lambda system, params: probe_clock(system, params["reference_time_s"]),
+    "network": lambda _system, params: probe_url(params["url"], params["url_timeout_s"]) if params["url"] else None,
+}
 
 
 def main() -> None:
+    sections = list(PROBES)
     module = AnsibleModule(
         argument_spec={
-            "sections": {"type": "list", "elements": "str", "choices": SECTIONS, "default": SECTIONS},
+            "sections": {"type": "list", "elements": "str", "choices": sections, "default": sections},
             "paths": {"type": "list", "elements": "str", "default": []},
             "ports": {"type": "list", "elements": "int", "default": []},
+            "pid_files": {"type": "list", "elements": "str", "default": []},
+            "reference_time_s": {"type": "float"},
+            "url": {"type": "str"},
+            "url_timeout_s": {"type": "float", "default": 5.0},
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, host=probe_host(System(), module.params))
+    system, wanted = System(), module.params["sections"]
+    module.exit_json(
+        changed=False, host={name: probe(system, module.params) for name, probe in PROBES.items() if name in wanted}
+    )
 
 
 if __name__ == "__main__":

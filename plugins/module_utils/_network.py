@@ -1,0 +1,38 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a host reaches an address that it needs.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+
+def probe_url(url: str, timeout_s: float) -> dict[str, Any]:
+    """Ask for an address, through the host's own proxy settings.
+
+    Any answer of HTTP, an error status too, means that it is reachable; C(error) says why it is not.
+    """
+    started = time.monotonic()
+    status, error = None, None
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=timeout_s) as answer:
+            status = answer.status
+    except urllib.error.HTTPError as refusal:
+        status = refusal.code
+    except (OSError, ValueError, http.client.HTTPException) as failure:
+        error = str(getattr(failure, "reason", failure))
+    return {
+        "url": url,
+        "reachable": status is not None,
+        "http_status": status,
+        "error": error,
+        "elapsed_ms": round((time.monotonic() - started) * 1000.0, 1),
+    }

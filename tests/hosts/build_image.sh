@@ -1,0 +1,18 @@
+#!/bin/sh
+# Make the Docker image of a bare Debian host with systemd as its first process: sh build_image.sh SUITE IMAGE
+# Nothing is fetched from a container registry: debootstrap reads the Debian mirror of this machine's own apt.
+set -eu
+suite=${1:?usage: sh build_image.sh SUITE IMAGE}
+image=${2:?usage: sh build_image.sh SUITE IMAGE}
+
+mirror=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' |
+    awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }')
+[ -n "$mirror" ] || { echo "this machine's apt knows no Debian mirror" >&2; exit 1; }
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+debootstrap --variant=minbase \
+    --include=python3,systemd,systemd-sysv,dbus,sudo,ca-certificates,iproute2 \
+    "$suite" "$folder/root" "$mirror" >"$folder/log" 2>&1 || { tail -20 "$folder/log" >&2; exit 1; }
+rm -rf "$folder"/root/var/cache/apt/archives/*.deb "$folder"/root/var/lib/apt/lists/*
+tar -C "$folder/root" -c . | docker import --change 'CMD ["/lib/systemd/systemd"]' - "$image" >/dev/null
