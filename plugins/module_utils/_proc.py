@@ -8,6 +8,7 @@ PRIVATE to the collection. C(parse_*) and C(redact_command) are pure.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Sequence
 
@@ -63,8 +64,17 @@ def probe_process(system: System, pid: int) -> dict[str, Any]:
     }
 
 
+def parse_pid_file(text: str | None) -> int | None:
+    """The process ID that a pid file holds: bare, or as C(pid) of a JSON object."""
+    try:
+        content = json.loads(text or "")
+    except ValueError:
+        return None
+    pid = content.get("pid") if isinstance(content, dict) else content
+    return pid if isinstance(pid, int) and not isinstance(pid, bool) and pid > 0 else None
+
+
 def probe_pid_file(system: System, path: str) -> dict[str, Any]:
     """The process that a pid file names; C(pid) is None when the file is absent or the process is gone."""
-    text = (system.read(path) or "").strip()
-    alive = text.isdigit() and system.read(f"/proc/{text}/stat") is not None
-    return {"path": path, "pid": int(text) if alive else None}
+    pid = parse_pid_file(system.read(path))
+    return {"path": path, "pid": pid if system.read(f"/proc/{pid}/stat") is not None else None}

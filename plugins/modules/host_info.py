@@ -33,7 +33,7 @@ options:
     elements: int
     default: []
   pid_files:
-    description: Pid files to look into.
+    description: Pid files to look into. Each holds a process ID, or a JSON object with a C(pid).
     type: list
     elements: str
     default: []

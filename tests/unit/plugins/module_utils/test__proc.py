@@ -66,7 +66,10 @@ def test_a_process_that_is_gone(fake_host):
     assert probe_process(fake_host, 5) == {"pid": 5, "command": None, "session_id": None, "container_id": None}
 
 
-@pytest.mark.parametrize(("text", "pid"), [("77\n", 77), ("78", None), ("x", None), (None, None)])
+@pytest.mark.parametrize(
+    ("text", "pid"),
+    [("77\n", 77), ('{"pid": 77, "argv": []}', 77), ("78", None), ("x", None), ("true", None), (None, None)],
+)
 def test_a_pid_file(fake_host, text, pid):
     fake_host.file("/proc/77/stat", "77 (x) S 1 1 1")
     if text is not None:
