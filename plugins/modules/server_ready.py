@@ -130,9 +130,7 @@ class Watched:
         self.module = module
         self.folder = Path(module.params["process_dir"]) if module.params["process_dir"] else None
         self.container = module.params["container"]
-        self.restarts_before: int | None = (
-            None  # a server may have restarted long ago; a loop restarts while we watch
-        )
+        self.restarts_before: int | None = None  # a server may have restarted long ago; a loop restarts while we watch
 
     def death(self) -> str | None:
         """How it ended, as half a sentence; None while it runs or when nothing is watched."""

@@ -32,7 +32,9 @@ def host_row(
     provenance = mapping(benchmark.get("provenance"))
     server = mapping(provenance.get("server")) or _newest(_candidates(variables, "llmfleet_server"))
     profile = mapping(plain(variables.get("gpu_profile")))
-    absence = _absence(host, _contact(variables), in_play=in_play, alive=alive)
+    absence = _absence(
+        host, _contact(variables), str(variables.get("__benchmark_failure") or ""), in_play=in_play, alive=alive
+    )
     status, reason = _status(host, benchmark, absence, this_run_only=this_run_only)
     gpu = mapping(server.get("gpu"))
     gpu_class = str(gpu.get("class") or profile.get("gpu_class") or "unknown")
@@ -90,10 +92,12 @@ def _contact(variables: Mapping[str, Any]) -> dict[str, Any]:
     return mapping(plain(variables.get("__report_contact")))
 
 
-def _absence(host: str, contact: dict[str, Any], *, in_play: bool, alive: bool) -> tuple[str, str] | None:
+def _absence(host: str, contact: dict[str, Any], failure: str, *, in_play: bool, alive: bool) -> tuple[str, str] | None:
     """Status and reason of a host that the play has lost or never had; None for one that is there."""
     if contact.get("unreachable") is True:
         return "unreachable", f"could not be reached: {contact.get('msg') or 'no connection'}"
+    if failure:
+        return "failed", failure
     if contact.get("failed") is True:
         return "failed", f"its results could not be read: {contact.get('msg') or 'no reason given'}"
     if not in_play:
