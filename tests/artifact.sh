@@ -8,7 +8,7 @@ ansible-galaxy collection build --output-path "$out" >/dev/null
 ansible-galaxy collection install --offline --no-deps -p "$out/installed" "$out"/llmfleet-serving-*.tar.gz >/dev/null
 cd "$out" # away from the checkout, so that only the artifact is found
 export ANSIBLE_COLLECTIONS_PATH="$out/installed"
-for kind in module filter; do
+for kind in module filter inventory; do
   names=$(ansible-doc -t "$kind" -l llmfleet.serving --json | python -c 'import json, sys; print(*json.load(sys.stdin))')
   [ -n "$names" ] || { echo "the artifact has no $kind" >&2; exit 1; }
   # shellcheck disable=SC2086 - the names are words

@@ -1,0 +1,32 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The options by which every plugin for Lambda Cloud reaches the API."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Options and requirements of the modules."""
+
+    DOCUMENTATION = r"""
+requirements:
+  - requests
+notes:
+  - Runs where the API can be reached, so usually on the controller with C(delegate_to=localhost).
+options:
+  api_key:
+    description:
+      - The API key. Better left to the environment variable E(LAMBDA_API_KEY) or to O(api_key_file).
+    type: str
+  api_key_file:
+    description: File that holds the API key.
+    type: path
+  api_url:
+    description: Where the API is.
+    type: str
+    default: https://cloud.lambda.ai/api/v1
+  request_timeout_s:
+    description: Longest time for one answer in seconds. Answers 429 and 5xx are asked again, after what C(Retry-After) says.
+    type: float
+    default: 30
+"""

@@ -1,0 +1,163 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the answers of the Lambda Cloud API (1.10) mean. Pure; private to this collection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+API_URL = "https://cloud.lambda.ai/api/v1"
+NAME_LIMIT = 64
+# An instance in any other state is gone and bills no more.
+LIVE = ("booting", "active", "unhealthy")
+NO_CAPACITY = "instance-operations/launch/insufficient-capacity"
+NOT_FOUND = "global/object-does-not-exist"
+# Where these errors are met, another region may still do.
+TRY_ELSEWHERE = (NO_CAPACITY, "instance-operations/launch/file-system-in-wrong-region")
+# The API takes one request a second, and one launch in twelve.
+PACE_S = 1.0
+LAUNCH_PACE_S = 12.0
+LONGEST_DELAY_S = 60.0
+
+_TYPE = re.compile(r"^gpu_(?P<count>\d+)x_(?P<gpu>[a-z]+\d+[a-z]*)(?:_|$)")
+
+
+def gpu_class(instance_type: str) -> str:
+    """The class that a type's name tells, such as `h100` of `gpu_8x_h100_sxm5`; `cpu` of a `cpu_...`, else an empty string."""
+    match = _TYPE.match(instance_type)
+    if match:
+        return match["gpu"]
+    return "cpu" if instance_type.startswith("cpu_") else ""
+
+
+def gpu_count(instance_type: str) -> int:
+    """How many GPUs a type's name tells."""
+    match = _TYPE.match(instance_type)
+    return int(match["count"]) if match else 0
+
+
+def usd(cents: object) -> float | None:
+    """Dollars of a price in cents; None when there is no price."""
+    return cents / 100 if isinstance(cents, (int, float)) and not isinstance(cents, bool) else None
+
+
+def instance(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """One instance with each key always there, whatever the API left out, and without the Jupyter secrets it carries."""
+    kind = raw.get("instance_type") or {}
+    type_name = str(kind.get("name") or "")
+    return {
+        "id": str(raw.get("id") or ""),
+        "name": raw.get("name") or "",
+        "status": raw.get("status") or "unknown",
+        "ip": raw.get("ip") or "",
+        "private_ip": raw.get("private_ip") or "",
+        "hostname": raw.get("hostname") or "",
+        "region": (raw.get("region") or {}).get("name") or "",
+        "instance_type": type_name,
+        "gpu_class": gpu_class(type_name),
+        "gpus": (kind.get("specs") or {}).get("gpus") or gpu_count(type_name),
+        "usd_per_hour": usd(kind.get("price_cents_per_hour")),
+        "ssh_key_names": list(raw.get("ssh_key_names") or []),
+        "file_system_names": list(raw.get("file_system_names") or []),
+        "tags": {str(tag["key"]): str(tag.get("value") or "") for tag in raw.get("tags") or [] if tag.get("key")},
+    }
+
+
+def instance_type(name: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """One type with its price and the regions that say they have room."""
+    kind = raw.get("instance_type") or {}
+    regions = raw.get("regions_with_capacity_available") or []
+    return {
+        "name": name,
+        "gpu_class": gpu_class(name),
+        "gpus": (kind.get("specs") or {}).get("gpus") or gpu_count(name),
+        "usd_per_hour": usd(kind.get("price_cents_per_hour")),
+        "regions": [str(region["name"]) for region in regions if region.get("name")],
+    }
+
+
+def named(instances: Iterable[Mapping[str, Any]], name: str) -> list[dict[str, Any]]:
+    """The live instances of this name."""
+    return [dict(entry) for entry in instances if entry["name"] == name and entry["status"] in LIVE]
+
+
+def has_tags(entry: Mapping[str, Any], tags: Mapping[str, str]) -> bool:
+    """Whether an instance carries all of these tags."""
+    return all(entry["tags"].get(key) == str(value) for key, value in tags.items())
+
+
+def candidates(offered: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The regions to try: those with room, in the order they are wanted; any with room when none is named."""
+    return [region for region in wanted if region in offered] if wanted else list(offered)
+
+
+def account_usd_per_hour(
+    instances: Iterable[Mapping[str, Any]], prices: Mapping[str, float | None]
+) -> tuple[float, list[str]]:
+    """What all live instances cost in dollars an hour, and the names of those without a known price."""
+    total, unknown = 0.0, []
+    for entry in instances:
+        if entry["status"] not in LIVE:
+            continue
+        price = entry["usd_per_hour"] if entry["usd_per_hour"] is not None else prices.get(entry["instance_type"])
+        if price is None:
+            unknown.append(entry["name"] or entry["id"])
+        else:
+            total += price
+    return round(total, 2), unknown
+
+
+def refusal(price: float | None, running: float, unknown: Sequence[str], limit: float) -> str | None:
+    """Why a launch would break the cost limit, as one sentence; None when it would not. Dollars an hour throughout."""
+    if price is None:
+        return "the type has no price, so the cost limit cannot be kept"
+    if unknown:
+        return f"the running instances {', '.join(unknown)} have no known price, so the cost limit cannot be kept"
+    total = round(running + price, 2)
+    if total <= limit:
+        return None
+    return (
+        f"it costs {price:.2f} USD an hour, and with the {running:.2f} that already run the account would cost "
+        f"{total:.2f}, above max_usd_per_hour={limit:.2f}: terminate something, or raise the limit"
+    )
+
+
+def launch_body(params: Mapping[str, Any], region: str) -> dict[str, Any]:
+    """The request of a launch in one region; what is not set is left to the API."""
+    body: dict[str, Any] = {
+        "name": params["name"],
+        "region_name": region,
+        "instance_type_name": params["instance_type"],
+        "ssh_key_names": [params["ssh_key"]],
+    }
+    if params.get("image_id"):
+        body["image"] = {"id": params["image_id"]}
+    elif params.get("image_family"):
+        body["image"] = {"family": params["image_family"]}
+    if params.get("file_systems"):
+        body["file_system_names"] = list(params["file_systems"])
+    if params.get("user_data"):
+        body["user_data"] = params["user_data"]
+    if params.get("tags"):
+        body["tags"] = [{"key": key, "value": str(value)} for key, value in params["tags"].items()]
+    return body
+
+
+def error_of(payload: object) -> tuple[str, str]:
+    """Code and message of an error's body; both empty when it is no such body."""
+    error = payload.get("error") if isinstance(payload, Mapping) else None
+    if not isinstance(error, Mapping):
+        return "", ""
+    words = [str(error[key]) for key in ("message", "suggestion") if error.get(key)]
+    return str(error.get("code") or ""), " ".join(words)
+
+
+def delay_s(attempt: int, retry_after: str | None, pace: float) -> float:
+    """Seconds to wait before attempt `attempt` + 1 (the first is 0): what the server asks for, else twice as long each time."""
+    try:
+        asked = float(retry_after) if retry_after else 0.0
+    except ValueError:  # a date instead of seconds: rarer than worth parsing, and the doubling is safe
+        asked = 0.0
+    return min(max(asked, 0.0) or pace * 2**attempt, LONGEST_DELAY_S)

@@ -1,0 +1,120 @@
+"""The inventory plugin as `ansible-inventory` runs it, against the stand-in account."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.lambda_cloud import KEY, Account, serve
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def plain(value):
+    """A string as it is, where ansible-inventory marks it as not to be templated."""
+    return value.get("__ansible_unsafe", value)
+
+
+@pytest.fixture
+def account():
+    found = Account()
+    found.add("one", tags=[{"key": "campaign", "value": "x"}])
+    found.add("two", "gpu_1x_a100_sxm4", region={"name": "us-east-1", "description": "Virginia"})
+    found.add("booting", status="booting", ip=None)
+    found.add("twin")
+    found.add("twin")
+    found.instances["bare"] = {"id": "bare", "status": "active"}
+    return found
+
+
+@pytest.fixture
+def inventory(account, tmp_path):
+    """Runs ansible-inventory; gives its output."""
+    with serve(account) as url:
+
+        def run(*arguments, key=KEY, fails=False, **options):
+            source = tmp_path / "fleet.lambda_cloud.yml"
+            source.write_text(yaml.safe_dump({"plugin": "llmfleet.serving.lambda_cloud", "api_url": url, **options}))
+            done = subprocess.run(
+                ["ansible-inventory", "-i", source, "--playbook-dir", ROOT / "playbooks", "--list", *arguments],
+                env={**os.environ, "LAMBDA_API_KEY": key, "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true"},
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert (done.returncode != 0) is fails, done.stderr
+            assert KEY not in done.stdout + done.stderr
+            assert "jupyter-secret" not in done.stdout + done.stderr
+            return done.stderr if fails else json.loads(done.stdout[done.stdout.index("{") :], object_hook=plain)
+
+        yield run
+
+
+def test_hosts_groups_and_variables(inventory, account):
+    listed = inventory("-vvv")
+    hosts = listed["_meta"]["hostvars"]
+    twins = [entry["id"] for entry in account.live("twin")]
+    assert set(hosts) == {"one", "two", "bare", *twins}
+    assert set(listed["h100"]["hosts"]) == {"one", *twins}
+    assert listed["a100"]["hosts"] == ["two"]
+    assert {"h100", "a100"} <= set(listed["inference"]["children"])
+    assert listed["tag_campaign_x"]["hosts"] == ["one"]
+    assert listed["region_us_east_1"]["hosts"] == ["two"]
+    assert "two" in listed["status_active"]["hosts"]
+    assert hosts["one"]["ansible_host"] == account.ip
+    assert hosts["one"]["ansible_user"] == "ubuntu"
+    assert hosts["one"]["lambda_usd_per_hour"] == 4.29
+    assert hosts["bare"]["ansible_host"] == "bare"
+
+
+def test_filters_compose_and_keyed_groups(inventory):
+    listed = inventory(
+        statuses=["active", "booting"],
+        regions=["us-west-3"],
+        tags={"campaign": "x"},
+        compose={"inference_server_tensor_parallel_size": "lambda_gpus"},
+        groups={"dear": "lambda_usd_per_hour > 4"},
+        keyed_groups=[{"key": "lambda_instance_type", "prefix": "type"}],
+        strict=True,
+    )
+    assert list(listed["_meta"]["hostvars"]) == ["one"]
+    assert listed["_meta"]["hostvars"]["one"]["inference_server_tensor_parallel_size"] == 1
+    assert listed["dear"]["hosts"] == ["one"]
+    assert listed["type_gpu_1x_h100_sxm5"]["hosts"] == ["one"]
+
+
+def test_the_cache_saves_questions_and_keeps_no_secret(inventory, account, tmp_path):
+    options = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
+    first = inventory(**options)
+    asked = len(account.requests)
+    assert inventory(**options) == first
+    assert len(account.requests) == asked
+    kept = "".join(path.read_text() for path in (tmp_path / "cache").iterdir())
+    assert "one" in kept
+    assert "jupyter-secret" not in kept
+    account.instances.clear()
+    assert inventory("--flush-cache", **options)["_meta"]["hostvars"] == {}
+
+
+def test_pages(inventory, account):
+    account.page_size = 2
+    assert len(inventory()["_meta"]["hostvars"]) == 5
+
+
+def test_a_wrong_key_says_so(inventory):
+    assert "LAMBDA_API_KEY" in inventory("-vvv", key="wrong", fails=True)
+
+
+def test_a_busy_api_is_asked_again(inventory, account):
+    account.answers["/instances"] = [
+        (429, {"error": {"code": "x", "message": "y"}}, {"Retry-After": "0.1"}),
+        (500, "", {"Retry-After": "0.1"}),
+    ]
+    assert len(inventory()["_meta"]["hostvars"]) == 5
