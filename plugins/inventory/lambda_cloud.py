@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 name: lambda_cloud
 short_description: The instances of a Lambda Cloud account as hosts
 version_added: 0.1.0
-author: The llmfleet authors
+author: The llmfleet authors (@llmfleet)
 description:
   - Lists the account's instances and groups them by GPU class, region, status and tags.
   - A host is named after its instance, or after its identifier where it has no name or shares it with another.

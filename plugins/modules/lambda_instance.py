@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: lambda_instance
 short_description: Launch or terminate one Lambda Cloud instance
 version_added: 0.1.0
-author: The llmfleet authors
+author: The llmfleet authors (@llmfleet)
 description:
   - Sees to it that exactly one instance of this name runs, or none.
   - Never launches twice. A live instance of that name is taken as it is. When the answer of a launch is lost, the name is looked for

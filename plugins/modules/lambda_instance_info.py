@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: lambda_instance_info
 short_description: List Lambda Cloud instances, and the types that can be had
 version_added: 0.1.0
-author: The llmfleet authors
+author: The llmfleet authors (@llmfleet)
 description:
   - Lists the account's instances, and all types with their price and the regions that say they have room.
 extends_documentation_fragment:
