@@ -39,7 +39,8 @@ class Outcome:
         results = [
             event["event_data"].get("res", {})
             for event in self.events
-            if event["event"] in ("runner_on_failed", "runner_on_unreachable") and event["event_data"].get("host") == host
+            if event["event"] in ("runner_on_failed", "runner_on_unreachable")
+            and event["event_data"].get("host") == host
         ]
         return " ".join(str(result.get("msg", "")) for result in results)
 

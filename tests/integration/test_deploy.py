@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +18,6 @@ def files_below(folder):
 
 
 def pid_of(fleet, host):
-    import json
-
     return json.loads((fleet.folder / "state" / host / "llmfleet-server" / "process.json").read_text())["pid"]
 
 
@@ -127,7 +127,10 @@ def clone(tmp_path):
     """A fresh clone of what is committed and not, as git would store it."""
     target = tmp_path / "clone"
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     )
     for name in listed.stdout.decode().split("\0"):
         if (name and (ROOT / name).is_symlink()) or (ROOT / name).is_file():
@@ -138,7 +141,11 @@ def clone(tmp_path):
 
 def ansible_playbook(*arguments, cwd):
     return subprocess.run(
-        [f"{os.path.dirname(sys.executable)}/ansible-playbook", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+        [str(Path(sys.executable).parent / "ansible-playbook"), *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
