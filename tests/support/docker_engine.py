@@ -1,0 +1,104 @@
+"""A Docker engine for the tests: the one that runs, or one installed and started for them and stopped again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.progress import StepFailed, run_step, say, tail
+
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 30.0
+_REMEDY = "start a Docker engine (for example: sudo systemctl start docker), or run this as root on Debian or Ubuntu"
+
+
+class NoEngine(RuntimeError):
+    """No Docker engine runs, and none may be started; the message says what to do."""
+
+
+def docker(*arguments: str | Path, timeout_s: float = 120.0) -> str:
+    """Run one short docker command and return what it printed; raises StepFailed with its own words."""
+    argv = ["docker", *map(str, arguments)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout_s, check=False)
+    if done.returncode != 0:
+        raise StepFailed(f"{' '.join(argv)}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def server_version() -> str | None:
+    """The version of the engine that answers, or None."""
+    try:
+        return docker("version", "--format", "{{.Server.Version}}", timeout_s=10.0)
+    except (FileNotFoundError, StepFailed, subprocess.TimeoutExpired):
+        return None
+
+
+@contextmanager
+def docker_engine(work_dir: Path) -> Iterator[str]:
+    """Give the version of a running engine; one that had to be started is stopped at the end.
+
+    Raises NoEngine when none runs and this is not root on a system with apt.
+    """
+    version = server_version()
+    if version is not None:
+        say(f"Docker engine {version} is running")
+        yield version
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise NoEngine(f"no Docker engine answers: {_REMEDY}")
+    if shutil.which("dockerd") is None:
+        _install(work_dir)
+    version = server_version()
+    if version is not None:
+        say(f"Docker engine {version} was started by its package")
+        try:
+            yield version
+        finally:
+            run_step("stop the Docker engine", ["service", "docker", "stop"], work_dir / "stop.log", timeout_s=60)
+        return
+    with _daemon(work_dir / "dockerd.log") as version:
+        yield version
+
+
+def _install(work_dir: Path) -> None:
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    run_step("apt-get update", ["apt-get", "update"], work_dir / "apt-update.log", timeout_s=300, env=env)
+    argv = ["apt-get", "install", "--yes", "--no-install-recommends", "docker.io", "iptables"]
+    run_step("install Docker", argv, work_dir / "apt-install.log", timeout_s=600, env=env)
+
+
+@contextmanager
+def _daemon(log: Path) -> Iterator[str]:
+    say("start dockerd ...")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        version = _wait_until_it_answers(process, log)
+        say(f"Docker engine {version} started")
+        yield version
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        say("Docker engine stopped")
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise NoEngine(f"dockerd exited with status {process.returncode}: {_REMEDY}. Its log:\n{tail(log)}")
+        version = server_version()
+        if version is not None:
+            return version
+        time.sleep(0.2)
+    raise NoEngine(f"dockerd did not answer within {_START_TIMEOUT_S:.0f} s: {_REMEDY}. Its log:\n{tail(log)}")

@@ -1,0 +1,36 @@
+"""Hands command lines to the real parser of `vllm serve`; runs inside the test image.
+
+Reads a JSON list of argument lists from standard input, writes a JSON list: null for one that parses, else the error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+
+from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
+from vllm.entrypoints.launchers.launcher import validate_api_server_args
+from vllm.reasoning import ReasoningParserManager
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+
+def error_of(argv: list[str]) -> str | None:
+    """What the parser says against the arguments; None when they are right."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            args = make_arg_parser(FlexibleArgumentParser(prog="vllm serve")).parse_args(argv)
+        validate_parsed_serve_args(args)
+        validate_api_server_args(args)
+        if args.reasoning_parser:
+            ReasoningParserManager.get_reasoning_parser(args.reasoning_parser)
+    except SystemExit:
+        return said.getvalue().strip().splitlines()[-1]
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+json.dump([error_of(argv) for argv in json.load(sys.stdin)], sys.stdout)

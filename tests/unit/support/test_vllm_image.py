@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.support.vllm_image import AptSource, NoMirror, image_tag, parse_indextargets
+
+LISTING = """http://mirror.example.org/debian/ bookworm main
+http://mirror.example.org/debian/ bookworm contrib
+http://mirror.example.org/debian/ bookworm-updates main
+https://other.example.org/apt bookworm extra
+http://mirror.example.org/debian-security/ bookworm-security main
+"""
+
+
+def test_the_first_source_of_the_release_is_taken_with_all_its_components():
+    found = parse_indextargets(LISTING, "bookworm")
+    assert found == AptSource("http://mirror.example.org/debian/", "bookworm", ("main", "contrib"))
+
+
+def test_a_release_without_a_source_is_told():
+    with pytest.raises(NoMirror, match="trixie"):
+        parse_indextargets(LISTING, "trixie")
+
+
+def test_equal_inputs_give_equal_tags():
+    assert image_tag("bookworm") == image_tag("bookworm")
+    assert image_tag("bookworm") != image_tag("trixie")
