@@ -1,0 +1,232 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""One measurement: a load on the server, and everything that is derived from it. Private to the collection."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+from ansible_collections.llmfleet.serving.plugins.module_utils import _metrics, _validity
+from ansible_collections.llmfleet.serving.plugins.module_utils._arrivals import arrivals_ns
+from ansible_collections.llmfleet.serving.plugins.module_utils._board import Counts
+from ansible_collections.llmfleet.serving.plugins.module_utils._http import Access, request_bytes
+from ansible_collections.llmfleet.serving.plugins.module_utils._load import LoadResult, resolve, run_load, worker_count
+from ansible_collections.llmfleet.serving.plugins.module_utils._plan import ENDPOINTS, Plan
+from ansible_collections.llmfleet.serving.plugins.module_utils._records import Expectation, Record
+from ansible_collections.llmfleet.serving.plugins.module_utils._server import (
+    Server,
+    ServerInfo,
+    check_context,
+    verify_lengths,
+)
+from ansible_collections.llmfleet.serving.plugins.module_utils._worker import Load, Request
+from ansible_collections.llmfleet.serving.plugins.module_utils._workload import (
+    Calibration,
+    Prompt,
+    file_prompts,
+    random_prompts,
+    request_document,
+)
+
+_WARMUP_OUTPUT_TOKENS = 32  # enough to meet every batch size on the way up and down
+_WARMUP_INPUT_TOKENS = 256  # of a file dataset, whose own prompts must stay unseen
+_VERIFIED_PROMPTS = 8
+OnTick = Callable[[str, int, Counts], bool]  # phase, requests in it, progress -> go on?
+
+
+@dataclass
+class Measurement:
+    """One load and its figures, in plain types."""
+
+    result: LoadResult
+    compat: dict[str, Any]
+    strict: dict[str, Any]
+    steady_state: dict[str, Any] | None
+    counters: dict[str, float | None]
+    checks: list[dict[str, Any]]
+    cancelled: bool
+
+
+class Bench:
+    """Measures one server by one plan."""
+
+    def __init__(self, plan: Plan, access: Access, server: Server, info: ServerInfo, folder: Path) -> None:
+        self._plan, self._access, self._server, self._info, self._folder = plan, access, server, info, folder
+        self._address = resolve(access.endpoint)
+        self._calibration: Calibration | None = None
+
+    @property
+    def workers(self) -> int:
+        """The number of worker processes."""
+        connections = self._plan.workload.max_concurrency or self._plan.workload.num_prompts
+        return self._plan.workers or worker_count(connections, os.cpu_count() or 1)
+
+    # -- prompts ------------------------------------------------------------------------------------------------------
+
+    def calibration(self) -> Calibration:
+        """What the server's tokenizer makes of our words, learnt once."""
+        if self._calibration is None:
+            workload = self._plan.workload
+            rng = random.Random(f"{workload.seed}/{workload.salt}/calibration")
+            self._calibration = self._server.calibrate(self._info, workload.endpoint_type, rng)
+        return self._calibration
+
+    def prompts(self, name: str, count: int) -> list[Prompt]:
+        """The prompts of one measurement. Raises BenchError when they cannot be made or do not fit."""
+        workload = self._plan.workload
+        if workload.dataset == "file":
+            made = file_prompts(str(workload.dataset_path), count, workload.output_tokens)
+        else:
+            made = self._random(name, count, workload.input_tokens, workload.output_tokens)
+        check_context(self._info, made)
+        return made
+
+    def _random(self, name: str, count: int, input_tokens: int, output_tokens: int) -> list[Prompt]:
+        workload = self._plan.workload
+        key = f"{workload.seed}/{workload.salt}/{name}"
+        return random_prompts(
+            self.calibration(),
+            key,
+            count,
+            input_tokens,
+            output_tokens,
+            workload.range_ratio,
+            workload.prefix_tokens if workload.dataset == "random" else 0,
+        )
+
+    def verify(self) -> None:
+        """Asks the server for the length of prompts made like the measured ones. Raises BenchError."""
+        workload = self._plan.workload
+        if workload.dataset == "random":
+            count = _VERIFIED_PROMPTS if self._info.has_tokenize else 1
+            made = self._random("verify", count, workload.input_tokens, workload.output_tokens)
+            check_context(self._info, made)
+            verify_lengths(self._server.counter(self._info, workload.endpoint_type), made)
+
+    def _requests(self, name: str, prompts: Sequence[Prompt]) -> list[Request]:
+        workload = self._plan.workload
+        requests = []
+        for index, prompt in enumerate(prompts):
+            document = request_document(
+                prompt,
+                workload.endpoint_type,
+                self._info.model,
+                workload.sampling,
+                workload.ignore_eos,
+                workload.continuous_usage,
+            )
+            payload = request_bytes(self._access, ENDPOINTS[workload.endpoint_type], document, f"{name}-{index}")
+            answer = prompt.output_tokens if workload.ignore_eos else None
+            requests.append(Request(payload, Expectation(prompt.input_tokens, answer)))
+        return requests
+
+    # -- loads --------------------------------------------------------------------------------------------------------
+
+    def warm_up(self, on_tick: OnTick) -> None:
+        """Sends requests that share nothing with the measured ones, at the same concurrency; their answers are dropped."""
+        workload = self._plan.workload
+        if not workload.warmup:
+            return
+        size = workload.input_tokens if workload.dataset == "random" else _WARMUP_INPUT_TOKENS
+        answer = min(_WARMUP_OUTPUT_TOKENS, workload.output_tokens)
+        requests = self._requests("warmup", self._random("warmup", workload.warmup, size, answer))
+        load = Load(requests, workload.max_concurrency or workload.warmup, None, self._plan.timeouts)
+        self._run("warmup", load, on_tick)
+
+    def measure(self, name: str, max_concurrency: int, on_tick: OnTick) -> Measurement:
+        """Runs one load of the plan at `max_concurrency` and judges it. `name` keeps its prompts apart from others'."""
+        workload = replace(self._plan.workload, max_concurrency=max_concurrency)
+        prompts = self.prompts(name, workload.num_prompts)
+        requests = self._requests(name, prompts)
+        arrivals = None
+        if workload.open:
+            rng = random.Random(f"{workload.seed}/{workload.salt}/{name}/arrivals")
+            arrivals = arrivals_ns(len(requests), workload.request_rate, workload.burstiness, rng)
+        load = Load(requests, max_concurrency, arrivals, self._plan.timeouts)
+        before = self._server.counters()
+        result = self._run(name, load, on_tick)
+        plan, records = self._plan, result.records
+        compat = _metrics.vllm_compat(records, result.start_ns, plan.percentiles, plan.slo)
+        counters = self._server.counters_since(before, compat["total_output_tokens"])
+        evidence = _validity.Evidence(
+            records=records,
+            compat=compat,
+            max_concurrency=max_concurrency,
+            open_load=workload.open,
+            wanted_input=[prompt.input_tokens for prompt in prompts],
+            shared_tokens=self._shared_tokens(),
+            workers=result.workers,
+            clock_step_ms=result.clock_step_ms,
+            counters=counters,
+            engines=self._engines(),
+        )
+        return Measurement(
+            result=result,
+            compat=compat,
+            strict=_metrics.strict(records, result.start_ns, plan.percentiles, plan.slo),
+            steady_state=_metrics.steady_state(records, plan.percentiles),
+            counters=counters,
+            checks=_validity.evaluate(evidence, plan.limits),
+            cancelled=any(record.error == "cancelled" for record in records) or len(records) < len(requests),
+        )
+
+    def _run(self, phase: str, load: Load, on_tick: OnTick) -> LoadResult:
+        total = len(load.requests)
+        load = replace(load, max_concurrency=min(load.max_concurrency, total))
+        workers = min(self.workers, load.max_concurrency or total)
+        return run_load(load, self._address, workers, self._folder, lambda counts: on_tick(phase, total, counts))
+
+    def _shared_tokens(self) -> int:
+        """Prompt tokens that any two requests have in common by construction."""
+        if self._calibration is None:
+            return 0
+        return self._plan.workload.prefix_tokens or self._calibration.lead_tokens
+
+    def _engines(self) -> list[str]:
+        """The server's version before and after the load: two entries when it has changed."""
+        return sorted({self._info.version, self._server.version()} - {""})
+
+
+def error_classes(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """For each class of error, how often it happened, and one example."""
+    classes: dict[str, dict[str, Any]] = {}
+    for record in records:
+        if not record.ok:
+            entry = classes.setdefault(record.error, {"count": 0, "example": record.detail})
+            entry["count"] += 1
+    return classes
+
+
+def request_row(record: Record, start_ns: int) -> dict[str, Any]:
+    """One request in the full record: when it was due and sent (seconds from the start), what came of it."""
+    row = {
+        "index": record.index,
+        "intended_s": (record.intended_ns - start_ns) / 1e9 if record.intended_ns else None,
+        "sent_s": (record.sent_ns - start_ns) / 1e9,
+        "ended_s": (record.ended_ns - start_ns) / 1e9,
+        "prompt_tokens": record.prompt_tokens,
+        "completion_tokens": record.completion_tokens,
+        "cached_tokens": record.cached_tokens,
+        "events": len(record.event_ns),
+        "reads": record.reads,
+        "coalesced": record.coalesced,
+        "finish_reason": record.finish_reason,
+        "error": record.error or None,
+        "detail": record.detail or None,
+    }
+    if record.ok:
+        row["ttft_ms"] = _metrics.strict_ttft_ms(record)
+        row["tpot_ms"] = _metrics.strict_tpot_ms(record)
+        row["e2el_ms"] = _metrics.strict_e2el_ms(record)
+    return row
+
+
+def utc(seconds: float) -> str:
+    """A time in ISO 8601, UTC, whole seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The clock of the benchmark client: arrival times taken by the kernel. Private to the collection.
+
+With SO_TIMESTAMPNS set, each recvmsg() carries the time at which the kernel received the newest segment that it
+returns, as CLOCK_REALTIME. A client that wakes up late still learns when a token came. What a late client loses is the
+separate time of events that one read returned together; those are counted (`coalesced`).
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h, also the type of the ancillary message
+_TIMESPEC = struct.Struct("@ll")  # seconds, nanoseconds
+ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
+
+now_ns = time.time_ns  # CLOCK_REALTIME: the clock of the kernel's own stamps
+
+
+def enable_kernel_time(sock: socket.socket) -> bool:
+    """Asks the kernel to stamp what `sock` receives; False where it cannot."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True
+
+
+def kernel_time_ns(ancillary: list[tuple[int, int, bytes]]) -> int | None:
+    """The kernel's time of arrival in the ancillary data of one recvmsg(), or None when there is none."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+            return int(seconds * 1_000_000_000 + nanoseconds)
+    return None
+
+
+class ClockWatch:
+    """Finds steps of CLOCK_REALTIME by its distance from CLOCK_MONOTONIC.
+
+    Both clocks are slewed alike, so their distance changes only when the time of day is set.
+    """
+
+    def __init__(self) -> None:
+        self._first = self._distance()
+        self._worst = 0
+
+    @staticmethod
+    def _distance() -> int:
+        before = time.monotonic_ns()
+        real = time.time_ns()
+        after = time.monotonic_ns()
+        return real - (before + after) // 2
+
+    def look(self) -> float:
+        """Compares the clocks now and returns the largest step seen so far, in milliseconds."""
+        self._worst = max(self._worst, abs(self._distance() - self._first))
+        return self._worst / 1e6

@@ -1,0 +1,215 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""A whole benchmark: warm-up, repeats or sweep, and the two documents that come of it. Private to the collection.
+
+The fact is small (at most 32 KiB) and goes to the controller; the record holds every request and stays on the host.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.llmfleet.serving.plugins.module_utils import _repeats, _validity
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench import (
+    Bench,
+    Measurement,
+    OnTick,
+    error_classes,
+    request_row,
+    utc,
+)
+from ansible_collections.llmfleet.serving.plugins.module_utils._http import Access
+from ansible_collections.llmfleet.serving.plugins.module_utils._json_file import write_json
+from ansible_collections.llmfleet.serving.plugins.module_utils._plan import Plan, Workload
+from ansible_collections.llmfleet.serving.plugins.module_utils._server import Server, ServerInfo
+
+SCHEMA_VERSION = 1
+CLIENT_VERSION = "1.0.0"
+FACT_NAME = "llmfleet_benchmark"
+_POINT_KEYS = (
+    "duration",
+    "completed",
+    "failed",
+    "request_throughput",
+    "output_throughput",
+    "total_token_throughput",
+    "per_user_output_throughput",
+    "mean_ttft_ms",
+    "p99_ttft_ms",
+    "mean_tpot_ms",
+    "p99_tpot_ms",
+    "mean_itl_ms",
+    "p99_itl_ms",
+    "mean_e2el_ms",
+    "p99_e2el_ms",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the benchmark: what, on which server, and where its files go."""
+
+    run_id: str
+    plan: Plan
+    access: Access
+    info: ServerInfo
+    state_dir: Path
+    server_fact: Mapping[str, Any]
+    command: str
+
+    @property
+    def folder(self) -> Path:
+        return self.state_dir / "runs" / self.run_id
+
+    @property
+    def record_path(self) -> Path:
+        return self.folder / "result.json"
+
+    @property
+    def fact_path(self) -> Path:
+        return self.state_dir / "facts.d" / f"{FACT_NAME}.fact"
+
+
+def new_run_id() -> str:
+    """A name that sorts by time and is not used twice."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-" + os.urandom(3).hex()
+
+
+def host_info() -> dict[str, Any]:
+    """The machine the client runs on."""
+    return {
+        "hostname": socket.gethostname(),
+        "kernel": platform.release(),
+        "cpus": os.cpu_count(),
+        "python_version": platform.python_version(),
+    }
+
+
+def run_benchmark(run: Run, server: Server, on_tick: OnTick) -> dict[str, Any]:
+    """Measures, writes the record and the fact, and returns the fact. Raises BenchError before any load is sent."""
+    run.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    started = time.time()
+    bench = Bench(run.plan, run.access, server, run.info, run.folder)
+    bench.verify()
+    bench.warm_up(on_tick)
+    levels, measurements = _measure_all(run.plan, bench, on_tick)
+    chosen = _choose(run.plan, measurements)
+    fact = _fact(run, bench, levels, measurements, chosen, started)
+    write_json(run.record_path, _record(fact, measurements[chosen]))
+    write_json(run.fact_path, fact)
+    return fact
+
+
+def _measure_all(plan: Plan, bench: Bench, on_tick: OnTick) -> tuple[list[int], list[Measurement]]:
+    """One measurement for each level of a sweep, or repeats of one level until they agree."""
+    workload = plan.workload
+    levels = list(workload.sweep) or [workload.max_concurrency] * workload.repeats
+    measurements: list[Measurement] = []
+    for number, level in enumerate(levels):
+        name = f"level-{level}" if workload.sweep else f"run-{number + 1}"
+        measurements.append(bench.measure(name, level, on_tick))
+        done = [measurement.compat for measurement in measurements]
+        if measurements[-1].cancelled or (not workload.sweep and _repeats.enough(done, plan.repeat_until)):
+            break
+    return levels[: len(measurements)], measurements
+
+
+def _choose(plan: Plan, measurements: Sequence[Measurement]) -> int:
+    """Which measurement speaks for the run: the fastest level of a sweep, the median of repeats."""
+    figures = [measurement.compat for measurement in measurements]
+    if plan.workload.sweep:
+        return max(range(len(figures)), key=lambda index: float(figures[index]["output_throughput"]))
+    return _repeats.median_index(figures)
+
+
+def _point(measurement: Measurement) -> dict[str, Any]:
+    """The main figures of a measurement that does not speak for the run."""
+    point = {key: measurement.compat[key] for key in _POINT_KEYS}
+    point["invalid"] = [check["name"] for check in measurement.checks if check["status"] == "fail"]
+    return point
+
+
+def _fact(
+    run: Run, bench: Bench, levels: Sequence[int], measurements: Sequence[Measurement], chosen: int, started: float
+) -> dict[str, Any]:
+    measurement, workload = measurements[chosen], run.plan.workload
+    points = [_point(other) for other in measurements]
+    several = len(measurements) > 1
+    verdict = _validity.verdict(
+        measurement.checks, measurement.compat["completed"], any(other.cancelled for other in measurements)
+    )
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **verdict,
+        "simulated": run.info.simulated,
+        "run_id": run.run_id,
+        "started_at": utc(started),
+        "finished_at": utc(time.time()),
+        "workload": _described(workload, levels[chosen], bench),
+        "client": _client(bench, measurement),
+        "metrics": measurement.compat,
+        "strict": measurement.strict,
+        "steady_state": measurement.steady_state,
+        "repeats": points if several and not workload.sweep else [],
+        "confidence": _repeats.confidence(points) if several and not workload.sweep else None,
+        "sweep": [{"max_concurrency": level, **point} for level, point in zip(levels, points)]
+        if workload.sweep
+        else [],
+        "energy": None,
+        "server_counters": measurement.counters,
+        "errors": error_classes(measurement.result.records),
+        "validity": {"checks": measurement.checks},
+        "provenance": {
+            "server": dict(run.server_fact),
+            "engine_version": run.info.version,
+            "base_url": run.access.endpoint.url,
+            "model": run.info.model,
+            "host": host_info(),
+            "client_version": CLIENT_VERSION,
+            "seed": workload.seed,
+            "run_command": run.command,
+        },
+        "record_path": str(run.record_path),
+    }
+
+
+def _described(workload: Workload, level: int, bench: Bench) -> dict[str, Any]:
+    """The workload as it was measured, and what the prompts owe to the chat template."""
+    described = workload.describe()
+    described["max_concurrency"] = level
+    described["prompt_overhead_tokens"] = bench.calibration().lead_tokens if workload.dataset == "random" else None
+    return described
+
+
+def _client(bench: Bench, measurement: Measurement) -> dict[str, Any]:
+    """How the client itself fared."""
+    workers = measurement.result.workers
+    return {
+        "name": "native",
+        "version": CLIENT_VERSION,
+        "workers": len(workers),
+        "clock": "user" if any(worker["user_timed"] for worker in workers) else "kernel",
+        "python_version": platform.python_version(),
+        "cpu_s": sum(worker["cpu_s"] for worker in workers),
+        "max_rss_mib": sum(worker["max_rss_kib"] for worker in workers) / 1024,
+        "loop_lag_p99_ms": _validity.lag_ms(workers, 99),
+        "reconnects": sum(worker["reconnects"] for worker in workers),
+        "retransmits": sum(worker["retransmits"] for worker in workers),
+        "involuntary_switches": sum(worker["involuntary_switches"] for worker in workers),
+        "events": sum(len(record.event_ns) for record in measurement.result.records),
+        "reads": sum(record.reads for record in measurement.result.records),
+        "coalesced": sum(record.coalesced for record in measurement.result.records),
+    }
+
+
+def _record(fact: Mapping[str, Any], measurement: Measurement) -> dict[str, Any]:
+    """The full record: the fact, and one row for each request."""
+    rows = [request_row(record, measurement.result.start_ns) for record in measurement.result.records]
+    return {**fact, "requests": rows}

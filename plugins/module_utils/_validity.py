@@ -1,0 +1,201 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Can the result be believed? Each check compares one figure with its limit. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import Any, Dict, Mapping, Sequence
+
+from ansible_collections.llmfleet.serving.plugins.module_utils._metrics import percentile
+from ansible_collections.llmfleet.serving.plugins.module_utils._records import Record
+
+Check = Dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest figure of each check that still passes. Shares are between 0 and 1."""
+
+    failed_share: float = 0.0
+    prefix_hit_rate: float = 0.001
+    prompt_length_share: float = 0.0
+    counter_mismatch: float = 0.001
+    closure: float = 0.1
+    coalesced_share: float = 0.05
+    loop_lag_ms: float = 50.0
+    cpu_share: float = 0.9
+    send_lag_ms: float = 10.0
+    clock_step_ms: float = 1.0
+    throttled_share: float = 0.01
+
+
+@dataclass
+class Evidence:
+    """What the checks look at. None means that it could not be learned, and the check is skipped."""
+
+    records: Sequence[Record]
+    compat: Mapping[str, Any]
+    max_concurrency: int
+    open_load: bool
+    wanted_input: Sequence[int | None]  # prompt tokens asked for, by index
+    shared_tokens: int  # prompt tokens that any two requests have in common (chat template, lead, prefix)
+    workers: Sequence[Mapping[str, Any]]
+    clock_step_ms: float
+    counters: Mapping[str, float | None] = field(default_factory=dict)  # deltas over the run
+    throttled_share: float | None = None
+    engines: Sequence[str] = ()
+
+
+def evaluate(evidence: Evidence, limits: Limits) -> list[Check]:
+    """All checks, in the order in which a reader wants them."""
+    return [
+        _failed(evidence, limits),
+        _cold_cache(evidence, limits),
+        _prompt_length(evidence, limits),
+        _counter("prompt_tokens", "total_input_tokens", evidence, limits),
+        _counter("generation_tokens", "total_output_tokens", evidence, limits),
+        _closure(evidence, limits),
+        _one_engine(evidence),
+        _coalesced(evidence, limits),
+        _loop_lag(evidence, limits),
+        _cpu(evidence, limits),
+        _send_lag(evidence, limits),
+        _at_most(
+            "clock_step_ms", evidence.clock_step_ms, limits.clock_step_ms, "the time of day was set during the run"
+        ),
+        _at_most("throttled_share", evidence.throttled_share, limits.throttled_share, "the GPU slowed itself down"),
+    ]
+
+
+def verdict(checks: Sequence[Check], completed: int, cancelled: bool) -> dict[str, str | None]:
+    """`status` (ok, invalid, failed) and `reason`, the messages of what did not pass."""
+    messages = [check["message"] for check in checks if check["status"] == "fail"]
+    if cancelled:
+        messages.insert(0, "the run was cancelled, so the result is partial")
+    status = "failed" if not completed else "invalid" if messages else "ok"
+    return {"status": status, "reason": "; ".join(messages) or None}
+
+
+def _at_most(name: str, value: float | None, limit: float | None, meaning: str) -> Check:
+    """A check that passes while `value` does not exceed `limit`; `meaning` says what a failure means."""
+    if value is None:
+        return {"name": name, "status": "skip", "value": None, "limit": limit, "message": f"{name}: not known here"}
+    passed = limit is None or value <= limit
+    message = f"{name} is {value:.6g} (limit {limit:g})" if limit is not None else f"{name} is {value:.6g}"
+    return {
+        "name": name,
+        "status": "pass" if passed else "fail",
+        "value": value,
+        "limit": limit,
+        "message": message if passed else f"{message}: {meaning}",
+    }
+
+
+def _good(evidence: Evidence) -> list[Record]:
+    return [record for record in evidence.records if record.ok]
+
+
+def _failed(evidence: Evidence, limits: Limits) -> Check:
+    total = len(evidence.records)
+    kinds = sorted({record.error for record in evidence.records if not record.ok})
+    share = (total - len(_good(evidence))) / total if total else 1.0
+    return _at_most("failed_share", share, limits.failed_share, f"requests failed ({', '.join(kinds) or 'none sent'})")
+
+
+def _cold_cache(evidence: Evidence, limits: Limits) -> Check:
+    """Hits beyond what the requests have in common by construction, over the tokens looked up.
+
+    A cache of whole blocks finds nothing in the chat template; one of single tokens finds it in each request.
+    """
+    queries = evidence.counters.get("prefix_cache_queries")
+    hits = evidence.counters.get("prefix_cache_hits")
+    if hits is None:
+        cached = [record.cached_tokens for record in _good(evidence) if record.cached_tokens is not None]
+        hits, queries = (float(sum(cached)), evidence.compat["total_input_tokens"]) if cached else (None, None)
+    rate = None
+    if hits is not None and queries:
+        rate = max(0.0, hits - evidence.shared_tokens * len(evidence.records)) / queries
+    elif hits == 0:
+        rate = 0.0
+    return _at_most("prefix_hit_rate", rate, limits.prefix_hit_rate, "the prefix cache was warm")
+
+
+def _prompt_length(evidence: Evidence, limits: Limits) -> Check:
+    pairs = [(r.prompt_tokens, evidence.wanted_input[r.index]) for r in _good(evidence)]
+    wrong = [found for found, wanted in pairs if wanted is not None and found != wanted]
+    known = any(wanted is not None for _, wanted in pairs)
+    share = len(wrong) / len(pairs) if known else None
+    example = f"prompts have another length than asked for, {wrong[0]} tokens for example" if wrong else ""
+    return _at_most("prompt_length_share", share, limits.prompt_length_share, example)
+
+
+def _counter(counter: str, total: str, evidence: Evidence, limits: Limits) -> Check:
+    """The server's own count of tokens against the sum over the answers."""
+    counted, summed = evidence.counters.get(counter), evidence.compat[total]
+    mismatch = None if counted is None or not summed or evidence.compat["failed"] else abs(counted - summed) / summed
+    meaning = f"the server counted {counted or 0:.0f}, the answers say {summed}; other traffic on the server?"
+    return _at_most(f"{counter}_mismatch", mismatch, limits.counter_mismatch, meaning)
+
+
+def _closure(evidence: Evidence, limits: Limits) -> Check:
+    """Little's law in a closed load: output rate = slots x tokens / latency, as far as the last wave lets it.
+
+    With n requests on c slots the slots are full for n / (c x ceil(n / c)) of the time; the run must have at least
+    four waves for the law to say something.
+    """
+    good, slots = _good(evidence), evidence.max_concurrency
+    value = None
+    if not evidence.open_load and len(good) >= 4 * slots and len(good) == len(evidence.records):
+        waves = -(-len(good) // slots)
+        busy_s = sum((record.event_ns[-1] - record.sent_ns) / 1e9 for record in good)
+        value = abs(1 - busy_s / (evidence.compat["duration"] * slots) / (len(good) / (slots * waves)))
+    return _at_most("closure", value, limits.closure, "slots stood idle: the client or the connections were too slow")
+
+
+def _one_engine(evidence: Evidence) -> Check:
+    """All answers name one model and fingerprint, and the server's version did not change."""
+    names = sorted({record.identity for record in _good(evidence)})
+    count = max(len(names), len(set(evidence.engines))) if names else None
+    return _at_most("engines", count, 1, f"several engines answered: {', '.join([*names, *evidence.engines])[:200]}")
+
+
+def _coalesced(evidence: Evidence, limits: Limits) -> Check:
+    texts = sum(sum(record.bearing) for record in _good(evidence))
+    share = sum(record.coalesced for record in _good(evidence)) / texts if texts else None
+    return _at_most(
+        "coalesced_share", share, limits.coalesced_share, "tokens came together in one read, so gaps are lost"
+    )
+
+
+def lag_ms(workers: Sequence[Mapping[str, Any]], percent: float) -> float | None:
+    """How late the workers served their sockets, as a percentile in ms. Unknown where the kernel gives no time."""
+    lags = array("I")
+    for worker in workers:
+        if worker["user_timed"]:
+            return None
+        lags.extend(worker["lag_us"])
+    return percentile(sorted(lags), percent) / 1000 if lags else None
+
+
+def _loop_lag(evidence: Evidence, limits: Limits) -> Check:
+    lag = lag_ms(evidence.workers, 99)
+    return _at_most("loop_lag_ms", lag, limits.loop_lag_ms, "the client was late (p99); give it CPU or workers")
+
+
+def _cpu(evidence: Evidence, limits: Limits) -> Check:
+    shares = [worker["cpu_s"] / worker["wall_s"] for worker in evidence.workers if worker["wall_s"] > 0]
+    return _at_most("cpu_share", max(shares, default=None), limits.cpu_share, "a worker was busy; raise workers")
+
+
+def send_lags_ms(records: Sequence[Record]) -> list[float]:
+    """How much later than intended each request of an open load was sent, in ms, sorted."""
+    return sorted((record.sent_ns - record.intended_ns) / 1e6 for record in records if record.intended_ns)
+
+
+def _send_lag(evidence: Evidence, limits: Limits) -> Check:
+    lags = send_lags_ms(evidence.records) if evidence.open_load else []
+    lag = percentile(lags, 99) if lags else None
+    return _at_most("send_lag_ms", lag, limits.send_lag_ms, "requests went out late (p99), so the rate was not offered")

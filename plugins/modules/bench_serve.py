@@ -1,0 +1,600 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bench_serve
+short_description: Measure an inference server, and say whether the result can be believed
+version_added: 0.1.0
+author: The llmfleet authors (@llmfleet)
+description:
+  - Sends a workload to an OpenAI-compatible server (vLLM, SGLang) and measures throughput and latency.
+  - Arrival times are those of the kernel, so a busy client does not falsify them. Prompts have exactly the wanted number of tokens,
+    as the server counts them, and share nothing with those of an earlier run.
+  - Metrics come by two sets of definitions, those of C(vllm bench serve) (RV(benchmark.metrics)) and strict ones (RV(benchmark.strict)).
+  - The result judges itself. Its status is V(ok), V(invalid) when a check of RV(benchmark.validity) failed, or V(failed) when no request
+    succeeded. All three are results, so the task itself succeeds; what cannot be measured at all fails the task before any load is sent.
+  - Measuring does not change the host, hence RV(ignore:changed) is always false. The record of each run is kept in O(state_dir).
+attributes:
+  check_mode:
+    description: Checks the options, asks the server (models, version, tokenizer) and returns the plan. Sends no load.
+    support: full
+  idempotent:
+    description: Every call measures anew.
+    support: none
+options:
+  base_url:
+    description: Where the server listens, C(http://HOST:PORT) or C(https://HOST:PORT). A trailing C(/v1) is dropped.
+    type: str
+    required: true
+  model:
+    description: Name under which the server serves the model. Left out, the server must serve exactly one.
+    type: str
+  endpoint_type:
+    description: V(openai-chat) measures C(/v1/chat/completions), V(openai) measures C(/v1/completions).
+    type: str
+    choices: [openai-chat, openai]
+    default: openai-chat
+  client:
+    description: What sends the load. V(native) is this module itself.
+    type: str
+    choices: [native]
+    default: native
+  workload:
+    description:
+      - Named set of values for the options that are left out.
+      - V(published) is the workload of the published figures, 8192 input and 2048 output tokens, 512 prompts, 32 at once.
+      - V(smoke) is 128/32 tokens, 16 prompts, 4 at once. V(latency) is 8192/256 tokens, 32 prompts, one at a time.
+      - V(saturation) is 1024/256 tokens, 1024 prompts at each of 16, 32, 64, 128 and 256 at once.
+    type: str
+    choices: [published, smoke, latency, saturation]
+    default: published
+    aliases: [workload_name]
+  dataset:
+    description: V(random) makes prompts of random words and exact length. V(file) takes them from O(dataset_path).
+    type: str
+    choices: [random, file]
+    default: random
+  dataset_path:
+    description:
+      - JSONL file on the target, one object a line, with C(messages) (a chat) or C(prompt) (a text), and optionally C(output_tokens).
+      - Needed for O(dataset=file).
+    type: path
+  input_tokens:
+    description: Prompt tokens of each request as the server counts them, chat template included.
+    type: int
+  output_tokens:
+    description: Tokens to generate for each request.
+    type: int
+  range_ratio:
+    description:
+      - Spread of both lengths. They are uniform between C(n * (1 - range_ratio)) and C(n * (1 + range_ratio)), as in C(vllm bench serve).
+    type: float
+    default: 0.0
+  prefix_tokens:
+    description: So many tokens at the beginning of each prompt are the same in all, to measure the prefix cache. They count as input.
+    type: int
+    default: 0
+  num_prompts:
+    description: Number of requests.
+    type: int
+  max_concurrency:
+    description:
+      - Requests in flight. In a closed load (no O(request_rate)) each answer makes room for the next request.
+      - In an open load it is an upper bound, and V(0), the default there, is none.
+    type: int
+  request_rate:
+    description: Requests per second of an open load, or V(inf) for a closed one.
+    type: str
+    default: inf
+  burstiness:
+    description:
+      - Shape of the gamma distribution of the intervals of an open load. V(1) is Poisson, less is burstier, more is more even,
+        V(inf) is constant.
+    type: str
+    default: '1'
+  seed:
+    description: Decides lengths, words and arrivals, together with O(salt).
+    type: int
+    default: 0
+  salt:
+    description:
+      - Decides, with O(seed), the words of the prompts. Left out, each run has its own, so that it meets a cold cache.
+      - Give the recorded one to repeat the very same prompts.
+    type: str
+  ignore_eos:
+    description:
+      - Tells the server to go on until O(output_tokens), and takes a shorter answer for a failure.
+      - The default is true for O(dataset=random).
+    type: bool
+  sampling:
+    description: Sampling parameters, sent with every request.
+    type: dict
+    default: {temperature: 0.0, top_p: 1.0}
+  continuous_usage:
+    description:
+      - Asks the server to count tokens in every event (C(stream_options.continuous_usage_stats)), which makes the strict ITL exact where
+        an event carries several tokens. Events grow by some 80 bytes.
+    type: bool
+    default: false
+  warmup:
+    description:
+      - Number of requests before the measurement, at the same concurrency and input length, with prompts of their own and at most 32
+        output tokens. The default is O(max_concurrency).
+    type: int
+  sweep:
+    description: Levels of concurrency to measure one after the other. The metrics are then those of the fastest level.
+    type: list
+    elements: int
+  repeats:
+    description: Number of measurements. The metrics are then those of the one with the median output throughput.
+    type: int
+    default: 1
+  repeat_until:
+    description:
+      - Stops O(repeats) early, after three or more, when the 95 % confidence interval of the output throughput is within this share of
+        its mean. V(0) never does.
+    type: float
+    default: 0.0
+  slo:
+    description: Objectives in milliseconds by metric (C(ttft), C(tpot), C(e2el)). Requests that meet all of them count as goodput.
+    type: dict
+    default: {}
+  percentiles:
+    description: Percentiles to report, besides 50, 90 and 99.
+    type: list
+    elements: float
+    default: [50, 90, 95, 99]
+  workers:
+    description: Worker processes. V(0) is one for every 64 connections, on at most a quarter of the CPUs.
+    type: int
+    default: 0
+  timeouts:
+    description: Limits of one request in seconds. What is left out keeps its default.
+    type: dict
+    default: {}
+    suboptions:
+      connect_s:
+        description: To connect.
+        type: float
+        default: 5
+      first_token_s:
+        description: From the request to the first event.
+        type: float
+        default: 300
+      idle_s:
+        description: Longest silence within an answer.
+        type: float
+        default: 60
+      total_s:
+        description: From the request to the end of the answer.
+        type: float
+        default: 1800
+  validity:
+    description: Limits of the checks; a figure above its limit makes the result invalid. What is left out keeps its default.
+    type: dict
+    default: {}
+    suboptions:
+      failed_share:
+        description: Share of failed requests.
+        type: float
+        default: 0
+      prefix_hit_rate:
+        description: Share of prompt tokens found in the prefix cache, beyond what the prompts have in common by construction.
+        type: float
+        default: 0.001
+      prompt_length_share:
+        description: Share of prompts whose length is not the one asked for.
+        type: float
+        default: 0
+      counter_mismatch:
+        description: Relative difference between the server's token counters and the sum over the answers.
+        type: float
+        default: 0.001
+      closure:
+        description: Share of time that slots of a closed load stood idle, beyond what the last wave explains.
+        type: float
+        default: 0.1
+      coalesced_share:
+        description: Share of events with text that came in one read with an earlier one.
+        type: float
+        default: 0.05
+      loop_lag_ms:
+        description: Milliseconds from a segment's arrival to the end of its service (p99).
+        type: float
+        default: 50
+      cpu_share:
+        description: CPU time over wall time of the busiest worker.
+        type: float
+        default: 0.9
+      send_lag_ms:
+        description: Milliseconds by which requests of an open load went out late (p99).
+        type: float
+        default: 10
+      clock_step_ms:
+        description: Milliseconds by which the time of day was stepped.
+        type: float
+        default: 1
+      throttled_share:
+        description: Share of the samples in which a GPU slowed itself down for heat or lack of power.
+        type: float
+        default: 0.01
+  api_key_file:
+    description: File on the target that holds the server's API key.
+    type: path
+  validate_certs:
+    description: Whether the certificate of an C(https) server must be trusted.
+    type: bool
+    default: true
+  ca_path:
+    description: File on the target with the certificates to trust, instead of the system's.
+    type: path
+  server_fact:
+    description: The C(llmfleet_server) fact of the server, kept as the origin of the result.
+    type: dict
+    default: {}
+  state_dir:
+    description:
+      - Folder on the target for records (C(runs/RUN_ID/result.json)) and the latest fact (C(facts.d/llmfleet_benchmark.fact)).
+    type: path
+    default: ~/.local/state/llmfleet
+"""
+
+EXAMPLES = r"""
+- name: Measure the published workload
+  llmfleet.serving.bench_serve:
+    base_url: http://127.0.0.1:8000
+    model: lfm25_8b_a1b
+
+- name: A quick check of the same server
+  llmfleet.serving.bench_serve:
+    base_url: http://127.0.0.1:8000
+    workload: smoke
+
+- name: Ten requests a second, Poisson, with objectives
+  llmfleet.serving.bench_serve:
+    base_url: http://127.0.0.1:8000
+    input_tokens: 1024
+    output_tokens: 128
+    num_prompts: 600
+    request_rate: 10
+    slo:
+      ttft: 500
+      tpot: 20
+"""
+
+RETURN = r"""
+benchmark:
+  description: The result, also returned as the fact C(llmfleet_benchmark). At most 32 KiB.
+  returned: when something was measured
+  type: dict
+  contains:
+    schema_version:
+      description: Version of this structure.
+      type: int
+      returned: always
+      sample: 1
+    status:
+      description: V(ok), V(invalid) or V(failed).
+      type: str
+      returned: always
+      sample: ok
+    reason:
+      description: Why the status is not V(ok), else null.
+      type: str
+      returned: always
+      sample: null
+    simulated:
+      description: Whether the server is a simulator.
+      type: bool
+      returned: always
+      sample: false
+    run_id:
+      description: Name of the run and of its folder.
+      type: str
+      returned: always
+      sample: 20261122T155700Z-3fa9c1
+    started_at:
+      description: Begin, in ISO 8601, UTC.
+      type: str
+      returned: always
+      sample: '2026-11-22T15:57:00Z'
+    finished_at:
+      description: End, in ISO 8601, UTC.
+      type: str
+      returned: always
+      sample: '2026-11-22T15:59:41Z'
+    workload:
+      description:
+        - What was sent, by the names of the options. C(prompt_overhead_tokens) are the tokens of chat template and lead word that each
+          prompt begins with.
+      type: dict
+      returned: always
+      sample: {name: published, input_tokens: 8192, output_tokens: 2048, num_prompts: 512, max_concurrency: 32, seed: 0}
+    client:
+      description:
+        - What measured, and how it fared. C(clock) is V(kernel) or V(user); C(cpu_s) CPU seconds of all workers; C(max_rss_mib) their
+          memory in MiB; C(loop_lag_p99_ms) milliseconds from arrival to service.
+      type: dict
+      returned: always
+      sample: {name: native, version: 1.0.0, workers: 1, clock: kernel, cpu_s: 4.1}
+    metrics:
+      description: The figures by the definitions of C(vllm bench serve) 0.32, under its names.
+      type: dict
+      returned: always
+      contains:
+        duration:
+          description: Seconds from the start of the load to the end of the last request.
+          type: float
+          returned: always
+          sample: 149.9
+        completed:
+          description: Requests that succeeded, by the strict rules.
+          type: int
+          returned: always
+          sample: 512
+        failed:
+          description: Requests that did not.
+          type: int
+          returned: always
+          sample: 0
+        total_input_tokens:
+          description: Prompt tokens of the completed requests, as the server counts them.
+          type: int
+          returned: always
+          sample: 4194304
+        total_output_tokens:
+          description: Generated tokens of the completed requests, as the server counts them.
+          type: int
+          returned: always
+          sample: 1048576
+        request_throughput:
+          description: Completed requests per second.
+          type: float
+          returned: always
+          sample: 3.41
+        output_throughput:
+          description: Generated tokens per second.
+          type: float
+          returned: always
+          sample: 6995.2
+        total_token_throughput:
+          description: Prompt and generated tokens per second.
+          type: float
+          returned: always
+          sample: 34976.0
+        per_user_output_throughput:
+          description: Tokens per second that one user sees, 1000 / RV(benchmark.metrics.mean_tpot_ms).
+          type: float
+          returned: always
+          sample: 241.5
+        max_output_tokens_per_s:
+          description: Most events (RV(benchmark.strict), tokens) in a second.
+          type: float
+          returned: always
+          sample: 9245.0
+        max_concurrent_requests:
+          description: Most requests that touch one second (RV(benchmark.strict), that are in flight at one moment).
+          type: int
+          returned: always
+          sample: 40
+        request_goodput:
+          description: Completed requests per second that meet O(slo); null without it.
+          type: float
+          returned: always
+          sample: null
+        mean_ttft_ms:
+          description:
+            - Mean time to first token in milliseconds. Besides it there are C(median_), C(std_) and C(pNN_) for each of O(percentiles),
+              and all of them for C(tpot), C(itl) and C(e2el); null where nothing could be measured.
+          type: float
+          returned: always
+          sample: 882.3
+        mean_tpot_ms:
+          description: Mean time per output token after the first, in milliseconds.
+          type: float
+          returned: always
+          sample: 4.14
+        mean_itl_ms:
+          description: Mean gap between events (RV(benchmark.strict), tokens) in milliseconds.
+          type: float
+          returned: always
+          sample: 4.15
+        mean_e2el_ms:
+          description: Mean time to the last token in milliseconds.
+          type: float
+          returned: always
+          sample: 9357.0
+    strict:
+      description:
+        - The same keys by the strict definitions, from the first event with text, and in an open load from the intended time.
+        - C(itl_basis) says whether ITL is per V(token) or per V(chunk).
+      type: dict
+      returned: always
+      sample: {mean_ttft_ms: 882.9, itl_basis: token}
+    steady_state:
+      description:
+        - The part of the run in which the server was kept busy, C(window_s) seconds long; rates and latencies as above; null without one.
+      type: dict
+      returned: always
+      sample: {window_s: 138.2, output_throughput: 7310.1}
+    repeats:
+      description: Main figures of each repeat, with the names of the checks it failed (C(invalid)).
+      type: list
+      elements: dict
+      returned: always
+      sample: []
+    confidence:
+      description: For each main metric C(mean), C(half_width) of the 95 % interval, and that as a share (C(relative)); null for one repeat.
+      type: dict
+      returned: always
+      sample: null
+    sweep:
+      description: Main figures of each level of O(sweep).
+      type: list
+      elements: dict
+      returned: always
+      sample: []
+    energy:
+      description: What the GPUs used during the load; null where that is not known.
+      type: dict
+      returned: always
+      sample: null
+    server_counters:
+      description:
+        - What the server's counters grew by, C(prompt_tokens), C(generation_tokens), C(prefix_cache_queries), C(prefix_cache_hits) (tokens)
+          and C(preemptions); null where it has none.
+      type: dict
+      returned: always
+      sample: {prompt_tokens: 4194304.0, generation_tokens: 1048576.0, prefix_cache_hits: 0.0}
+    errors:
+      description: For each class of error its C(count) and an C(example).
+      type: dict
+      returned: always
+      sample: {}
+    validity:
+      description: The C(checks), each with C(name), C(status) (V(pass), V(fail) or V(skip)), C(value), C(limit) and C(message).
+      type: dict
+      returned: always
+      sample: {checks: [{name: failed_share, status: pass, value: 0.0, limit: 0.0, message: failed_share is 0 (limit 0)}]}
+    provenance:
+      description: Where the result comes from, the server's fact, engine version, host, client version, seed, and the call that repeats it.
+      type: dict
+      returned: always
+      sample: {engine_version: 0.32.0, seed: 0}
+    record_path:
+      description: The full record on the target, with one row for each request.
+      type: str
+      returned: always
+      sample: /home/me/.local/state/llmfleet/runs/20261122T155700Z-3fa9c1/result.json
+plan:
+  description: What would be measured; workload, model, workers, and what the server says of itself.
+  returned: in check mode
+  type: dict
+  sample: {model: lfm25_8b_a1b, workers: 1, simulated: false, has_tokenize: true}
+ansible_facts:
+  description: The result as a fact.
+  returned: when something was measured
+  type: dict
+  contains:
+    llmfleet_benchmark:
+      description: The same as RV(benchmark).
+      type: dict
+      returned: always
+      sample: {schema_version: 1, status: ok}
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench import Bench
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench_error import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._http import Access
+from ansible_collections.llmfleet.serving.plugins.module_utils._plan import make_plan
+from ansible_collections.llmfleet.serving.plugins.module_utils._run import FACT_NAME, Run, new_run_id, run_benchmark
+from ansible_collections.llmfleet.serving.plugins.module_utils._server import Server
+from ansible_collections.llmfleet.serving.plugins.module_utils._url import parse_base_url
+
+_NO_PART_OF_THE_COMMAND = ("server_fact", "api_key_file")
+
+
+def read_key(path: str | None) -> str | None:
+    """The API key in the file. Raises BenchError."""
+    if not path:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise BenchError(
+            f"api_key_file {path} cannot be read ({error.strerror}).", "a file with the key.", "Correct api_key_file."
+        ) from error
+
+
+def repeat_command(params: dict[str, Any], salt: str) -> str:
+    """The ad-hoc call that repeats this very measurement, prompts included."""
+    given = {name: value for name, value in params.items() if value not in (None, {}, [])}
+    options = {name: value for name, value in given.items() if name not in _NO_PART_OF_THE_COMMAND}
+    return f"ansible HOST -m llmfleet.serving.bench_serve -a '{json.dumps({**options, 'salt': salt})}'"
+
+
+def measure(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Plans and, unless in check mode, measures. Raises BenchError before any load is sent."""
+    run_id = new_run_id()
+    plan = make_plan(params, salt=run_id)
+    access = Access(
+        parse_base_url(params["base_url"]),
+        read_key(params["api_key_file"]),
+        params["validate_certs"],
+        params["ca_path"],
+    )
+    server = Server(access)
+    info = server.inspect(params["model"])
+    command = repeat_command(params, plan.workload.salt)
+    run = Run(run_id, plan, access, info, Path(params["state_dir"]), params["server_fact"], command)
+    if check_mode:
+        bench = Bench(plan, access, server, info, run.folder)
+        if info.has_tokenize:
+            bench.verify()
+        return {"plan": {**vars(info), "workers": bench.workers, "workload": plan.workload.describe()}}
+    fact = run_benchmark(run, server, lambda phase, total, counts: True)
+    return {"benchmark": fact, "ansible_facts": {FACT_NAME: fact}}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "base_url": {"type": "str", "required": True},
+            "model": {"type": "str"},
+            "endpoint_type": {"type": "str", "choices": ["openai-chat", "openai"], "default": "openai-chat"},
+            "client": {"type": "str", "choices": ["native"], "default": "native"},
+            "workload": {
+                "type": "str",
+                "choices": ["published", "smoke", "latency", "saturation"],
+                "default": "published",
+                "aliases": ["workload_name"],
+            },
+            "dataset": {"type": "str", "choices": ["random", "file"], "default": "random"},
+            "dataset_path": {"type": "path"},
+            "input_tokens": {"type": "int"},
+            "output_tokens": {"type": "int"},
+            "range_ratio": {"type": "float", "default": 0.0},
+            "prefix_tokens": {"type": "int", "default": 0},
+            "num_prompts": {"type": "int"},
+            "max_concurrency": {"type": "int"},
+            "request_rate": {"type": "str", "default": "inf"},
+            "burstiness": {"type": "str", "default": "1"},
+            "seed": {"type": "int", "default": 0},
+            "salt": {"type": "str"},
+            "ignore_eos": {"type": "bool"},
+            "sampling": {"type": "dict", "default": {"temperature": 0.0, "top_p": 1.0}},
+            "continuous_usage": {"type": "bool", "default": False},
+            "warmup": {"type": "int"},
+            "sweep": {"type": "list", "elements": "int"},
+            "repeats": {"type": "int", "default": 1},
+            "repeat_until": {"type": "float", "default": 0.0},
+            "slo": {"type": "dict", "default": {}},
+            "percentiles": {"type": "list", "elements": "float", "default": [50, 90, 95, 99]},
+            "workers": {"type": "int", "default": 0},
+            "timeouts": {"type": "dict", "default": {}},
+            "validity": {"type": "dict", "default": {}},
+            "api_key_file": {"type": "path", "no_log": False},
+            "validate_certs": {"type": "bool", "default": True},
+            "ca_path": {"type": "path"},
+            "server_fact": {"type": "dict", "default": {}},
+            "state_dir": {"type": "path", "default": "~/.local/state/llmfleet"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = measure(module.params, module.check_mode)
+    except BenchError as error:
+        module.fail_json(msg=str(error), found=error.found, expected=error.expected, remedy=error.remedy)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+import time
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils import _clock
+
+
+def test_kernel_time_of_a_message() -> None:
+    data = struct.pack("@ll", 1_700_000_000, 123)
+    assert _clock.kernel_time_ns([(socket.SOL_SOCKET, _clock.SO_TIMESTAMPNS, data)]) == 1_700_000_000_000_000_123
+    assert _clock.kernel_time_ns([(socket.SOL_SOCKET, 1, data)]) is None
+    assert _clock.kernel_time_ns([]) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's time is Linux's")
+def test_the_kernel_stamps_a_stream() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        server, _ = listener.accept()
+        assert _clock.enable_kernel_time(client)
+        before = time.time_ns()
+        server.sendall(b"x")
+        _, ancillary, _, _ = client.recvmsg(10, _clock.ANCILLARY_BYTES)
+        stamp = _clock.kernel_time_ns(ancillary)
+        assert stamp is not None
+        assert before <= stamp <= time.time_ns()
+        server.close()
+
+
+def test_a_step_is_seen_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = _clock.ClockWatch()
+    assert watch.look() < 1000
+    real = time.time_ns
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: real() + 5_000_000_000)
+        assert watch.look() == pytest.approx(5000, abs=900)
+    assert watch.look() == pytest.approx(5000, abs=900)
