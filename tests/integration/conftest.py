@@ -80,6 +80,8 @@ class Fleet:
             "inference_server_state_dir": f"{self.folder}/state/{{{{ inventory_hostname }}}}",
             "benchmark_state_dir": "{{ inference_server_state_dir }}",
             "benchmark_workload": "smoke",
+            # Servers, clients and Ansible share the test machine; what these limits mean is tested on its own.
+            "benchmark_validity": {"coalesced_share": 1, "loop_lag_ms": 10000, "closure": 1, "cpu_share": 10},
             "report_dir": str(self.reports),
         }
         self.inventory.write_text(yaml.safe_dump({"inference": {"children": groups, "vars": fleet}}))
