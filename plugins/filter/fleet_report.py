@@ -44,6 +44,18 @@ options:
     type: list
     elements: dict
     default: []
+  hourly_price:
+    description: Price of one GPU for one hour, by GPU class (C(h100), C(b200) ...).
+    type: dict
+    default: {}
+  currency:
+    description: Currency of O(hourly_price).
+    type: str
+    default: USD
+  outlier_limit:
+    description: How many robust standard deviations from the median of its group make a host an outlier.
+    type: float
+    default: 5.0
   generated_at:
     description: Time of the report (ISO 8601, UTC); now when omitted.
     type: str
@@ -84,6 +96,7 @@ def fleet_report(hostvars: Mapping[str, Any], **options: Any) -> dict[str, Any]:
     if unknown:
         raise AnsibleFilterError(f"fleet_report: not in the inventory: {', '.join(map(str, unknown))}")
     options["generated_at"] = options.get("generated_at") or now()
+    options["hourly_price"] = _prices(options.get("hourly_price") or {})
     return aggregate.fleet_report(hostvars, **options)
 
 
@@ -97,6 +110,13 @@ def _hosts(options: dict[str, Any]) -> Sequence[Any]:
     if not isinstance(hosts, list):
         raise AnsibleFilterError("fleet_report needs hosts, the list of the hosts to report")
     return hosts
+
+
+def _prices(prices: dict[str, Any]) -> dict[str, float]:
+    try:
+        return {gpu: float(price) for gpu, price in prices.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise AnsibleFilterError(f"hourly_price takes a number for each GPU class, not {prices!r}") from error
 
 
 class FilterModule:

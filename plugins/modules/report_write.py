@@ -10,10 +10,13 @@ module: report_write
 version_added: 0.1.0
 short_description: Write a benchmark report on the controller
 description:
-  - Renders a report made by the P(llmfleet.serving.fleet_report#filter) filter and writes its forms to a new folder
-    named after the report's time; C(latest) beside it then points to that folder.
+  - Compares a report made by the P(llmfleet.serving.fleet_report#filter) filter with earlier runs, renders it, and writes
+    its forms to a new folder named after the report's time; C(latest) beside it then points to that folder.
   - The folder appears complete or not at all.
+  - A run that measured anything anew is added to the history, a file of one JSON document per line.
   - Runs on the controller, whatever the host.
+requirements:
+  - jmespath (for O(query))
 options:
   report:
     description: The report, as P(llmfleet.serving.fleet_report#filter) returns it.
@@ -27,8 +30,24 @@ options:
     description: What to write.
     type: list
     elements: str
-    choices: [json, markdown, text]
-    default: [json, markdown, text]
+    choices: [json, csv, html, markdown, text]
+    default: [json, csv, html, markdown, text]
+  history_file:
+    description: The history; C(history.jsonl) in O(directory) when omitted.
+    type: path
+  label:
+    description: A name for this run in the history.
+    type: str
+  baseline:
+    description: Run to compare with beside the previous one, by its label or by the name of its folder.
+    type: str
+  regression_threshold:
+    description: A smaller relative change of the output throughput than this is called unchanged.
+    type: float
+    default: 0.01
+  query:
+    description: JMESPath expression over the report.
+    type: str
 attributes:
   action:
     description: Runs on the controller.
@@ -62,9 +81,18 @@ files:
   type: dict
   returned: success
   sample: {report.md: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}
-totals:
-  description: Number of hosts by status.
+digest:
+  description: Totals, medians, verdicts, outliers and problems, at most 16 KiB as JSON.
   type: dict
+  returned: success
+answer:
+  description: What O(query) found; null when it found nothing.
+  type: raw
+  returned: success
+regressions:
+  description: Each regression in one line; against the baseline alone where O(baseline) is given.
+  type: list
+  elements: str
   returned: success
 problems:
   description: Status and reason of each host without a valid result, by host name.

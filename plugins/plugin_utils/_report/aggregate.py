@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import facts, published
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import drift, economy, facts, outliers, published
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import number
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.statistics import summary
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.workload import label
 
@@ -22,23 +23,32 @@ def fleet_report(
     alive_hosts: Sequence[str] = (),
     this_run_only: bool = False,
     published_figures: Sequence[dict[str, Any]] = (),
+    hourly_price: Mapping[str, float] | None = None,
+    currency: str = "USD",
+    outlier_limit: float = 5.0,
     generated_at: str,
 ) -> dict[str, Any]:
     """The report over `hosts`, each of which gets a row, whatever its state.
 
     `play_hosts` and `alive_hosts` are Ansible's `ansible_play_hosts_all` and `ansible_play_hosts`: they tell a host
     that failed in this play from one that was not part of it. `this_run_only`: leave out older results.
+    `hourly_price`: price of a GPU per hour, by GPU class. `outlier_limit`: the robust z-score of an outlier.
     """
     in_play, alive = set(play_hosts), set(alive_hosts)
     rows = [
         facts.host_row(host, hostvars[host], in_play=host in in_play, alive=host in alive, this_run_only=this_run_only)
         for host in hosts
     ]
-    groups = [_group(members, list(published_figures)) for members in _grouped(rows)]
+    prices = hourly_price or {}
+    for row in rows:
+        row.update(cost=_cost(row, prices), deviation=None, robust_z=None, outlier=None)
+    groups = [_group(members, published_figures, prices, outlier_limit) for members in _grouped(rows)]
     return {
         "schema_version": SCHEMA_VERSION,
         "generated_at": generated_at,
         "simulated": any(row["simulated"] for row in rows),
+        "currency": currency if prices else None,
+        "outlier_limit": outlier_limit,
         "totals": _totals(rows, groups),
         "groups": groups,
         "hosts": rows,
@@ -47,25 +57,54 @@ def fleet_report(
 
 def _grouped(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Rows that have figures, put together where figures may be put together, in order of first appearance."""
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        if row["status"] in ("ok", "invalid"):
-            key = (*(row[name] for name in _GROUP_KEYS), label(row["workload"]))
-            groups.setdefault(key, []).append(row)
+        if row["status"] in facts.MEASURED:
+            groups.setdefault(_identity(row), []).append(row)
     return list(groups.values())
 
 
-def _group(members: list[dict[str, Any]], documents: list[dict[str, Any]]) -> dict[str, Any]:
+def _group(
+    members: list[dict[str, Any]],
+    documents: Sequence[dict[str, Any]],
+    prices: Mapping[str, float],
+    outlier_limit: float,
+) -> dict[str, Any]:
     first = members[0]
     counted = [row for row in members if row["status"] == "ok"]
+    for row, standing in zip(counted, outliers.standings(counted, outlier_limit)):
+        row.update(standing)
+    metrics = _over_hosts(counted)
+    medians = {name: figure["median"] for name, figure in metrics.items()}
     group: dict[str, Any] = {name: first[name] for name in (*_GROUP_KEYS, "gpu_name", "published_key", "workload")}
-    group["workload_label"] = label(first["workload"])
-    group["hosts"] = [row["host"] for row in counted]
-    group["invalid_hosts"] = [row["host"] for row in members if row["status"] == "invalid"]
-    group["metrics"] = _over_hosts(counted)
-    medians = {name: figure["median"] for name, figure in group["metrics"].items()}
-    group["published"] = published.compare(group, medians, documents) if counted else None
+    group.update(
+        id=_identity(first),
+        workload_label=label(first["workload"]),
+        hosts=[row["host"] for row in counted],
+        invalid_hosts=[row["host"] for row in members if row["status"] == "invalid"],
+        outliers=[row["host"] for row in counted if row["outlier"]],
+        metrics=metrics,
+        published=published.compare(group, medians, documents) if counted else None,
+        hourly_price=number(prices.get(first["gpu"])),
+        cost_per_million_output_tokens=_cost({**first, "metrics": medians}, prices),
+        energy=economy.energy(counted),
+        drift=drift.differences(counted),
+    )
     return group
+
+
+def _identity(row: dict[str, Any]) -> str:
+    """What must be equal for figures to be put together or compared over time, as one line."""
+    origin = "simulated" if row["simulated"] else "measured"
+    hardware = f"{row['gpu_count']:g}x {row['gpu']}"
+    return " | ".join(
+        [hardware, f"{row['backend']} {row['engine']}", origin, str(row["model"]), label(row["workload"])]
+    )
+
+
+def _cost(row: dict[str, Any], prices: Mapping[str, float]) -> float | None:
+    price = number(prices.get(row["gpu"]))
+    return economy.cost(price, row["gpu_count"], row["metrics"].get("output_throughput"))
 
 
 def _over_hosts(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

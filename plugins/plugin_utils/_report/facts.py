@@ -14,6 +14,7 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain imp
 )
 
 SCHEMA_VERSION = 1
+MEASURED = ("ok", "invalid")  # the states that have figures
 STATUSES = ("ok", "invalid", "failed", "unreachable", "missing")
 SIMULATED_DEFAULT_ENGINE = "vllm"
 
@@ -32,9 +33,7 @@ def host_row(
     provenance = mapping(benchmark.get("provenance"))
     server = mapping(provenance.get("server")) or _newest(_candidates(variables, "llmfleet_server"))
     profile = mapping(plain(variables.get("gpu_profile")))
-    absence = _absence(
-        host, _contact(variables), str(variables.get("__benchmark_failure") or ""), in_play=in_play, alive=alive
-    )
+    absence = _absence(host, variables, in_play=in_play, alive=alive)
     status, reason = _status(host, benchmark, absence, this_run_only=this_run_only)
     gpu = mapping(server.get("gpu"))
     gpu_class = str(gpu.get("class") or profile.get("gpu_class") or "unknown")
@@ -48,15 +47,15 @@ def host_row(
         "driver_version": gpu.get("driver_version"),
         "backend": server.get("backend"),
         "engine": engine(server),
-        "engine_version": server.get("engine_version"),
+        "engine_version": server.get("engine_version") or provenance.get("engine_version"),
         "simulated": bool(benchmark.get("simulated") or server.get("simulated")),
-        "model": server.get("model"),
+        "model": server.get("model") or provenance.get("model"),
         "published_key": profile.get("published_key"),
         "run_id": benchmark.get("run_id"),
         "started_at": benchmark.get("started_at"),
         "finished_at": benchmark.get("finished_at"),
         "workload": mapping(benchmark.get("workload")),
-        "metrics": _numbers(mapping(benchmark.get("metrics"))),
+        "metrics": _numbers(mapping(benchmark.get("metrics"))) if status in MEASURED else {},
         "validity": _checks(mapping(benchmark.get("validity"))),
         "provenance": {**provenance, "server": server},
         "record_path": benchmark.get("record_path"),
@@ -87,17 +86,16 @@ def _newest(candidates: list[dict[str, Any]]) -> dict[str, Any]:
     return max(candidates, key=lambda fact: str(fact.get("finished_at") or "9999"), default={})
 
 
-def _contact(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """What the play registered of its first contact with the host (`unreachable`, `msg`)."""
-    return mapping(plain(variables.get("__report_contact")))
+def _absence(host: str, variables: Mapping[str, Any], *, in_play: bool, alive: bool) -> tuple[str, str] | None:
+    """Status and reason of a host that this play has lost, could not measure or never had; None for one that is there.
 
-
-def _absence(host: str, contact: dict[str, Any], failure: str, *, in_play: bool, alive: bool) -> tuple[str, str] | None:
-    """Status and reason of a host that the play has lost or never had; None for one that is there."""
+    The play registers its first contact with a host (`unreachable`, `failed`, `msg`) and why a benchmark failed.
+    """
+    contact = mapping(plain(variables.get("__report_contact")))
     if contact.get("unreachable") is True:
         return "unreachable", f"could not be reached: {contact.get('msg') or 'no connection'}"
-    if failure:
-        return "failed", failure
+    if variables.get("__benchmark_failure"):
+        return "failed", str(variables["__benchmark_failure"])
     if contact.get("failed") is True:
         return "failed", f"its results could not be read: {contact.get('msg') or 'no reason given'}"
     if not in_play:
@@ -132,7 +130,7 @@ def _fault(host: str, benchmark: dict[str, Any]) -> str | None:
             f"run bench.yml -l {host} with this version of the collection"
         )
     status = benchmark.get("status")
-    if status not in ("ok", "invalid"):
+    if status not in MEASURED:
         return str(benchmark.get("reason") or f"the benchmark ended with status {status!r}")
     if number(mapping(benchmark.get("metrics")).get("output_throughput")) is None:
         return f"its result has no figure for output_throughput: run bench.yml -l {host} again"

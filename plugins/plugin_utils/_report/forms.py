@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import markdown, terminal
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import markdown, page, spreadsheet, terminal
 
 
 def as_json(report: dict[str, Any]) -> str:
@@ -16,6 +16,8 @@ def as_json(report: dict[str, Any]) -> str:
 
 FORMS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "json": ("report.json", as_json),
+    "csv": ("report.csv", spreadsheet.render),
+    "html": ("report.html", page.render),
     "markdown": ("report.md", markdown.render),
     "text": ("report.txt", lambda report: terminal.render(report) + "\n"),
 }

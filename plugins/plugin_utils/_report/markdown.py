@@ -6,15 +6,19 @@ import re
 from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import tables
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.numbers import count
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import one_line
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.tables import Table
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&@!])")
 
 
+_MOST_ROWS = 40  # an issue or a chat message takes no more; CSV, JSON and HTML have every row
+
+
 def render(report: dict[str, Any]) -> str:
     """The whole report; ends with a newline."""
-    parts = [f"# Benchmark report, {report['generated_at']}", escape(tables.headline(report)) + "."]
+    parts = [f"# Benchmark report, {escape(report['generated_at'])}", escape(tables.headline(report)) + "."]
     if report["simulated"]:
         parts.append(f"> **{tables.SIMULATED_NOTE}**")
     for table in sections(report):
@@ -24,16 +28,33 @@ def render(report: dict[str, Any]) -> str:
 
 def sections(report: dict[str, Any]) -> list[Table]:
     """The tables that have rows, in reading order."""
-    found = [tables.throughput(report), tables.latency(report), tables.problems(report)]
-    return [table for table in found if table.rows]
+    makers = (
+        tables.throughput,
+        tables.latency,
+        tables.changes,
+        tables.problems,
+        tables.outliers,
+        tables.spread,
+        tables.economy,
+        tables.drift,
+        tables.hosts,
+        tables.provenance,
+        tables.commands,
+    )
+    return [table for table in (make(report) for make in makers) if table.rows]
 
 
 def table_text(table: Table) -> str:
     """A table, its notes under it."""
     marks = ["---" if column < table.text_columns else "---:" for column in range(len(table.header))]
-    rows = [[escape(cell) for cell in row] for row in [table.header, *table.rows]]
+    rows = [[escape(cell) for cell in row] for row in [table.header, *table.rows[:_MOST_ROWS]]]
     lines = [_row(rows[0]), _row(marks), *map(_row, rows[1:])]
-    return "\n".join(lines) + "".join(f"\n\n{escape(note)}" for note in table.notes)
+    more = len(table.rows) - _MOST_ROWS
+    notes = [
+        *([f"And {count(more, 'row')} more, in the other forms of this report."] if more > 0 else []),
+        *table.notes,
+    ]
+    return "\n".join(lines) + "".join(f"\n\n{escape(note)}" for note in notes)
 
 
 def escape(text: str) -> str:

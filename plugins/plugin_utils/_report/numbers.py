@@ -6,13 +6,15 @@ MISSING = "-"
 
 
 def figure(value: float | None) -> str:
-    """Three to four significant digits with thousands separators: 7,253 / 61.4 / 4.23."""
+    """Three to five significant digits with thousands separators: 36,267 / 792 / 61.4 / 4.23 / 0.174."""
     if value is None:
         return MISSING
     size = abs(value)
     if size >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if size >= 10 else f"{value:.2f}"
+    if size >= 1:
+        return f"{value:.1f}" if size >= 10 else f"{value:.2f}"
+    return f"{value:.3g}"
 
 
 def ratio(value: float | None) -> str:
@@ -28,3 +30,18 @@ def pair(first: str, second: str) -> str:
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """`1 host`, `2 hosts`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def percent(value: float | None, *, sign: bool = True) -> str:
+    """A relative change in percent with its sign: -3.0 %."""
+    if value is None:
+        return MISSING
+    size = round(value * 100, 1) + 0.0  # no minus before a zero
+    return f"{size:+.1f} %" if sign else f"{size:.1f} %"
+
+
+def span(summary: dict[str, float | None]) -> str:
+    """Smallest and largest of a summary: 3,672 – 3,811."""
+    if summary.get("min") is None:
+        return MISSING
+    return f"{figure(summary['min'])} – {figure(summary['max'])}"

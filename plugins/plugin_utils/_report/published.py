@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import number
@@ -21,7 +22,7 @@ _PATHS: dict[str, tuple[str, ...]] = {
 
 
 def compare(
-    group: dict[str, Any], figures: dict[str, float | None], documents: list[dict[str, Any]]
+    group: dict[str, Any], figures: dict[str, float | None], documents: Sequence[dict[str, Any]]
 ) -> dict[str, Any] | None:
     """The published cell for a group of hosts, or why there is none; None when nothing was published for its model.
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
+
+_MAD_TO_DEVIATION = 1.4826  # of a normal distribution
+_FEW_VALUES = (
+    5  # n values widen the spread by 1 + 5/n: the MAD of few values is often far too small, see docs/report.md
+)
 
 
 def summary(values: Sequence[float]) -> dict[str, Any]:
@@ -12,3 +18,75 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
     if not values:
         return {"median": None, "min": None, "max": None, "count": 0}
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "count": len(values)}
+
+
+def robust_deviation(values: Sequence[float]) -> float:
+    """The standard deviation that the middle half of `values` suggests: 1.4826 x MAD, on the safe side for few."""
+    middle = statistics.median(values)
+    deviation = statistics.median(abs(value - middle) for value in values)
+    return _MAD_TO_DEVIATION * deviation * (1 + _FEW_VALUES / len(values))
+
+
+def robust_scores(values: Sequence[float], resolution: float) -> list[float]:
+    """How many robust standard deviations each value lies from the median.
+
+    `resolution`: the smallest relative deviation that is taken as the spread, so that a fleet of equal values does
+    not turn its last digit into an outlier.
+    """
+    middle = statistics.median(values)
+    spread = max(robust_deviation(values), resolution * abs(middle))
+    return [(value - middle) / spread if spread else 0.0 for value in values]
+
+
+def relative_change(before: Sequence[float], now: Sequence[float], *, paired: bool) -> dict[str, float | None]:
+    """The relative change of the geometric mean from `before` to `now`, with its 95 % confidence interval.
+
+    Student's t on the logarithms: of the pairs' ratios when `paired`, else Welch's. `low` and `high` are None where
+    there are too few values to tell (fewer than two pairs, or two values on either side).
+    """
+    old, new = ([math.log(value) for value in values] for values in (before, now))
+    if paired:
+        ratios = [after - first for first, after in zip(old, new)]
+        centre, error, freedom = statistics.fmean(ratios), _standard_error(ratios), len(ratios) - 1.0
+    else:
+        centre = statistics.fmean(new) - statistics.fmean(old)
+        error, freedom = _welch(old, new)
+    change: dict[str, float | None] = {"change": math.expm1(centre), "low": None, "high": None}
+    if error is not None:
+        reach = student_t(freedom) * error
+        change.update(low=math.expm1(centre - reach), high=math.expm1(centre + reach))
+    return change
+
+
+def student_t(freedom: float) -> float:
+    """The 97.5 % quantile of Student's t, by bisection of its distribution function (error below 1e-6)."""
+    low, high = 1.0, 13.0
+    for _step in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _t_tail(middle, freedom) > 0.025 else (low, middle)
+    return (low + high) / 2
+
+
+def _t_tail(t: float, freedom: float) -> float:
+    """P(T > t), integrating the density over the angle atan(t / sqrt(freedom)) by Simpson's rule."""
+    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
+    start, steps = math.atan(t / math.sqrt(freedom)), 200
+    width = (math.pi / 2 - start) / steps
+    heights = [math.cos(start + width * step) ** (freedom - 1) for step in range(steps + 1)]
+    return scale * width / 3 * (heights[0] + heights[-1] + 4 * sum(heights[1:-1:2]) + 2 * sum(heights[2:-1:2]))
+
+
+def _standard_error(values: Sequence[float]) -> float | None:
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+
+
+def _welch(old: Sequence[float], new: Sequence[float]) -> tuple[float | None, float]:
+    """Standard error and degrees of freedom (Welch-Satterthwaite) of a difference of means."""
+    if len(old) < 2 or len(new) < 2:
+        return None, 1.0
+    parts = [statistics.variance(values) / len(values) for values in (old, new)]
+    whole = sum(parts)
+    if not whole:
+        return 0.0, 1.0
+    freedom = whole**2 / sum(part**2 / (len(values) - 1) for part, values in zip(parts, (old, new)))
+    return math.sqrt(whole), freedom

@@ -38,6 +38,28 @@ def write(directory: Path, name: str, files: dict[str, str]) -> Path:
     return folder
 
 
+def read(path: Path) -> str:
+    """The text of a file that may not exist yet."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def append(path: Path, line: str) -> None:
+    """Add a line to a file in one write, on a line of its own even after a crash that cut the last one."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+            cut = file.read(1) not in (b"", b"\n")
+            file.write((b"\n" if cut else b"") + line.encode() + b"\n")
+    except OSError as error:
+        raise StoreError(f"cannot add this run to the history in {path}: {error.strerror or error}") from error
+
+
 def _rename(scratch: Path, directory: Path, name: str) -> Path:
     """Give `scratch` its final name; `rename` onto a folder that holds files fails, so no report replaces another."""
     for attempt in range(1, 1000):

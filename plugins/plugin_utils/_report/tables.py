@@ -6,14 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.facts import STATUSES
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.facts import MEASURED, STATUSES
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.numbers import (
     MISSING,
     count,
     figure,
     pair,
+    percent,
     ratio,
+    span,
 )
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import mapping, sequence
 
 SIMULATED = "SIMULATED"
 SIMULATED_NOTE = "SIMULATED: figures marked so come from a simulated server, not from a GPU."
@@ -30,6 +33,7 @@ LATENCY = (
     ("TPOT mean / P99 (ms)", "tpot"),
     ("ITL mean / P99 (ms)", "itl"),
 )
+CHANGES = (("Gen. tok/s", "output_throughput"), ("TTFT mean", "mean_ttft_ms"), ("TPOT mean", "mean_tpot_ms"))
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def throughput(report: dict[str, Any]) -> Table:
     def cells(get: Callable[[str], float | None], text: Callable[[float | None], str]) -> list[str]:
         return [text(get(metric)) for _title, metric in THROUGHPUT]
 
-    return _by_group(report, "Token throughput", [title for title, _metric in THROUGHPUT], cells)
+    return _beside_published(report, "Token throughput", [title for title, _metric in THROUGHPUT], cells)
 
 
 def latency(report: dict[str, Any]) -> Table:
@@ -65,7 +69,92 @@ def latency(report: dict[str, Any]) -> Table:
     def cells(get: Callable[[str], float | None], text: Callable[[float | None], str]) -> list[str]:
         return [pair(text(get(f"mean_{name}_ms")), text(get(f"p99_{name}_ms"))) for _title, name in LATENCY]
 
-    return _by_group(report, "Latency", [title for title, _name in LATENCY], cells)
+    return _beside_published(report, "Latency", [title for title, _name in LATENCY], cells)
+
+
+def spread(report: dict[str, Any]) -> Table:
+    """How far the hosts of a row lie apart: smallest and largest figure."""
+    rows = [
+        [*_who(group), *(span(mapping(group["metrics"].get(metric))) for _title, metric in THROUGHPUT)]
+        for group in report["groups"]
+        if len(group["hosts"]) > 1
+    ]
+    header = ["Hardware", "Backend", "Hosts", *(title for title, _metric in THROUGHPUT)]
+    return Table("Smallest and largest figure over the hosts", header, rows, text_columns=3)
+
+
+def economy(report: dict[str, Any]) -> Table:
+    """Price and energy of tokens, where a price is given or energy was measured."""
+    rows = [
+        [
+            *_who(group),
+            figure(group["hourly_price"]),
+            figure(group["cost_per_million_output_tokens"]),
+            *(figure(mapping(mapping(group["energy"]).get(key)).get("median")) for key in _ENERGY.values()),
+        ]
+        for group in report["groups"]
+        if group["hourly_price"] is not None or group["energy"]
+    ]
+    currency = report["currency"] or "price"
+    prices = [f"{currency} per GPU hour", f"{currency} per million output tokens"]
+    return Table("Cost and energy", ["Hardware", "Backend", "Hosts", *prices, *_ENERGY], rows, text_columns=3)
+
+
+def changes(report: dict[str, Any]) -> Table:
+    """Each group's change against the previous run and the baseline, with its interval and verdict."""
+    rows = []
+    for group in report["groups"]:
+        for name, change in mapping(group.get("change")).items():
+            if change:
+                reference = f"{name}: {change['label'] or change['run']}"
+                figures = [_change(change["metrics"][metric]) for _title, metric in CHANGES]
+                rows.append([hardware(group), backend(group), reference, change["verdict"], *figures])
+    header = ["Hardware", "Backend", "Against", "Verdict", *(title for title, _metric in CHANGES)]
+    threshold = percent(report.get("regression_threshold"), sign=False)
+    notes = [
+        f"The verdict is on Gen. tok/s, from {threshold} on. In brackets: 95 % confidence interval; none for one value."
+    ]
+    return Table("Change over time", header, rows, text_columns=4, notes=notes)
+
+
+def regressions(report: dict[str, Any]) -> list[str]:
+    """Each regression in one line."""
+    groups = {group["id"]: group for group in report["groups"]}
+    return [
+        f"{hardware(groups[each['group']])}, {backend(groups[each['group']])}: {_change(each)} output tokens per second "
+        f"against the {each['against']} run {each['run']}"
+        for each in report.get("regressions", [])
+    ]
+
+
+def outliers(report: dict[str, Any]) -> Table:
+    """Hosts that are not like their group, with what may explain it; the group's median under them."""
+    rows = {row["host"]: row for row in report["hosts"]}
+    cells = []
+    for group in report["groups"]:
+        for host in group["outliers"]:
+            row = rows[host]
+            standing = [row["outlier"], percent(row["deviation"]), figure(row["robust_z"])]
+            cells.append([host, row["gpu"], *standing[:1], _throttling(row), str(row["driver_version"] or MISSING),
+                          *standing[1:], *_card(mapping(row["energy"]).get)])  # fmt: skip
+        if group["outliers"]:
+            medians = {key: figures["median"] for key, figures in mapping(group["energy"]).items()}
+            cells.append(["  median of its group", group["gpu"], "", "", "", "", "", *_card(medians.get)])
+    header = ["Host", "GPU", "Outlier", "Throttling", "Driver", "From median", "Robust z", *_CARD]
+    limit = f"A host is an outlier when its Gen. tok/s lies more than {report['outlier_limit']:g} robust standard deviations "
+    return Table("Outliers", header, cells, text_columns=5, notes=[limit + "from the median of its group."])
+
+
+def drift(report: dict[str, Any]) -> Table:
+    """What differs among the hosts of one group."""
+    rows = [
+        [hardware(group), backend(group), item["what"], value["value"], _named_hosts(value), f"{value['count']:,}"]
+        for group in report["groups"]
+        for item in group["drift"]
+        for value in item["values"]
+    ]
+    header = ["Hardware", "Backend", "What", "Value", "Which", "Hosts"]
+    return Table("Differences within a group", header, rows, text_columns=5)
 
 
 def problems(report: dict[str, Any]) -> Table:
@@ -78,6 +167,36 @@ def problems(report: dict[str, Any]) -> Table:
     return Table("Hosts without a valid result", ["Host", "GPU", "Status", "Reason"], rows, text_columns=4)
 
 
+def hosts(report: dict[str, Any]) -> Table:
+    """Every host with its own figures; those of an invalid result are shown here alone."""
+    header = ["Host", "GPU", "Backend", "Status", "Measured", "Gen. tok/s", "From median", "Robust z", "TTFT mean / P99 (ms)",
+              "TPOT mean / P99 (ms)", "ITL mean / P99 (ms)", "J per token"]  # fmt: skip
+    return Table("Hosts", header, [_host(row) for row in report["hosts"]], text_columns=5)
+
+
+def provenance(report: dict[str, Any]) -> Table:
+    """What it takes to repeat each host's number."""
+    rows = [_origin(row) for row in report["hosts"] if row["status"] in MEASURED]
+    header = ["Host", "Run", "Engine", "Image digest", "Model revision", "Driver", "Kernel", "Client", "Seed", "Record"]
+    return Table("Provenance", header, rows, text_columns=10)
+
+
+def commands(report: dict[str, Any]) -> Table:
+    """The distinct command lines of servers and benchmarks, and who ran them."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in report["hosts"]:
+        if row["status"] in MEASURED:
+            argv = sequence(mapping(row["provenance"].get("server")).get("argv"))
+            for kind, text in (
+                ("server", " ".join(map(str, argv))),
+                ("benchmark", row["provenance"].get("run_command")),
+            ):
+                if text:
+                    found.setdefault((kind, str(text)), []).append(row["host"])
+    rows = [[kind, text, _few(names)] for (kind, text), names in sorted(found.items())]
+    return Table("Commands", ["What", "Command", "Hosts"], rows, text_columns=3)
+
+
 def hardware(group: dict[str, Any]) -> str:
     """What the figures were measured on, in the source's words."""
     return f"{group['gpu_count']:g}× {group['gpu_name']}"
@@ -85,7 +204,7 @@ def hardware(group: dict[str, Any]) -> str:
 
 def backend(group: dict[str, Any]) -> str:
     """The engine, and SIMULATED where it is only played."""
-    return f"{group['engine']} {SIMULATED}" if group["simulated"] else str(group["engine"])
+    return f"{group['engine']} {SIMULATED}" if group["simulated"] else str(group["engine"] or MISSING)
 
 
 def members(group: dict[str, Any]) -> str:
@@ -93,10 +212,22 @@ def members(group: dict[str, Any]) -> str:
     counted, invalid = group["hosts"], group["invalid_hosts"]
     if len(counted) + len(invalid) == 1:
         return (counted + invalid)[0]
-    return f"{len(counted)} of {len(counted) + len(invalid)}" if invalid else str(len(counted))
+    return f"{len(counted):,} of {len(counted) + len(invalid):,}" if invalid else f"{len(counted):,}"
 
 
-def _by_group(
+_ENERGY = {"J per output token": "energy_per_output_token_j", "Mean power (W)": "mean_power_w"}
+_CARD = {
+    "SM clock (MHz)": "mean_sm_clock_mhz",
+    "Max. temperature (°C)": "max_temperature_c",
+    "Power (W)": "mean_power_w",
+}
+
+
+def _who(group: dict[str, Any]) -> list[str]:
+    return [hardware(group), backend(group), members(group)]
+
+
+def _beside_published(
     report: dict[str, Any],
     title: str,
     columns: list[str],
@@ -105,7 +236,7 @@ def _by_group(
     rows = []
     for group in report["groups"]:
         medians = {name: value["median"] for name, value in group["metrics"].items()}
-        rows.append([hardware(group), backend(group), members(group), *cells(medians.get, figure)])
+        rows.append([*_who(group), *cells(medians.get, figure)])
         compared = group["published"]
         if compared and compared["comparable"]:
             source = f"{group['engine']} ({compared['label']})"
@@ -123,3 +254,54 @@ def _notes(report: dict[str, Any]) -> list[str]:
     reasons = [group["published"]["reason"] for group in groups if group["published"] and group["published"]["reason"]]
     notes += [f"Not compared with published figures: {reason}." for reason in dict.fromkeys(reasons)]
     return notes
+
+
+def _change(change: dict[str, Any]) -> str:
+    if change["low"] is None:
+        return percent(change["change"])
+    return f"{percent(change['change'])} [{percent(change['low'])}, {percent(change['high'])}]"
+
+
+def _card(get: Callable[[str], Any]) -> list[str]:
+    return [figure(get(key)) for key in _CARD.values()]
+
+
+def _throttling(row: dict[str, Any]) -> str:
+    energy = mapping(row["energy"])
+    return ", ".join(map(str, sequence(energy.get("throttle_reasons")))) or ("none" if energy else MISSING)
+
+
+def _host(row: dict[str, Any]) -> list[str]:
+    get = row["metrics"].get
+    status = f"{row['status']}, {row['outlier']} outlier" if row["outlier"] else row["status"]
+    latencies = [pair(figure(get(f"mean_{name}_ms")), figure(get(f"p99_{name}_ms"))) for _title, name in LATENCY]
+    energy = figure(mapping(row["energy"]).get("energy_per_output_token_j"))
+    standing = [percent(row["deviation"]), figure(row["robust_z"])]
+    return [row["host"], row["gpu"], backend(row), status, str(row["finished_at"] or MISSING),
+            figure(get("output_throughput")), *standing, *latencies, energy]  # fmt: skip
+
+
+def _origin(row: dict[str, Any]) -> list[str]:
+    server, host = mapping(row["provenance"].get("server")), mapping(row["provenance"].get("host"))
+    client = mapping(row["client"])
+    known = (
+        row["run_id"],
+        " ".join(str(part) for part in (row["engine"], row["engine_version"]) if part),
+        server.get("image_digest"),
+        server.get("model_revision"),
+        row["driver_version"],
+        host.get("kernel"),
+        " ".join(str(client[key]) for key in ("name", "version", "clock") if client.get(key)),
+        row["provenance"].get("seed"),
+        row["record_path"],
+    )
+    return [row["host"], *(MISSING if value in (None, "") else str(value) for value in known)]
+
+
+def _named_hosts(value: dict[str, Any]) -> str:
+    return _few(value["hosts"], value["count"])
+
+
+def _few(names: list[str], total: int | None = None) -> str:
+    more = (total or len(names)) - len(names[:5])
+    return ", ".join(names[:5]) + (f" and {more:,} more" if more else "")

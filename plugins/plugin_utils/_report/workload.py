@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import sequence
+
 PUBLISHED_KEYS = ("input_tokens", "output_tokens", "num_prompts", "max_concurrency", "dataset", "ignore_eos")
 
 
@@ -14,13 +16,18 @@ def label(workload: dict[str, Any]) -> str:
     parts = [
         f"{workload.get('input_tokens', '?')} in / {workload.get('output_tokens', '?')} out tokens",
         f"{workload.get('num_prompts', '?')} prompts",
-        f"{workload.get('max_concurrency', '?')} concurrent",
+        f"{_concurrency(workload)} concurrent",
     ]
     rate = workload.get("request_rate", "inf")
     if not unlimited(rate):
         parts.append(f"{rate} requests/s")
     parts.append(str(workload.get("dataset", "?")))
     return ", ".join(parts)
+
+
+def _concurrency(workload: dict[str, Any]) -> str:
+    levels = sequence(workload.get("sweep"))
+    return f"best of {'/'.join(map(str, levels))}" if levels else str(workload.get("max_concurrency", "?"))
 
 
 def unlimited(rate: Any) -> bool:
@@ -35,6 +42,8 @@ def differences(workload: dict[str, Any], published: dict[str, Any]) -> list[str
         for key in PUBLISHED_KEYS
         if key in published and workload.get(key) != published[key]
     ]
+    if sequence(workload.get("sweep")):
+        found.append("the best of a sweep instead of one concurrency")
     if not unlimited(workload.get("request_rate")):
         found.append(f"request_rate {workload.get('request_rate')} instead of inf")
     return found

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import facts as made
 import pytest
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.aggregate import fleet_report
-
-
-def report(fleet: dict[str, dict[str, Any]], **options: Any) -> dict[str, Any]:
-    options = {"published_figures": [made.PUBLISHED], "generated_at": "2026-11-22T13:00:00Z", **options}
-    return fleet_report(fleet, hosts=list(fleet), **options)
+from reports import aggregated as report
 
 
 def test_every_host_has_a_row_in_the_given_order() -> None:
@@ -61,3 +55,17 @@ def test_a_group_of_invalid_hosts_has_no_figures() -> None:
 def test_the_report_is_strict_json_whatever_the_facts_hold() -> None:
     metrics = {"output_throughput": 1.0, "mean_ttft_ms": float("nan"), "p99_itl_ms": "fast", "x": float("inf")}
     json.dumps(report({"a": made.host_facts(metrics=metrics, energy=float("nan"))}), allow_nan=False)
+
+
+def test_cost_is_price_over_tokens_of_an_hour() -> None:
+    found = report({"a": made.host_facts("a")}, hourly_price={"h100": 2.99})
+    assert found["groups"][0]["cost_per_million_output_tokens"] == pytest.approx(2.99 / (3787 * 3600) * 1e6)
+    assert found["hosts"][0]["cost"] == found["groups"][0]["cost_per_million_output_tokens"]
+    assert report({"a": made.host_facts("a")}, hourly_price={"b200": 4.0})["groups"][0]["hourly_price"] is None
+
+
+def test_energy_is_over_the_hosts_that_measured_it() -> None:
+    fleet = {"a": made.host_facts("a"), "b": made.host_facts("b", energy=None), "c": made.host_facts("c", energy="?")}
+    energy = report(fleet)["groups"][0]["energy"]
+    assert energy["energy_per_output_token_j"]["count"] == 1
+    assert report({"s": made.host_facts("s", simulated=True)})["groups"][0]["energy"] is None

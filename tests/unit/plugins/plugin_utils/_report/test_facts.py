@@ -97,3 +97,14 @@ def test_without_facts_the_class_comes_from_the_profile() -> None:
 )
 def test_engine(server: dict[str, Any], name: str | None) -> None:
     assert engine(server) == name
+
+
+@pytest.mark.parametrize(("status", "shown"), [("ok", True), ("invalid", True), ("failed", False)])
+def test_only_a_measured_host_shows_figures(status: str, shown: bool) -> None:
+    assert bool(row(made.host_facts(status=status, reason="x"))["metrics"]) == shown
+
+
+def test_a_benchmark_that_failed_now_outweighs_an_older_result() -> None:
+    found = row({**made.host_facts(), "__benchmark_failure": "the server is down"}, this_run_only=True)
+    assert (found["status"], found["metrics"]) == ("failed", {})
+    assert found["reason"].startswith("the server is down")

@@ -1,0 +1,57 @@
+"""A summary of the report that fits where the report does not: set_stats, a survey, an alert. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+LIMIT_BYTES = 16 * 1024
+
+_METRICS = ("output_throughput", "per_user_output_throughput", "total_token_throughput", "mean_ttft_ms", "p99_ttft_ms",
+            "mean_tpot_ms", "mean_itl_ms")  # fmt: skip
+_LISTS = ("outliers", "problems", "regressions", "groups")  # what is cut first when it is too much
+
+
+def digest(report: dict[str, Any], *, directory: str | None, sha256: str | None, answer: Any = None) -> dict[str, Any]:
+    """Totals, medians, verdicts, outliers and problems, at most 16 KiB as JSON.
+
+    `sha256` is that of report.json, `answer` that to the report's query. A list that had to be cut is shorter than its
+    count in `counts`; an answer that does not fit is left out.
+    """
+    rows = report["hosts"]
+    lists: dict[str, list[Any]] = {
+        "groups": [_group(group) for group in report["groups"]],
+        "regressions": report.get("regressions", []),
+        "problems": [
+            {"host": row["host"][:100], "status": row["status"], "reason": (row["reason"] or "")[:160]}
+            for row in rows
+            if row["status"] != "ok"
+        ],
+        "outliers": [{"host": row["host"][:100], "deviation": row["deviation"]} for row in rows if row["outlier"]],
+    }
+    found = {
+        "schema_version": report["schema_version"],
+        "generated_at": report["generated_at"],
+        "simulated": report["simulated"],
+        "directory": directory,
+        "sha256": sha256,
+        "totals": report["totals"],
+        "counts": {name: len(items) for name, items in lists.items()},
+        **lists,
+        "answer": answer if _size(answer) < LIMIT_BYTES // 4 else None,
+    }
+    for name in _LISTS:
+        while found[name] and _size(found) > LIMIT_BYTES:
+            found[name] = found[name][: len(found[name]) // 2]
+    return found
+
+
+def _group(group: dict[str, Any]) -> dict[str, Any]:
+    keys = ("gpu", "gpu_count", "engine", "simulated", "model", "workload_label", "cost_per_million_output_tokens")
+    medians = {name: (group["metrics"].get(name) or {}).get("median") for name in _METRICS}
+    changes = {name: change and change["verdict"] for name, change in (group.get("change") or {}).items()}
+    return {**{key: group[key] for key in keys}, "hosts": len(group["hosts"]), "metrics": medians, "verdicts": changes}
+
+
+def _size(found: Any) -> int:
+    return len(json.dumps(found).encode())

@@ -1,0 +1,188 @@
+"""What earlier reports measured, one JSON document per line, and how this report compares. Pure.
+
+JSON lines, not a database: appended in one write, readable by eye and by any tool, mergeable, and safe on a network
+file system, where SQLite's locks are not. A year of nightly runs of 1,000 hosts is some 25 MB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import mapping, number, sequence
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.statistics import relative_change
+
+SCHEMA_VERSION = 1
+METRICS = ("output_throughput", "mean_ttft_ms", "mean_tpot_ms")
+JUDGED = "output_throughput"  # the metric whose change is called a regression or an improvement
+_MOST_POINTS = 60
+
+
+class HistoryError(Exception):
+    """A named run is not in the history; the message lists those that are."""
+
+
+def parse(text: str) -> list[dict[str, Any]]:
+    """The entries of a history file, oldest first; a line that cannot be read (a crash cut it) is left out."""
+    entries = []
+    for line in text.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.get("schema_version") == SCHEMA_VERSION:
+            entries.append(entry)
+    return entries
+
+
+def entry(report: dict[str, Any], run: str, label: str | None) -> dict[str, Any]:
+    """What the history keeps of a report: by group, the values of each counted host."""
+    rows = {row["host"]: row for row in report["hosts"]}
+    groups = {}
+    for group in report["groups"]:
+        members = [rows[host] for host in group["hosts"]]
+        if members:
+            groups[group["id"]] = {"measured": _measured(members), "values": _values(members)}
+    generated_at = report["generated_at"]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": run,
+        "label": label,
+        "generated_at": generated_at,
+        "groups": groups,
+    }
+
+
+def is_new(candidate: dict[str, Any], entries: Sequence[dict[str, Any]]) -> bool:
+    """Whether the history lacks something: a group measured anew, or a run that is given a name."""
+    known = {group["measured"] for past in entries for group in past["groups"].values()}
+    fresh = any(group["measured"] not in known for group in candidate["groups"].values())
+    return fresh or bool(candidate["label"] and candidate["groups"])
+
+
+def compared(
+    report: dict[str, Any],
+    current: dict[str, Any],
+    entries: Sequence[dict[str, Any]],
+    baseline: str | None,
+    threshold: float,
+) -> dict[str, Any]:
+    """`report` with each group's change against the previous run and against `baseline`, and its course over time.
+
+    Its `regressions` are against the baseline where there is one, else against the previous run.
+    Raises HistoryError when no entry bears the name `baseline`.
+    """
+    references = {"previous": list(entries), "baseline": _named(baseline, entries) if baseline else []}
+    groups = []
+    for group in report["groups"]:
+        measured = current["groups"].get(group["id"])
+        changes = {
+            name: _change(group["id"], measured, candidates, threshold) if measured else None
+            for name, candidates in references.items()
+        }
+        groups.append({**group, "change": changes, "course": _course(group["id"], [*entries, current])})
+    judge = "baseline" if baseline else "previous"
+    return {
+        **report,
+        "groups": groups,
+        "regression_threshold": threshold,
+        "baseline": baseline,
+        "regressions": [
+            {
+                "group": group["id"],
+                "against": judge,
+                "run": change["label"] or change["run"],
+                **change["metrics"][JUDGED],
+            }
+            for group in groups
+            if (change := group["change"][judge]) and change["verdict"] == "regression"
+        ],
+    }
+
+
+def _named(name: str, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = [past for past in entries if name in (past["label"], past["run"])]
+    if not found:
+        known = list(dict.fromkeys(past["label"] or past["run"] for past in reversed(entries)))[:10]
+        raise HistoryError(
+            f"no run in the history is called {name!r}; the newest are: {', '.join(known) or 'none, the history is empty'}"
+        )
+    return found
+
+
+def _change(
+    group_id: str, measured: dict[str, Any], candidates: Sequence[dict[str, Any]], threshold: float
+) -> dict[str, Any] | None:
+    """The change against the newest candidate that measured the same group at another time."""
+    for past in reversed(candidates):
+        before = past["groups"].get(group_id)
+        if before and before["measured"] != measured["measured"]:
+            metrics = {name: _metric(before["values"].get(name), measured["values"].get(name)) for name in METRICS}
+            verdict = _verdict(metrics[JUDGED], threshold)
+            return {"run": past["run"], "label": past["label"], "verdict": verdict, "metrics": metrics}
+    return None
+
+
+def _metric(before: Any, now: Any) -> dict[str, Any]:
+    """The change of one metric: host by host where two hosts or more are in both runs, else between the two groups."""
+    old, new = _positive(before), _positive(now)
+    both = [host for host in new if host in old]
+    paired = len(both) >= min(2, len(old), len(new)) and bool(both)
+    first, second = (
+        ([old[host] for host in both], [new[host] for host in both]) if paired else (old.values(), new.values())
+    )
+    if not first or not second:
+        return {"change": None, "low": None, "high": None, "hosts": 0, "paired": False}
+    return {**relative_change(list(first), list(second), paired=paired), "hosts": len(second), "paired": paired}
+
+
+def _positive(values: Any) -> dict[str, float]:
+    found = {host: number(value) for host, value in mapping(values).items()}
+    return {host: value for host, value in found.items() if value is not None and value > 0}
+
+
+def _verdict(change: dict[str, Any], threshold: float) -> str:
+    """`regression` or `improvement` beyond the threshold, `unclear` when the interval also allows no change at all."""
+    size = change["change"]
+    if size is None or abs(size) < threshold:
+        return "unchanged"
+    if change["low"] is not None and change["low"] <= 0 <= change["high"]:
+        return "unclear"
+    return "regression" if size < 0 else "improvement"
+
+
+def _course(group_id: str, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The median of the judged metric in each run that measured the group, oldest first, at most sixty."""
+    points, seen = [], set()
+    for past in entries:
+        group = past["groups"].get(group_id)
+        values = sorted(_positive(group["values"].get(JUDGED)).values()) if group else []
+        if values and group["measured"] not in seen:
+            seen.add(group["measured"])
+            middle = (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
+            points.append({"run": past["run"], "generated_at": past["generated_at"], JUDGED: middle})
+    return points[-_MOST_POINTS:]
+
+
+def _measured(members: list[dict[str, Any]]) -> str:
+    """A name for exactly these measurements, so that a second report of the same results is not a second run."""
+    text = "\n".join(sorted(f"{row['host']} {row['run_id']} {row['finished_at']}" for row in members))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _values(members: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Metric -> host -> value. A lone host that repeated its run gives each repeat a name of its own."""
+    samples = [(row["host"], row["metrics"]) for row in members]
+    if len(members) == 1:
+        row = members[0]
+        repeats = [mapping(repeat) for repeat in sequence(row["repeats"])]
+        if len(repeats) > 1:
+            samples = [(f"{row['host']} {row['run_id']} {turn}", repeat) for turn, repeat in enumerate(repeats, 1)]
+    return {name: _rounded(samples, name) for name in METRICS}
+
+
+def _rounded(samples: list[tuple[str, dict[str, Any]]], name: str) -> dict[str, float]:
+    values = {sample: number(metrics.get(name)) for sample, metrics in samples}
+    return {sample: round(value, 3) for sample, value in values.items() if value is not None}

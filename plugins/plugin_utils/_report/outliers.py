@@ -1,0 +1,35 @@
+"""Finds the slow (or strangely fast) card among its like. Pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.statistics import robust_scores
+
+METRIC = "output_throughput"
+FEWEST_HOSTS = 5  # below that the spread of a class cannot be told
+RESOLUTION = 0.002  # two runs of the same card differ by more than this
+
+
+def standings(rows: list[dict[str, Any]], limit: float) -> list[dict[str, Any]]:
+    """Where each row of one group stands: `deviation` from the median (-0.03 is 3 % slower), `robust_z`, `outlier`.
+
+    `robust_z` is None, and no row is an outlier, in a group of fewer than five hosts.
+    """
+    values = [row["metrics"][METRIC] for row in rows]
+    if not values:
+        return []
+    middle = statistics.median(values)
+    scores: Sequence[float | None] = [None] * len(values)
+    if len(values) >= FEWEST_HOSTS:
+        scores = robust_scores(values, RESOLUTION)
+    return [
+        {
+            "deviation": value / middle - 1 if middle else None,
+            "robust_z": score,
+            "outlier": None if score is None or abs(score) <= limit else ("slow" if score < 0 else "fast"),
+        }
+        for value, score in zip(values, scores)
+    ]

@@ -1,0 +1,42 @@
+"""The report as CSV: a row per host, numbers in full. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import mapping, number, one_line
+
+_COLUMNS = ("host", "status", "reason", "gpu", "gpu_name", "gpu_count", "backend", "engine", "engine_version", "simulated",
+            "model", "driver_version", "run_id", "started_at", "finished_at", "deviation", "robust_z", "outlier", "cost")  # fmt: skip
+_WORKLOAD = ("input_tokens", "output_tokens", "num_prompts", "max_concurrency", "request_rate")
+
+
+def render(report: dict[str, Any]) -> str:
+    """Header and rows, RFC 4180 with plain line ends; every metric that any host has is a column."""
+    rows = report["hosts"]
+    metrics = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    energy = sorted(
+        {name for row in rows for name, value in mapping(row["energy"]).items() if number(value) is not None}
+    )
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*_COLUMNS, *_WORKLOAD, *metrics, *energy])
+    for row in rows:
+        values = [
+            *(row[name] for name in _COLUMNS),
+            *(row["workload"].get(name) for name in _WORKLOAD),
+            *(row["metrics"].get(name) for name in metrics),
+            *(mapping(row["energy"]).get(name) for name in energy),
+        ]
+        writer.writerow([_cell(value) for value in values])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A number as it is; text in one line that no spreadsheet takes for a formula."""
+    if value is None or number(value) is not None:
+        return value
+    text = one_line(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

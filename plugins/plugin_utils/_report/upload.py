@@ -1,0 +1,74 @@
+"""Sends files by HTTP PUT: a presigned URL of any S3-compatible store, or a plain web server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+try:
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util.retry import Retry
+except ImportError:  # pragma: no cover
+    requests = None  # type: ignore[assignment]
+
+_TYPES = {
+    ".csv": "text/csv; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".md": "text/markdown; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
+}
+_PASSING = (408, 429, 500, 502, 503, 504)  # a later try may do
+
+
+class UploadError(Exception):
+    """A file could not be sent; the message names file, place (without its secrets), cause and remedy."""
+
+
+def put(
+    targets: Mapping[Path, str], headers: Mapping[str, str], *, retries: int, timeout_s: float, pause_s: float = 0.5
+) -> None:
+    """PUT each file to its URL. A passing fault is tried again `retries` times, after `pause_s`, 2 x, 4 x as long ...
+
+    Raises UploadError at the first file that does not get through.
+    """
+    if requests is None:
+        raise UploadError(
+            "report_upload_urls needs the Python package requests on the controller: pip install requests"
+        )
+    retry = Retry(
+        total=retries, backoff_factor=pause_s, status_forcelist=_PASSING, allowed_methods=None, raise_on_status=False
+    )
+    with requests.Session() as session:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=retry))
+        for path, url in targets.items():
+            _put(session, path, url, headers, timeout_s)
+
+
+def shown(url: str) -> str:
+    """`url` without what may be secret in it: user, password, query (a signature) and fragment."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _put(session: requests.Session, path: Path, url: str, headers: Mapping[str, str], timeout_s: float) -> None:
+    where = f"{path.name} to {shown(url)}"
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        raise UploadError(f"cannot upload {where}: {error.strerror}. Is the file among report_forms?") from None
+    sent = {"Content-Type": _TYPES.get(path.suffix, "application/octet-stream"), **headers}
+    try:
+        response = session.put(url, data=body, headers=sent, timeout=timeout_s)
+    except requests.RequestException as error:
+        cause = type(error).__name__  # its text repeats the URL, signature and all
+        raise UploadError(f"cannot upload {where}: {cause}. Can the controller reach that address?") from None
+    if response.status_code >= 300:
+        text = " ".join(response.text[:200].split())
+        raise UploadError(
+            f"cannot upload {where}: HTTP {response.status_code} {response.reason} ({text}). "
+            "A presigned URL must be signed for PUT, not be expired, and fit report_upload_headers"
+        )

@@ -1,0 +1,114 @@
+"""Runs are remembered once, compared with the right one, and judged with their interval."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import facts as made
+import pytest
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import history
+from reports import entry, report, rerun
+
+
+def fleet(run: str, factor: float = 1.0, *, size: int = 30, seed: int = 1, noise: float = 0.003) -> dict[str, Any]:
+    names = made.fleet(size, seed=seed, noise=noise)
+    return rerun(made.fleet(size, seed=seed, noise=noise, slow=dict.fromkeys(names, factor)), run)
+
+
+def changes(found: dict[str, Any], against: str = "previous") -> list[dict[str, Any]]:
+    return [group["change"][against] for group in found["groups"]]
+
+
+@pytest.mark.parametrize(
+    ("factor", "verdict"), [(1.0, "unchanged"), (0.98, "regression"), (1.02, "improvement"), (0.995, "unchanged")]
+)
+def test_a_planted_change_is_found_with_its_interval(factor: float, verdict: str) -> None:
+    found = report(fleet("two", factor, seed=2), entries=[entry(fleet("one"), "one")])
+    for change in changes(found):
+        assert change["verdict"] == verdict
+        figure = change["metrics"]["output_throughput"]
+        assert figure["paired"] and figure["low"] < factor - 1 < figure["high"]
+    assert len(found["regressions"]) == (3 if verdict == "regression" else 0)
+
+
+def test_noise_beyond_the_threshold_is_unclear() -> None:
+    found = report(
+        fleet("two", 0.98, size=9, noise=0.08, seed=5), entries=[entry(fleet("one", size=9, noise=0.08), "one")]
+    )
+    assert "unclear" in [change["verdict"] for change in changes(found)]
+
+
+def test_the_threshold_decides() -> None:
+    found = report(fleet("two", 0.98), entries=[entry(fleet("one"), "one")], threshold=0.05)
+    assert {change["verdict"] for change in changes(found)} == {"unchanged"}
+
+
+def test_a_second_report_of_the_same_results_is_no_second_run() -> None:
+    first = entry(fleet("one"), "first")
+    again = entry(fleet("one"), "again")
+    assert history.is_new(first, []) and not history.is_new(again, [first])
+    assert changes(report(fleet("one"), entries=[first])) == [None, None, None]
+
+
+def test_a_label_is_remembered_even_without_a_new_measurement() -> None:
+    first = entry(fleet("one"), "first")
+    assert history.is_new(entry(fleet("one"), "again", "v1"), [first])
+
+
+def test_the_previous_run_of_a_group_is_the_newest_that_measured_it() -> None:
+    whole = entry(fleet("one"), "whole")
+    part = {"h100-0001": fleet("two", 0.9)["h100-0001"], "h100-0004": fleet("two", 0.9)["h100-0004"]}
+    found = report(fleet("three"), entries=[whole, entry(part, "part")])
+    assert [change["run"] for change in changes(found)] == ["whole", "part", "whole"]
+
+
+@pytest.mark.parametrize("name", ["v1", "first"])
+def test_a_baseline_is_found_by_label_or_folder(name: str) -> None:
+    entries = [entry(fleet("one"), "first", "v1"), entry(fleet("two", 0.97), "second")]
+    found = report(fleet("three", 0.97), entries=entries, baseline=name)
+    assert [change["verdict"] for change in changes(found, "baseline")] == ["regression"] * 3
+    assert [change["verdict"] for change in changes(found)] == ["unchanged"] * 3
+    assert {each["against"] for each in found["regressions"]} == {"baseline"}
+
+
+def test_an_unknown_baseline_names_the_known_ones() -> None:
+    with pytest.raises(history.HistoryError, match=r"'v9'.*v1"):
+        report(fleet("two"), entries=[entry(fleet("one"), "first", "v1")], baseline="v9")
+
+
+def test_a_lone_host_is_judged_by_its_repeats_or_without_an_interval() -> None:
+    def lone(run: str, factor: float, repeats: list[float]) -> dict[str, Any]:
+        points = [{"output_throughput": 3787 * factor * wobble} for wobble in repeats]
+        return rerun({"a": made.host_facts("a", factor=factor, repeats=points)}, run)
+
+    steady = [0.999, 1.0, 1.001]
+    with_repeats = report(lone("two", 0.98, steady), entries=[entry(lone("one", 1.0, steady), "one")])
+    change = changes(with_repeats)[0]
+    assert change["verdict"] == "regression"
+    assert change["metrics"]["output_throughput"]["low"] < -0.02 < change["metrics"]["output_throughput"]["high"] < 0
+    without = report(lone("two", 0.98, []), entries=[entry(lone("one", 1.0, []), "one")])
+    assert changes(without)[0]["metrics"]["output_throughput"]["low"] is None
+    assert changes(without)[0]["verdict"] == "regression"
+
+
+def test_another_workload_has_another_history() -> None:
+    other = {"a": made.host_facts("a", workload={**made.WORKLOAD, "max_concurrency": 8})}
+    assert changes(report(rerun({"a": made.host_facts("a")}, "two"), entries=[entry(other, "one")])) == [None]
+
+
+def test_the_course_has_a_point_for_each_run() -> None:
+    entries = [entry(fleet(f"run-{day}", 1 - day / 100), f"day-{day}") for day in range(4)]
+    found = report(fleet("now", 0.9), entries=entries)
+    course = found["groups"][0]["course"]
+    assert [point["run"] for point in course] == ["day-0", "day-1", "day-2", "day-3", "now"]
+    throughput = [point["output_throughput"] for point in course]
+    assert throughput == sorted(throughput, reverse=True)
+
+
+def test_broken_lines_and_other_schemas_are_left_out() -> None:
+    good = entry(fleet("one"), "one")
+    text = "\n".join(
+        ['{"schema_version": 1, "run": "cut', json.dumps({**good, "schema_version": 9}), "[]", "", json.dumps(good)]
+    )
+    assert [found["run"] for found in history.parse(text)] == ["one"]

@@ -1,0 +1,168 @@
+"""Every form of a report that has something in every section: golden files, schema, limits, escapes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import facts as made
+import jsonschema
+import pytest
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import digest, forms, query
+from reports import NASTY, mixed_fleet, past, report
+
+GOLDEN = Path(__file__).resolve().parents[3] / "fixtures" / "golden"
+SCHEMA = json.loads((made.ROOT / "roles/report/files/report.schema.json").read_text())
+PRICES = {"b200": 4.99, "h100": 2.99}
+
+FLEETS: dict[str, Any] = {
+    "demo": made.demo_fleet,
+    "mixed": mixed_fleet,
+    "empty": dict,
+    "nothing known": lambda: {"a": {}, "b": made.bare_host()},
+    "all failed": lambda: {name: made.host_facts(name, status="failed", reason="died") for name in ("a", "b")},
+    "all invalid": lambda: {name: made.host_facts(name, status="invalid", reason="warm") for name in ("a", "b")},
+    "other schema": lambda: {"a": made.host_facts("a", schema_version=7)},
+    "keys missing": lambda: {"a": {"llmfleet_benchmark": {"schema_version": 1, "status": "ok", "metrics": {"output_throughput": 1.0}}}},
+    "wrong types": lambda: {"a": made.host_facts("a", workload=3, client="x", sweep={}, repeats=0, energy=[], errors=None, validity=[1])},
+    "not a number": lambda: {"a": made.host_facts("a", metrics={"output_throughput": 5.0, "mean_ttft_ms": float("nan")})},
+    "zero": lambda: {name: made.host_facts(name, metrics={"output_throughput": 0.0}) for name in "abcdef"},
+    "markup": lambda: {NASTY: made.host_facts(NASTY, reason=NASTY)},
+}  # fmt: skip
+
+
+@pytest.fixture(params=FLEETS, ids=str)
+def found(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return report(FLEETS[request.param](), entries=past(), hourly_price=PRICES)
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask of a page, and holds that each element is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "link", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_every_form_of_every_fleet(found: dict[str, Any]) -> None:
+    files = forms.render(found, list(forms.FORMS))
+    jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(files["report.json"]))
+    for text in files.values():
+        assert "nan" not in text.lower().replace("nanosecond", "").split()
+        assert "\x1b" not in text
+    page = Page(files["report.html"])
+    assert page.named("script") == []
+    assert len(list(csv.reader(io.StringIO(files["report.csv"])))) == 1 + found["totals"]["hosts"]
+    assert len(json.dumps(digest.digest(found, directory=None, sha256=None))) <= digest.LIMIT_BYTES
+
+
+@pytest.mark.parametrize(
+    ("fleet", "form"),
+    [
+        ("demo", "json"),
+        ("demo", "csv"),
+        ("demo", "markdown"),
+        ("demo", "text"),
+        ("mixed", "csv"),
+        ("mixed", "markdown"),
+        ("mixed", "text"),
+    ],
+)
+def test_golden(fleet: str, form: str) -> None:
+    """UPDATE_GOLDEN=1 pytest ... writes them anew: look at the difference before it is committed."""
+    (name, text), *_rest = forms.render(report(FLEETS[fleet](), entries=past(), hourly_price=PRICES), [form]).items()
+    golden = GOLDEN / f"{fleet}-{name}"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+def test_the_schema_is_a_schema_and_knows_every_key() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    whole = report(mixed_fleet(), entries=past(), baseline="v1")
+    assert set(SCHEMA["required"]) == set(whole)
+    assert set(SCHEMA["$defs"]["host"]["required"]) == set(whole["hosts"][0])
+    assert set(SCHEMA["$defs"]["group"]["required"]) == set(whole["groups"][0])
+
+
+def test_the_page_is_whole_accessible_and_asks_for_nothing() -> None:
+    page = Page(forms.render(report(mixed_fleet(), entries=past()), ["html"])["report.html"])
+    anchors = {attributes["id"] for _tag, attributes in page.tags if "id" in attributes}
+    links = [attributes["href"] or "" for attributes in page.named("a")]
+    assert links and all(link[1:] in anchors for link in links)
+    assert page.named("html") == [{"lang": "en"}]
+    pictures = page.named("svg")
+    assert len(pictures) == 7
+    for picture in pictures:
+        assert picture["role"] == "img"
+        assert set((picture["aria-labelledby"] or "").split()) <= anchors
+    assert all(attributes.get("scope") for attributes in page.named("th"))
+    assert len(page.named("caption")) == len(page.named("table"))
+    assert not any(key in attributes for _tag, attributes in page.tags for key in ("src", "onclick", "onload", "style"))
+    assert [each["href"] for each in page.named("link")] == ["data:,"]
+
+
+def test_the_page_of_100_hosts_is_small() -> None:
+    assert len(forms.render(report(made.fleet(100)), ["html"])["report.html"].encode()) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    "fleet",
+    [
+        made.fleet(1000),
+        {f"h{number}": made.host_facts(f"h{number}", status="failed", reason="long " * 100) for number in range(1000)},
+    ],
+)
+def test_a_large_fleet_still_fits_an_issue_and_the_statistics(fleet: dict[str, Any]) -> None:
+    found = report(fleet)
+    assert len(forms.render(found, ["markdown"])["report.md"]) < 65_536
+    summary = digest.digest(found, directory="reports/x", sha256="0" * 64, answer=["x"] * 100_000)
+    assert len(json.dumps(summary)) <= digest.LIMIT_BYTES
+    assert summary["counts"]["problems"] == found["totals"]["failed"]
+    assert summary["answer"] is None
+
+
+def test_csv_takes_no_formula_from_a_host() -> None:
+    rows = list(
+        csv.DictReader(
+            io.StringIO(forms.render(report({"=1+1": {}, "ok": made.host_facts("ok")}), ["csv"])["report.csv"])
+        )
+    )
+    assert rows[0]["host"] == "'=1+1"
+    assert float(rows[1]["output_throughput"]) == 3787.0
+
+
+@pytest.mark.parametrize(
+    ("expression", "answer"),
+    [("totals.hosts", 3), ("hosts[?status=='ok'].host | [0]", "demo-b200"), ("nothing", None)],
+)
+def test_query(expression: str, answer: Any) -> None:
+    assert query.search(report(made.demo_fleet()), expression) == answer
+
+
+def test_a_query_that_cannot_be_read_is_explained() -> None:
+    with pytest.raises(query.QueryError, match="report_query"):
+        query.search({}, "hosts[")

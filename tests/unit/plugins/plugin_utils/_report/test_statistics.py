@@ -1,0 +1,78 @@
+"""The statistics against tables, textbook values and planted differences."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.statistics import (
+    relative_change,
+    robust_deviation,
+    robust_scores,
+    student_t,
+    summary,
+)
+
+
+def test_summary() -> None:
+    assert summary([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0, "count": 3}
+    assert summary([]) == {"median": None, "min": None, "max": None, "count": 0}
+
+
+@pytest.mark.parametrize(
+    ("freedom", "quantile"), [(1, 12.7062), (2, 4.3027), (5, 2.5706), (30, 2.0423), (1000, 1.9623)]
+)
+def test_student_t(freedom: float, quantile: float) -> None:
+    assert student_t(freedom) == pytest.approx(quantile, abs=2e-4)
+
+
+def test_the_robust_deviation_of_many_normal_values_is_their_deviation() -> None:
+    source = random.Random(1)
+    values = [source.gauss(100.0, 2.0) for _ in range(4001)]
+    assert robust_deviation(values) == pytest.approx(2.0, rel=0.05)
+
+
+def test_one_bad_value_does_not_hide_itself() -> None:
+    scores = robust_scores([100.0, 101.0, 99.0, 100.5, 99.5, 10.0], resolution=0.002)
+    assert scores[-1] < -20
+    assert max(map(abs, scores[:-1])) < 2
+
+
+def test_equal_values_are_measured_against_the_resolution() -> None:
+    assert robust_scores([100.0] * 5 + [100.1], resolution=0.002)[-1] == pytest.approx(0.5)
+    assert robust_scores([0.0] * 5, resolution=0.002) == [0.0] * 5
+
+
+def test_a_paired_change_is_not_blurred_by_unlike_hosts() -> None:
+    before = [100.0, 200.0, 300.0, 400.0]
+    now = [value * 0.98 * wobble for value, wobble in zip(before, (1.001, 0.999, 1.0005, 0.9995))]
+    paired = relative_change(before, now, paired=True)
+    blurred = relative_change(before, now, paired=False)
+    assert paired["change"] == pytest.approx(-0.02, abs=1e-4)
+    assert paired["low"] < -0.02 < paired["high"] < 0
+    assert blurred["low"] < 0 < blurred["high"]
+
+
+@pytest.mark.parametrize(("before", "now", "paired"), [([1.0], [2.0], True), ([1.0], [1.0, 3.0], False)])
+def test_too_few_values_have_no_interval(before: list[float], now: list[float], paired: bool) -> None:
+    found = relative_change(before, now, paired=paired)
+    assert found["low"] is None and found["high"] is None and found["change"] is not None
+
+
+def test_equal_groups_have_an_interval_of_no_width() -> None:
+    assert relative_change([2.0, 2.0], [3.0, 3.0], paired=False) == pytest.approx(
+        {"change": 0.5, "low": 0.5, "high": 0.5}
+    )
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_interval_holds_the_truth_in_95_of_100_cases(paired: bool) -> None:
+    source = random.Random(2)
+    held = 0
+    for _ in range(1000):
+        before = [source.lognormvariate(0, 0.01) for _ in range(6)]
+        now = [0.97 * source.lognormvariate(0, 0.01) for _ in range(6)]
+        found = relative_change(before, now, paired=paired)
+        assert found["low"] is not None and found["high"] is not None
+        held += found["low"] <= -0.03 <= found["high"]
+    assert 0.93 < held / 1000 < 0.97
