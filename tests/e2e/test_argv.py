@@ -11,6 +11,8 @@ import pytest
 import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils._server_spec import engine_argv
 
+from tests.support.vllm_image import VLLM_VERSION
+
 from .conftest import ROOT
 
 VARS = ROOT / "roles" / "inference_server" / "vars"
@@ -56,3 +58,11 @@ def test_the_published_command_line_still_parses(image: str, recipe: str) -> Non
 def test_the_real_parser_refuses_what_is_wrong(image: str) -> None:
     wrong = [["--max-modellen", "5"], ["--tensor-parallel-size", "two"], ["--reasoning-parser", "qwen33"]]
     assert all(parse_errors(image, [["--model", "m", *arguments] for arguments in wrong]))
+
+
+def test_the_kept_flags_are_those_of_the_real_parser(image: str) -> None:
+    command = ["docker", "run", "--rm", "-i", "--entrypoint", "python", image, "-", "vllm"]
+    generator = (ROOT / "tools" / "known_flags.py").read_text()
+    done = subprocess.run(command, input=generator, capture_output=True, text=True, check=True, timeout=300)
+    kept = ROOT / "roles" / "inference_server" / "files" / "flags" / f"vllm-{VLLM_VERSION}.json"
+    assert json.loads(done.stdout) == json.loads(kept.read_text())
