@@ -30,7 +30,8 @@ CAUSES = (
     ),
     Cause(
         "context_too_long",
-        r"max seq len .* is larger than the maximum number of tokens|No available memory for the cache blocks|KV cache is needed",
+        r"max seq len .* is larger than the maximum number of tokens|No available memory for the cache blocks|KV cache is needed"
+        r"|max_model_len .* is greater than the derived max_model_len",
         "give the cache more memory or set a smaller --max-model-len in inference_server_extra_args",
     ),
     Cause(
@@ -40,8 +41,13 @@ CAUSES = (
     ),
     Cause(
         "unknown_flag",
-        r"unrecognized arguments?:|error: argument .*: (invalid|expected)|invalid choice:",
+        r"unrecognized arguments?:|error: argument .*: (invalid|expected)|invalid choice:|invalid (tool call|reasoning) parser",
         "correct inference_server_extra_args; the last log lines name the flag",
+    ),
+    Cause(
+        "shared_memory_full",
+        r"Insufficient space in /dev/shm",
+        "free space in the host's /dev/shm, which the container shares",
     ),
     Cause(
         "disk_full", r"No space left on device", "free space on the disk of Docker's data root and of the model cache"
@@ -54,7 +60,7 @@ CAUSES = (
     Cause(
         "model_missing",
         r"RepositoryNotFoundError|is not a local folder and is not a valid model identifier|Repo id must be in the form"
-        r"|OfflineModeIsEnabled|LocalEntryNotFoundError",
+        r"|OfflineModeIsEnabled|LocalEntryNotFoundError|ensure the presence of a 'config\.json'",
         "correct inference_server_model; a directory must be mounted with inference_server_volumes",
     ),
     Cause(

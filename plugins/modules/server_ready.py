@@ -123,6 +123,11 @@ def ask(url: str, headers: dict[str, str]) -> tuple[int | None, bytes]:
         return None, f"nothing answers at {url} ({getattr(error, 'reason', error)})".encode()
 
 
+# vLLM prints the reason some 60 lines before the end: the tracebacks of its other processes come after it.
+SEARCHED_LINES = 400
+SHOWN_LINES = 40
+
+
 class Watched:
     """The process or container behind the server; its end and its log."""
 
@@ -157,10 +162,12 @@ class Watched:
     def log(self) -> list[str]:
         """The last lines of the log."""
         if self.folder:
-            return _process.log_tail(self.folder / _process.LOG)
+            return _process.log_tail(self.folder / _process.LOG, SEARCHED_LINES)
         if self.container:
-            _dummy, out, err = self.module.run_command(["docker", "logs", "--tail", "40", self.container])
-            return (out + err).splitlines()[-40:]
+            _dummy, out, err = self.module.run_command(
+                ["docker", "logs", "--tail", str(SEARCHED_LINES), self.container]
+            )
+            return (out + err).splitlines()
         return []
 
 
@@ -202,8 +209,9 @@ class Wait:
 
     def fail(self, reason: str, verdict: Verdict) -> None:
         """Fails with the reason, the log's tail and the known remedy."""
-        tail = self.watched.log()
-        cause = recognise(tail)
+        log = self.watched.log()
+        cause = recognise(log)
+        tail = log[-SHOWN_LINES:]
         message = f"{self.params['served_model_name']} is not served at {self.params['base_url']}: {reason}"
         if cause:
             message += f". Known cause ({cause.name}): {cause.remedy}"

@@ -49,7 +49,6 @@ class Host:
         return {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
-            "gpu_profile": {"gpu_class": "cpu"},
             "inference_server_backend": "vllm",
             "inference_server_image": self.image,
             "inference_server_model": MODEL,
@@ -61,11 +60,11 @@ class Host:
             "inference_server_port": self.port,
             "inference_server_become": False,
             "inference_server_state_dir": str(self.folder / "state"),
-            "inference_server_ready_timeout_s": 300,
+            "inference_server_ready_timeout_s": 600,
             "report_dir": str(self.folder / "reports"),
         }
 
-    def play(self, playbook: str, title: str, *, timeout_s: float = 600, **extra_vars: Any) -> str:
+    def play(self, playbook: str, title: str, *, timeout_s: float = 900, **extra_vars: Any) -> str:
         """Run a playbook of the project on this host and return what it printed; raises StepFailed when it fails."""
         inventory = self.folder / "inventory.json"
         cpu = {"hosts": {HOST: self.variables()}}

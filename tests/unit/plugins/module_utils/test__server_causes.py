@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._server_causes import recognise
 
@@ -31,3 +33,24 @@ def test_a_known_text_has_a_cause_and_a_remedy(line, name):
 @pytest.mark.parametrize("lines", [[], ["INFO all is well"], ["killed_by = none"]])
 def test_an_unknown_log_has_no_cause(lines):
     assert recognise(lines) is None
+
+
+LOGS = Path(__file__).resolve().parents[2] / "fixtures" / "server_logs"
+
+
+@pytest.mark.parametrize(
+    ("log", "name"),
+    [
+        ("vllm_context_over_model", "context_too_long"),
+        ("vllm_invalid_choice", "unknown_flag"),
+        ("vllm_invalid_parser", "unknown_flag"),
+        ("vllm_model_dir_empty", "model_missing"),
+        ("vllm_model_dir_missing", "model_missing"),
+        ("vllm_model_hub_offline", "model_missing"),
+        ("vllm_port_taken", "port_taken"),
+        ("vllm_shm_too_small", "shared_memory_full"),
+        ("vllm_unknown_flag", "unknown_flag"),
+    ],
+)
+def test_the_real_engines_log_is_recognised(log, name):
+    assert recognise((LOGS / f"{log}.txt").read_text().splitlines()).name == name
