@@ -1,0 +1,95 @@
+"""Every fault that the simulator makes is classified, none is taken for a success, and none outlasts its limit."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench import Measurement, error_classes
+
+from tests.support.bench import measure
+from tests.support.simulator import simulator
+
+LIMITS = {"connect_s": 1, "first_token_s": 1, "idle_s": 1, "total_s": 20}
+QUICK = {"frontend_ms": 0.1, "decode_base_ms": 0.2, "decode_expert_ms": 0.2, "prefill_base_ms": 0.1}
+LOAD: dict[str, Any] = {"num_prompts": 12, "max_concurrency": 3, "input_tokens": 64, "output_tokens": 16}
+STRIKES = 4  # every third of twelve requests
+
+
+def struck(folder: Path, fault: str, every: int = 3, **options: Any) -> tuple[Measurement, float]:
+    """A load on a server with a fault, and the seconds it took."""
+    with simulator(folder, timing=QUICK, faults=[{"kind": fault, "every": every}]) as server:
+        begun = time.monotonic()
+        measurement = measure(server.url, folder, **{**LOAD, "timeouts": LIMITS, **options})
+        return measurement, time.monotonic() - begun
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "example"),
+    [
+        ("reset", "reset", ""),
+        ("stall,60", "first_token_timeout", "nothing arrived for 1 s"),
+        ("stall_stream,60", "idle_timeout", "nothing arrived for 1 s"),
+        ("reset_stream", "reset", ""),
+        ("truncate", "truncated", ""),
+        ("no_done", "no_done", "[DONE]"),
+        ("error_event", "stream_error", "fault on demand"),
+        ("short_output,5", "short_output", "5 tokens instead of 16"),
+        ("empty_deltas", "empty_output", ""),
+        ("status,400", "http_4xx", "HTTP 400"),
+        ("status,503", "http_5xx", "HTTP 503"),
+        ("rate_limit,7", "rate_limited", "Retry-After: 7"),
+        ("bad_chunking", "malformed_chunking", "zz"),
+        ("bad_json", "invalid_json", ""),
+        ("oversized", "oversized_event", "bytes"),
+    ],
+)
+def test_a_fault_is_classified(tmp_path: Path, fault: str, kind: str, example: str) -> None:
+    measurement, seconds = struck(tmp_path, fault)
+    classes = error_classes(measurement.result.records)
+    assert {name: entry["count"] for name, entry in classes.items()} == {kind: STRIKES}
+    assert example in classes[kind]["example"]
+    assert measurement.compat["completed"] == LOAD["num_prompts"] - STRIKES
+    assert next(check for check in measurement.checks if check["name"] == "failed_share")["status"] == "fail"
+    assert seconds < STRIKES * (1 + 1) + 5
+
+
+@pytest.mark.parametrize("fault", ["stall,60", "stall_stream,60"])
+def test_a_stall_outlasts_its_limit_by_less_than_a_second(tmp_path: Path, fault: str) -> None:
+    measurement, _ = struck(tmp_path, fault)
+    lasted = [(record.ended_ns - record.sent_ns) / 1e9 for record in measurement.result.records if not record.ok]
+    assert len(lasted) == STRIKES
+    assert max(lasted) < 1 + 1
+
+
+def test_the_total_limit_ends_a_stream_that_never_falls_silent(tmp_path: Path) -> None:
+    slow = {**QUICK, "decode_base_ms": 200.0}
+    with simulator(tmp_path, timing=slow) as server:
+        measurement = measure(server.url, tmp_path, **{**LOAD, "num_prompts": 3, "timeouts": {**LIMITS, "total_s": 1}})
+    assert Counter(record.error for record in measurement.result.records) == {"total_timeout": 3}
+
+
+def test_a_refused_connection(tmp_path: Path) -> None:
+    measurement, _ = struck(tmp_path, "refuse,3", every=5, max_concurrency=1)
+    counts = Counter(record.error for record in measurement.result.records)
+    assert counts == {"": 4, "reset": 1, "connect_refused": 7}
+
+
+@pytest.mark.parametrize("fault", ["split_utf8,0.002", "crlf", "comments", "several_tokens,4"])
+def test_what_is_odd_but_right_is_a_success(tmp_path: Path, fault: str) -> None:
+    measurement, _ = struck(tmp_path, fault, every=1)
+    assert error_classes(measurement.result.records) == {}
+    assert measurement.compat["completed"] == LOAD["num_prompts"]
+    assert measurement.compat["total_output_tokens"] == LOAD["num_prompts"] * LOAD["output_tokens"]
+
+
+@pytest.mark.parametrize("fault", ["reset", "status,500", "truncate"])
+def test_when_every_request_fails_the_rest_is_still_measured(tmp_path: Path, fault: str) -> None:
+    measurement, _ = struck(tmp_path, fault, every=1)
+    assert (measurement.compat["completed"], measurement.compat["failed"]) == (0, LOAD["num_prompts"])
+    assert measurement.compat["mean_ttft_ms"] is None
+
+

@@ -1,0 +1,69 @@
+"""bench_serve without Ansible: the same code, called in a process of the test's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench import Bench, Measurement
+from ansible_collections.llmfleet.serving.plugins.module_utils._http import Access
+from ansible_collections.llmfleet.serving.plugins.module_utils._plan import make_plan
+from ansible_collections.llmfleet.serving.plugins.module_utils._run import Run, new_run_id, run_benchmark
+from ansible_collections.llmfleet.serving.plugins.module_utils._server import Server
+from ansible_collections.llmfleet.serving.plugins.module_utils._url import parse_base_url
+
+# The options of bench_serve that have no default of their own, and a small load.
+OPTIONS: dict[str, Any] = {
+    "workload": "smoke",
+    "dataset": "random",
+    "dataset_path": None,
+    "input_tokens": None,
+    "output_tokens": None,
+    "range_ratio": 0.0,
+    "prefix_tokens": 0,
+    "num_prompts": None,
+    "max_concurrency": None,
+    "request_rate": "inf",
+    "burstiness": "1",
+    "endpoint_type": "openai-chat",
+    "seed": 0,
+    "salt": None,
+    "ignore_eos": None,
+    "sampling": {"temperature": 0.0, "top_p": 1.0},
+    "continuous_usage": False,
+    "warmup": 0,
+    "sweep": None,
+    "repeats": 1,
+    "repeat_until": 0.0,
+    "slo": {},
+    "percentiles": [50, 90, 99],
+    "workers": 0,
+    "timeouts": {},
+    "validity": {},
+}
+
+
+def access_to(url: str, **more: Any) -> Access:
+    return Access(parse_base_url(url), **more)
+
+
+def measure(url: str, folder: Path, access: Access | None = None, **options: Any) -> Measurement:
+    """One measurement, with its records."""
+    access = access or access_to(url)
+    plan = make_plan({**OPTIONS, **options}, salt=new_run_id())
+    server = Server(access)
+    bench = Bench(plan, access, server, server.inspect(None), folder)
+    try:
+        return bench.measure("test", plan.workload.max_concurrency, lambda phase, total, counts: True)
+    finally:
+        server.close()
+
+
+def benchmark(url: str, folder: Path, **options: Any) -> dict[str, Any]:
+    """A whole run: the fact."""
+    access = access_to(url)
+    run_id = new_run_id()
+    plan = make_plan({**OPTIONS, **options}, salt=run_id)
+    server = Server(access)
+    run = Run(run_id, plan, access, server.inspect(None), folder, {}, "")
+    return run_benchmark(run, server, lambda phase, total, counts: True)
