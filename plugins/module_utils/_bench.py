@@ -44,6 +44,7 @@ OnTick = Callable[[str, int, Counts], bool]  # phase, requests in it, progress -
 class Measurement:
     """One load and its figures, in plain types."""
 
+    num_prompts: int
     result: LoadResult
     compat: dict[str, Any]
     strict: dict[str, Any]
@@ -81,7 +82,7 @@ class Bench:
         """The prompts of one measurement. Raises BenchError when they cannot be made or do not fit."""
         workload = self._plan.workload
         if workload.dataset == "file":
-            made = file_prompts(str(workload.dataset_path), count, workload.output_tokens)
+            made = file_prompts(str(workload.dataset_path), count or None, workload.output_tokens)
         else:
             made = self._random(name, count, workload.input_tokens, workload.output_tokens)
         check_context(self._info, made)
@@ -101,8 +102,13 @@ class Bench:
         )
 
     def verify(self) -> None:
-        """Asks the server for the length of prompts made like the measured ones. Raises BenchError."""
+        """Checks the prompts: a file's one by one; of random ones some like them, by asking the server for their length.
+
+        Raises BenchError.
+        """
         workload = self._plan.workload
+        if workload.dataset == "file":
+            self._requests("verify", self.prompts("verify", workload.num_prompts))
         if workload.dataset == "random":
             count = _VERIFIED_PROMPTS if self._info.has_tokenize else 1
             made = self._random("verify", count, workload.input_tokens, workload.output_tokens)
@@ -167,6 +173,7 @@ class Bench:
             engines=self._engines(),
         )
         return Measurement(
+            num_prompts=len(requests),
             result=result,
             compat=compat,
             strict=_metrics.strict(records, result.start_ns, plan.percentiles, plan.slo),

@@ -37,7 +37,10 @@ _WARMUP = 8  # requests, where no concurrency says how many
 
 @dataclass(frozen=True)
 class Workload:
-    """The load, without the server it goes to. `request_rate` inf is a closed load; 0 slots are as many as needed."""
+    """The load, without the server it goes to.
+
+    `request_rate` inf is a closed load; `max_concurrency` 0 means as many slots as needed, `num_prompts` 0 a whole file.
+    """
 
     name: str
     dataset: str
@@ -140,6 +143,8 @@ def _complete(options: Mapping[str, Any]) -> dict[str, Any]:
     named = NAMED_SETS[chosen["workload"]]
     if chosen["max_concurrency"] is None and not _is_closed(chosen):
         chosen["max_concurrency"] = 0
+    if chosen["num_prompts"] is None and chosen["dataset"] == "file":
+        chosen["num_prompts"] = 0
     for name, value in named.items():
         if chosen.get(name) is None and not (name == "sweep" and _single_level(options)):
             chosen[name] = value
@@ -174,7 +179,7 @@ def _check_numbers(chosen: Mapping[str, Any]) -> None:
             "Correct max_concurrency.",
         )
     for name in _POSITIVE:
-        if chosen[name] < 1:
+        if chosen[name] < 1 and not (name == "num_prompts" and chosen["dataset"] == "file"):
             raise BenchError(f"{name} is {chosen[name]}.", "1 or more.", f"Correct {name}.")
     for name in _NOT_NEGATIVE:
         if chosen[name] < 0:

@@ -28,7 +28,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench import (
 from ansible_collections.llmfleet.serving.plugins.module_utils._http import Access
 from ansible_collections.llmfleet.serving.plugins.module_utils._json_file import write_json
 from ansible_collections.llmfleet.serving.plugins.module_utils._plan import Plan, Workload
-from ansible_collections.llmfleet.serving.plugins.module_utils._server import Server, ServerInfo
+from ansible_collections.llmfleet.serving.plugins.module_utils._server import ServerInfo
 
 SCHEMA_VERSION = 1
 CLIENT_VERSION = "1.0.0"
@@ -92,17 +92,16 @@ def host_info() -> dict[str, Any]:
     }
 
 
-def run_benchmark(run: Run, server: Server, on_tick: OnTick) -> dict[str, Any]:
-    """Measures, writes the record and the fact, and returns the fact. Raises BenchError before any load is sent."""
+def run_benchmark(run: Run, bench: Bench, on_tick: OnTick) -> dict[str, Any]:
+    """Measures, writes the record and the fact, and returns the fact."""
     run.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     started = time.time()
-    bench = Bench(run.plan, run.access, server, run.info, run.folder)
-    bench.verify()
     bench.warm_up(on_tick)
     levels, measurements = _measure_all(run.plan, bench, on_tick)
     chosen = _choose(run.plan, measurements)
     fact = _fact(run, bench, levels, measurements, chosen, started)
     write_json(run.record_path, _record(fact, measurements[chosen]))
+    write_json(run.folder / "fact.json", fact)
     write_json(run.fact_path, fact)
     return fact
 
@@ -152,7 +151,7 @@ def _fact(
         "run_id": run.run_id,
         "started_at": utc(started),
         "finished_at": utc(time.time()),
-        "workload": _described(workload, levels[chosen], bench),
+        "workload": _described(workload, levels[chosen], measurement.num_prompts, bench),
         "client": _client(bench, measurement),
         "metrics": measurement.compat,
         "strict": measurement.strict,
@@ -180,10 +179,11 @@ def _fact(
     }
 
 
-def _described(workload: Workload, level: int, bench: Bench) -> dict[str, Any]:
+def _described(workload: Workload, level: int, num_prompts: int, bench: Bench) -> dict[str, Any]:
     """The workload as it was measured, and what the prompts owe to the chat template."""
     described = workload.describe()
     described["max_concurrency"] = level
+    described["num_prompts"] = num_prompts
     described["prompt_overhead_tokens"] = bench.calibration().lead_tokens if workload.dataset == "random" else None
     return described
 

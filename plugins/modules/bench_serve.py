@@ -16,13 +16,16 @@ description:
   - Metrics come by two sets of definitions, those of C(vllm bench serve) (RV(benchmark.metrics)) and strict ones (RV(benchmark.strict)).
   - The result judges itself. Its status is V(ok), V(invalid) when a check of RV(benchmark.validity) failed, or V(failed) when no request
     succeeded. All three are results, so the task itself succeeds; what cannot be measured at all fails the task before any load is sent.
-  - Measuring does not change the host, hence RV(ignore:changed) is always false. The record of each run is kept in O(state_dir).
+  - Measuring does not change the server, so only O(state=cancelled) can report a change. The record of each run is kept in O(state_dir).
+  - A run is a detached job on the target, so it goes on when the connection drops. Calling the module again with the same workload
+    joins it, and with another one is refused; there is never a second load on one server.
+  - The controller shows how far each host is every O(progress_interval) seconds.
 attributes:
   check_mode:
     description: Checks the options, asks the server (models, version, tokenizer) and returns the plan. Sends no load.
     support: full
   idempotent:
-    description: Every call measures anew.
+    description: Every call measures anew, unless the same measurement is in progress.
     support: none
 options:
   base_url:
@@ -78,7 +81,7 @@ options:
     type: int
     default: 0
   num_prompts:
-    description: Number of requests.
+    description: Number of requests. The default for O(dataset=file) is the whole file.
     type: int
   max_concurrency:
     description:
@@ -235,6 +238,30 @@ options:
     description: The C(llmfleet_server) fact of the server, kept as the origin of the result.
     type: dict
     default: {}
+  state:
+    description:
+      - V(measured) measures. V(cancelled) ends the measurement that runs on this server, if any, and returns what it has.
+    type: str
+    choices: [measured, cancelled]
+    default: measured
+  run_id:
+    description: Returns the result of this run, which was started before, instead of starting one.
+    type: str
+  wait:
+    description: Whether to wait for the result. A run that is not waited for goes on; O(run_id) fetches it later.
+    type: bool
+    default: true
+  on_disconnect:
+    description:
+      - What a run does when nobody has waited for it for a minute, because the connection broke or the play was cancelled.
+      - V(continue) goes on to the end, and calling the module again joins it. V(cancel) ends it and keeps what it has.
+    type: str
+    choices: [continue, cancel]
+    default: continue
+  progress_interval:
+    description: Seconds between two lines of progress that the controller shows. V(0) shows none.
+    type: float
+    default: 10.0
   state_dir:
     description:
       - Folder on the target for records (C(runs/RUN_ID/result.json)) and the latest fact (C(facts.d/llmfleet_benchmark.fact)).
@@ -469,6 +496,23 @@ benchmark:
       type: str
       returned: always
       sample: /home/me/.local/state/llmfleet/runs/20261122T155700Z-3fa9c1/result.json
+run_id:
+  description: Name of the run.
+  returned: when a run was started, joined or cancelled
+  type: str
+  sample: 20261122T155700Z-3fa9c1
+run_folder:
+  description: The run's folder on the target.
+  returned: with O(wait=false)
+  type: str
+  sample: /home/me/.local/state/llmfleet/runs/20261122T155700Z-3fa9c1
+progress:
+  description:
+    - How far the run is, with its C(state), C(phase), requests C(done), C(failed) and in C(total), C(output_tok_s) (generated tokens per
+      second at the moment), C(elapsed_s) and C(eta_s) (seconds).
+  returned: with O(wait=false)
+  type: dict
+  sample: {state: running, phase: run-1, done: 128, failed: 0, total: 512, output_tok_s: 6980.0, elapsed_s: 40.1, eta_s: 112.0}
 plan:
   description: What would be measured; workload, model, workers, and what the server says of itself.
   returned: in check mode
@@ -486,62 +530,9 @@ ansible_facts:
       sample: {schema_version: 1, status: ok}
 """
 
-import json
-from pathlib import Path
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench import Bench
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench_error import BenchError
-from ansible_collections.llmfleet.serving.plugins.module_utils._http import Access
-from ansible_collections.llmfleet.serving.plugins.module_utils._plan import make_plan
-from ansible_collections.llmfleet.serving.plugins.module_utils._run import FACT_NAME, Run, new_run_id, run_benchmark
-from ansible_collections.llmfleet.serving.plugins.module_utils._server import Server
-from ansible_collections.llmfleet.serving.plugins.module_utils._url import parse_base_url
-
-_NO_PART_OF_THE_COMMAND = ("server_fact", "api_key_file")
-
-
-def read_key(path: str | None) -> str | None:
-    """The API key in the file. Raises BenchError."""
-    if not path:
-        return None
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise BenchError(
-            f"api_key_file {path} cannot be read ({error.strerror}).", "a file with the key.", "Correct api_key_file."
-        ) from error
-
-
-def repeat_command(params: dict[str, Any], salt: str) -> str:
-    """The ad-hoc call that repeats this very measurement, prompts included."""
-    given = {name: value for name, value in params.items() if value not in (None, {}, [])}
-    options = {name: value for name, value in given.items() if name not in _NO_PART_OF_THE_COMMAND}
-    return f"ansible HOST -m llmfleet.serving.bench_serve -a '{json.dumps({**options, 'salt': salt})}'"
-
-
-def measure(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Plans and, unless in check mode, measures. Raises BenchError before any load is sent."""
-    run_id = new_run_id()
-    plan = make_plan(params, salt=run_id)
-    access = Access(
-        parse_base_url(params["base_url"]),
-        read_key(params["api_key_file"]),
-        params["validate_certs"],
-        params["ca_path"],
-    )
-    server = Server(access)
-    info = server.inspect(params["model"])
-    command = repeat_command(params, plan.workload.salt)
-    run = Run(run_id, plan, access, info, Path(params["state_dir"]), params["server_fact"], command)
-    if check_mode:
-        bench = Bench(plan, access, server, info, run.folder)
-        if info.has_tokenize:
-            bench.verify()
-        return {"plan": {**vars(info), "workers": bench.workers, "workload": plan.workload.describe()}}
-    fact = run_benchmark(run, server, lambda phase, total, counts: True)
-    return {"benchmark": fact, "ansible_facts": {FACT_NAME: fact}}
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench_task import Task
 
 
 def main() -> None:
@@ -585,15 +576,20 @@ def main() -> None:
             "validate_certs": {"type": "bool", "default": True},
             "ca_path": {"type": "path"},
             "server_fact": {"type": "dict", "default": {}},
+            "state": {"type": "str", "choices": ["measured", "cancelled"], "default": "measured"},
+            "run_id": {"type": "str"},
+            "wait": {"type": "bool", "default": True},
+            "on_disconnect": {"type": "str", "choices": ["continue", "cancel"], "default": "continue"},
+            "progress_interval": {"type": "float", "default": 10.0},
             "state_dir": {"type": "path", "default": "~/.local/state/llmfleet"},
         },
         supports_check_mode=True,
     )
     try:
-        result = measure(module.params, module.check_mode)
+        result = Task(module.params).act(module.check_mode)
     except BenchError as error:
         module.fail_json(msg=str(error), found=error.found, expected=error.expected, remedy=error.remedy)
-    module.exit_json(changed=False, **result)
+    module.exit_json(**{"changed": False, **result})
 
 
 if __name__ == "__main__":

@@ -91,5 +91,3 @@ def test_when_every_request_fails_the_rest_is_still_measured(tmp_path: Path, fau
     measurement, _ = struck(tmp_path, fault, every=1)
     assert (measurement.compat["completed"], measurement.compat["failed"]) == (0, LOAD["num_prompts"])
     assert measurement.compat["mean_ttft_ms"] is None
-
-

@@ -66,4 +66,6 @@ def benchmark(url: str, folder: Path, **options: Any) -> dict[str, Any]:
     plan = make_plan({**OPTIONS, **options}, salt=run_id)
     server = Server(access)
     run = Run(run_id, plan, access, server.inspect(None), folder, {}, "")
-    return run_benchmark(run, server, lambda phase, total, counts: True)
+    bench = Bench(plan, access, server, run.info, run.folder)
+    bench.verify()
+    return run_benchmark(run, bench, lambda phase, total, counts: True)

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The controller's side of bench_serve: starts the run, shows how far it is, fetches the result.
+
+Between start and result the target is asked only for one small file, so a long run costs no module calls, and a
+connection that drops in between is simply opened again.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+display = Display()
+
+_FIRST_POLL_S = 0.1
+_LONGEST_POLL_S = 2.0
+_RECONNECT_S = 300.0
+
+
+class ActionModule(ActionBase):
+    """See the module bench_serve for the options."""
+
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        options = dict(self._task.args)
+        if self._runs_as_it_is(options):
+            return self._module(options, task_vars)
+        started = self._module({**options, "wait": False}, task_vars)
+        if started.get("failed") or "run_id" not in started:
+            return started
+        self._follow(started["run_folder"], float(options.get("progress_interval", 10.0)), task_vars or {})
+        return self._module({**options, "run_id": started["run_id"]}, task_vars)
+
+    def _runs_as_it_is(self, options: dict[str, Any]) -> bool:
+        """True where there is nothing to follow: check mode, a cancellation, async, or a caller that does not wait."""
+        waits = self._templar.template(options.get("wait", True)) in (True, "true", "yes", 1)
+        return self._task.check_mode or bool(self._task.async_val) or not waits or options.get("state") == "cancelled"
+
+    def _module(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        name = "llmfleet.serving.bench_serve"
+        return self._execute_module(
+            module_name=name, module_args=options, task_vars=task_vars, wrap_async=self._task.async_val
+        )
+
+    def _follow(self, folder: str, interval_s: float, task_vars: dict[str, Any]) -> None:
+        """Polls the run until it has ended, and shows its progress every `interval_s` seconds."""
+        host = task_vars.get("inventory_hostname", "")
+        command = f"touch {shlex.quote(folder)}/heartbeat && cat {shlex.quote(folder)}/progress.json"
+        poll_s, shown_at, answered_at = _FIRST_POLL_S, time.monotonic(), time.monotonic()
+        while True:
+            time.sleep(poll_s)
+            poll_s = min(poll_s * 1.5, _LONGEST_POLL_S)
+            progress = self._ask(command)
+            now = time.monotonic()
+            if progress is None and now - answered_at < _RECONNECT_S:
+                continue
+            if progress is None or progress["state"] not in ("starting", "running"):
+                return
+            answered_at = now
+            if interval_s and now - shown_at >= interval_s and progress["state"] == "running":
+                shown_at = now
+                display.display(f"{host}: {describe(progress)}")
+
+    def _ask(self, command: str) -> dict[str, Any] | None:
+        """The run's progress, or None while the target cannot be reached."""
+        try:
+            answer = self._low_level_execute_command(command, sudoable=True)
+        except AnsibleConnectionFailure:
+            self._connection.reset()
+            return None
+        try:
+            return json.loads(answer["stdout"]) if answer["rc"] == 0 else None
+        except ValueError:
+            return None
+
+
+def describe(progress: dict[str, Any]) -> str:
+    """One line for a person: `run-1 128/512 requests, 6,980 tok/s, ETA 1m52s`."""
+    parts = [f"{progress['phase']} {progress['done']}/{progress['total']} requests"]
+    if progress["failed"]:
+        parts.append(f"{progress['failed']} failed")
+    parts.append(f"{progress['output_tok_s']:,.0f} tok/s")
+    if progress["eta_s"] is not None:
+        minutes, seconds = divmod(round(progress["eta_s"]), 60)
+        parts.append(f"ETA {minutes}m{seconds:02d}s" if minutes else f"ETA {seconds}s")
+    return ", ".join(parts)
