@@ -14,7 +14,6 @@ import fcntl
 import os
 import signal
 import socket
-import sys
 import time
 import traceback
 from dataclasses import dataclass
@@ -203,8 +202,7 @@ def _live(folder: JobFolder, log: int, monitor: Monitor, work: Callable[[], Any]
         told = {"found": error.found, "expected": error.expected, "remedy": error.remedy}
         folder.write_progress({"state": _FAILED, "error": told})
     except BaseException as error:
-        traceback.print_exc()
-        sys.stderr.flush()
+        os.write(2, traceback.format_exc().encode())
         told = {"found": f"The job failed: {error!r}.", "expected": "it to finish.", "remedy": "Report its job.log."}
         folder.write_progress({"state": _FAILED, "error": told})
 
