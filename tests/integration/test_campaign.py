@@ -1,0 +1,157 @@
+"""A whole campaign on the stand-in for Lambda Cloud; its instances are simulated hosts on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.lambda_cloud import KEY, Account, serve, ssh_banner
+
+from .conftest import ROOT, free_port
+
+
+@pytest.fixture
+def account():
+    return Account()
+
+
+@pytest.fixture
+def play(account, tmp_path):
+    """Runs a playbook of the project; gives its exit status and output."""
+    inventory = tmp_path / "inventory.yml"
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "inference_server_backend": "simulator",
+        "inference_server_port": "{{ lambda_campaign_ports[inventory_hostname] }}",
+        "inference_server_state_dir": f"{tmp_path}/state/{{{{ inventory_hostname }}}}",
+        "benchmark_workload": "smoke",
+        "report_dir": f"{tmp_path}/reports",
+    }
+    inventory.write_text(yaml.safe_dump({"lambda_campaign": {"vars": variables}}))
+    with serve(account) as url, ssh_banner() as port:
+
+        def run(playbook, *arguments, **options):
+            wanted = {
+                "lambda_campaign_api_url": url,
+                "lambda_campaign_ssh_port": port,
+                "lambda_campaign_poll_interval_s": 0.1,
+                "lambda_campaign_ssh_key": "fleet",
+                "lambda_campaign_max_usd_per_hour": 10,
+                "lambda_campaign_instances": [
+                    {"name": "one", "instance_type": "gpu_1x_h100_sxm5"},
+                    {"name": "two", "instance_type": "gpu_1x_a100_sxm4"},
+                ],
+                "lambda_campaign_ports": {"one": free_port(), "two": free_port()},
+                **options,
+            }
+            done = subprocess.run(
+                ["ansible-playbook", "-i", inventory, ROOT / "playbooks" / playbook, "-e", json.dumps(wanted), *arguments],
+                env={**os.environ, "LAMBDA_API_KEY": KEY, "ANSIBLE_NOCOLOR": "1"},
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=170,
+                check=False,
+            )
+            assert KEY not in done.stdout + done.stderr
+            return done.returncode, done.stdout + done.stderr
+
+        yield run
+    for record in tmp_path.glob("state/*/*/process.json"):
+        os.kill(json.loads(record.read_text())["pid"], 9)
+
+
+def report(folder: Path) -> dict:
+    return json.loads((folder / "reports" / "latest" / "report.json").read_text())
+
+
+def names(account):
+    return {entry["name"] for entry in account.instances.values()}
+
+
+def nothing_runs(account):
+    return all(entry["status"] == "terminating" for entry in account.instances.values())
+
+
+def test_a_campaign_measures_and_leaves_nothing_running(account, play, tmp_path):
+    rc, output = play("campaign.yml", "-vvv")
+    assert rc == 0, output
+    assert names(account) == {"one", "two"}, output
+    assert nothing_runs(account)
+    assert "demo" not in output
+    tags = {tag["key"]: tag["value"] for tag in next(iter(account.instances.values()))["tags"]}
+    assert tags["campaign"] == "llmfleet"
+    assert len(report(tmp_path)["hosts"]) == 2
+
+
+def test_a_deployment_that_fails_is_reported_and_terminated(account, play, tmp_path):
+    rc, output = play("campaign.yml", inference_server_simulator={"no_such_option": 1})
+    assert rc != 0
+    assert names(account) == {"one", "two"}, output
+    assert nothing_runs(account), output
+    assert len(report(tmp_path)["hosts"]) == 2
+
+
+def test_one_that_cannot_be_launched_stops_no_other(account, play, tmp_path):
+    account.full_regions = {"us-east-1"}
+    rc, output = play("campaign.yml")
+    assert rc != 0
+    assert names(account) == {"one"}, output
+    assert nothing_runs(account), output
+    assert "no region has room" in json.dumps(report(tmp_path))
+
+
+def test_a_report_that_fails_does_not_keep_the_instances_running(account, play, tmp_path):
+    (tmp_path / "file").write_text("")
+    rc, output = play("campaign.yml", report_dir=f"{tmp_path}/file/below")
+    assert rc != 0
+    assert nothing_runs(account), output
+
+
+def test_the_cost_limit_counts_the_whole_campaign(account, play):
+    rc, output = play("campaign.yml", lambda_campaign_max_usd_per_hour=5)
+    assert rc != 0
+    assert "max_usd_per_hour" in output
+    assert len(names(account)) == 1
+    assert nothing_runs(account)
+
+
+def test_without_a_cost_limit_nothing_is_launched(account, play):
+    rc, output = play("campaign.yml", lambda_campaign_max_usd_per_hour=0)
+    assert rc != 0
+    assert "lambda_campaign_max_usd_per_hour" in output
+    assert account.requests == []
+
+
+def test_a_rehearsal_launches_nothing(account, play):
+    _rc, output = play("campaign.yml", "--check")
+    assert account.launches() == 0, output
+
+
+def test_the_sweep_terminates_what_is_overdue_and_nothing_else(account, play):
+    def tags(campaign, expires):
+        return [{"key": "campaign", "value": campaign}, {"key": "expires", "value": str(expires)}]
+
+    account.add("overdue", tags=tags("llmfleet", 1))
+    account.add("running", tags=tags("llmfleet", 4_000_000_000))
+    account.add("another", tags=tags("other", 1))
+    account.add("mine")
+    rc, output = play("campaign_sweep.yml", "-vvv")
+    assert rc == 0, output
+    assert not account.live("overdue")
+    assert all(account.live(name) for name in ("running", "another", "mine"))
+
+
+def test_a_campaign_deploys_what_deploy_deploys():
+    """campaign.yml repeats the roles of deploy.yml, because no later play runs once all hosts of one have failed."""
+    deploy, campaign = ((ROOT / "playbooks" / f"{name}.yml").read_text() for name in ("deploy", "campaign"))
+    roles = [line.split("name: ")[1] for line in deploy.splitlines() if "name: llmfleet.serving." in line]
+    repeated = [line.split("name: ")[1] for line in campaign.splitlines() if "name: llmfleet.serving." in line]
+    assert [name for name in repeated if name in roles] == roles
