@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,8 @@ def play(account, tmp_path):
 
         yield run
     for record in tmp_path.glob("state/*/*/process.json"):
-        os.kill(json.loads(record.read_text())["pid"], 9)
+        with suppress(ProcessLookupError):
+            os.kill(json.loads(record.read_text())["pid"], 9)
 
 
 def report(folder: Path) -> dict:
