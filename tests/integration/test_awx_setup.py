@@ -37,7 +37,13 @@ def play(awx, tmp_path):
 
         def run(*arguments, host=url, **settings):
             done = subprocess.run(
-                ["ansible-playbook", ROOT / "playbooks" / "awx.yml", "-e", json.dumps({**SETTINGS, **settings}), *arguments],
+                [
+                    "ansible-playbook",
+                    ROOT / "playbooks" / "awx.yml",
+                    "-e",
+                    json.dumps({**SETTINGS, **settings}),
+                    *arguments,
+                ],
                 env={
                     **os.environ,
                     "CONTROLLER_HOST": host,
@@ -115,7 +121,7 @@ def knowledge():
         """Reads what Ansible reads."""
 
     Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
-    return yaml.load((ROOT / "roles" / "awx_setup" / "vars" / "main.yml").read_text(), Loader)  # noqa: S506
+    return yaml.load((ROOT / "roles" / "awx_setup" / "vars" / "main.yml").read_text(), Loader)
 
 
 def test_every_question_asks_for_a_knob_with_its_choices_and_default():

@@ -53,7 +53,15 @@ def play(account, tmp_path):
                 **options,
             }
             done = subprocess.run(
-                ["ansible-playbook", "-i", inventory, ROOT / "playbooks" / playbook, "-e", json.dumps(wanted), *arguments],
+                [
+                    "ansible-playbook",
+                    "-i",
+                    inventory,
+                    ROOT / "playbooks" / playbook,
+                    "-e",
+                    json.dumps(wanted),
+                    *arguments,
+                ],
                 env={**os.environ, "LAMBDA_API_KEY": KEY, "ANSIBLE_NOCOLOR": "1"},
                 cwd=tmp_path,
                 capture_output=True,

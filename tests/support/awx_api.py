@@ -1,5 +1,5 @@
-"""A stand-in for the AWX API, strict about what it is sent: fields as the modules of awx.awx document them, references to what exists, names
-that are free, surveys as AWX's own description of them demands. What it cannot prove: permissions, and that a job runs."""
+"""A stand-in for the AWX API, strict about what it is sent: fields as the modules of awx.awx document them, references to
+what exists, names that are free, surveys as AWX's own description demands. It cannot prove permissions, or that a job runs."""
 
 from __future__ import annotations
 
@@ -88,7 +88,10 @@ def survey_problem(survey: dict) -> str:
             return f"question {question} lacks {missing}"
         if question["type"] not in QUESTION_TYPES:
             return f"{question['type']} is no type of question"
-        if question["type"].startswith("multi") and question.get("default", "") not in ["", *question.get("choices", [])]:
+        if question["type"].startswith("multi") and question.get("default", "") not in [
+            "",
+            *question.get("choices", []),
+        ]:
             return f"the default of {question['variable']} is none of its choices"
     return ""
 
@@ -97,7 +100,9 @@ class Awx:
     """The objects that AWX knows, and the requests it got."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, dict[int, dict]] = {name: {} for name in (*MODULES, "credentials", "labels", "instance_groups")}
+        self.objects: dict[str, dict[int, dict]] = {
+            name: {} for name in (*MODULES, "credentials", "labels", "instance_groups")
+        }
         self.related: dict[tuple[str, int, str], list[int]] = {}
         self.surveys: dict[tuple[str, int], dict] = {}
         self.requests: list[tuple[str, str, object]] = []
@@ -151,9 +156,15 @@ class Awx:
                 raise Refused(f"{name} of {collection} must be one of {choices}, is {value}")
             if name in REFERENCES and value not in self.objects[REFERENCES[name]]:
                 raise Refused(f"{name} of {collection} refers to {value}, which does not exist")
-        if "unified_job_template" in fields and not self.find("unified_job_templates", {"id": str(fields["unified_job_template"])}):
+        if "unified_job_template" in fields and not self.find(
+            "unified_job_templates", {"id": str(fields["unified_job_template"])}
+        ):
             raise Refused("unified_job_template refers to nothing")
-        required = {"job_templates": {"project", "playbook", "inventory"}, "projects": {"organization"}, "schedules": {"rrule"}}
+        required = {
+            "job_templates": {"project", "playbook", "inventory"},
+            "projects": {"organization"},
+            "schedules": {"rrule"},
+        }
         lacking = required.get(collection, set()) - set({**(existing or {}), **fields})
         if lacking:
             raise Refused(f"{collection} needs {sorted(lacking)}")
@@ -223,7 +234,11 @@ class Handler(BaseHTTPRequestHandler):
             self._send(401, {"detail": "Authentication credentials were not provided."})
             return
         try:
-            self._send(*self._route(method, url.path.removeprefix(PREFIX).strip("/").split("/"), dict(parse_qsl(url.query)), body))
+            self._send(
+                *self._route(
+                    method, url.path.removeprefix(PREFIX).strip("/").split("/"), dict(parse_qsl(url.query)), body
+                )
+            )
         except Refused as refused:
             self._send(400, {"__all__": [str(refused)]})
         except KeyError as missing:
@@ -232,7 +247,9 @@ class Handler(BaseHTTPRequestHandler):
     def _route(self, method: str, parts: list[str], query: dict[str, str], body: dict) -> tuple[int, object]:
         awx, collection = self.awx, parts[0]
         if len(parts) == 1:
-            return (201, awx.create(collection, body)) if method == "POST" else (200, listed(awx.find(collection, query)))
+            return (
+                (201, awx.create(collection, body)) if method == "POST" else (200, listed(awx.find(collection, query)))
+            )
         number = int(parts[1])
         if len(parts) == 2:
             return 200, awx.change(collection, number, body) if method == "PATCH" else awx.objects[collection][number]
