@@ -33,6 +33,8 @@ def play(account, tmp_path):
         "inference_server_port": "{{ lambda_campaign_ports[inventory_hostname] }}",
         "inference_server_state_dir": f"{tmp_path}/state/{{{{ inventory_hostname }}}}",
         "benchmark_workload": "smoke",
+        # Two servers and two clients share this machine, which may be busy.
+        "benchmark_validity": {"coalesced_share": 1, "loop_lag_ms": 10000, "closure": 1, "cpu_share": 10},
         "report_dir": f"{tmp_path}/reports",
     }
     inventory.write_text(yaml.safe_dump({"lambda_campaign": {"vars": variables}}))
@@ -91,46 +93,36 @@ def nothing_runs(account):
 
 
 def test_a_campaign_measures_and_leaves_nothing_running(account, play, tmp_path):
-    rc, output = play("campaign.yml", "-vvv")
+    one = [{"name": "one", "instance_type": "gpu_1x_h100_sxm5"}]
+    rc, output = play("campaign.yml", "-vvv", lambda_campaign_instances=one)
     assert rc == 0, output
-    assert names(account) == {"one", "two"}, output
+    assert names(account) == {"one"}, output
     assert nothing_runs(account)
-    assert "demo" not in output
     tags = {tag["key"]: tag["value"] for tag in next(iter(account.instances.values()))["tags"]}
     assert tags["campaign"] == "llmfleet"
-    assert len(report(tmp_path)["hosts"]) == 2
+    assert [row["status"] for row in report(tmp_path)["hosts"]] == ["ok"]
 
 
-def test_a_deployment_that_fails_is_reported_and_terminated(account, play, tmp_path):
-    rc, output = play("campaign.yml", inference_server_simulator={"no_such_option": 1})
-    assert rc != 0
-    assert names(account) == {"one", "two"}, output
-    assert nothing_runs(account), output
-    assert len(report(tmp_path)["hosts"]) == 2
-
-
-def test_one_that_cannot_be_launched_stops_no_other(account, play, tmp_path):
+def test_hosts_that_fail_are_reported_and_terminated(account, play, tmp_path):
+    """One cannot be launched, the other does not start its server."""
     account.full_regions = {"us-east-1"}
-    rc, output = play("campaign.yml")
+    rc, output = play("campaign.yml", inference_server_simulator={"no-such-option": 1})
     assert rc != 0
     assert names(account) == {"one"}, output
     assert nothing_runs(account), output
-    assert "no region has room" in json.dumps(report(tmp_path))
+    reasons = {row["host"]: row["reason"] for row in report(tmp_path)["hosts"]}
+    assert "no region has room" in reasons["two"]
+    assert "process ended" in reasons["one"]
 
 
-def test_a_report_that_fails_does_not_keep_the_instances_running(account, play, tmp_path):
+def test_the_cost_limit_counts_the_whole_campaign_and_a_failing_report_keeps_nothing_alive(account, play, tmp_path):
     (tmp_path / "file").write_text("")
-    rc, output = play("campaign.yml", report_dir=f"{tmp_path}/file/below")
-    assert rc != 0
-    assert nothing_runs(account), output
-
-
-def test_the_cost_limit_counts_the_whole_campaign(account, play):
-    rc, output = play("campaign.yml", lambda_campaign_max_usd_per_hour=5)
+    options = {"lambda_campaign_max_usd_per_hour": 5, "report_dir": f"{tmp_path}/file/below"}
+    rc, output = play("campaign.yml", inference_server_simulator={"no-such-option": 1}, **options)
     assert rc != 0
     assert "max_usd_per_hour" in output
     assert len(names(account)) == 1
-    assert nothing_runs(account)
+    assert nothing_runs(account), output
 
 
 def test_without_a_cost_limit_nothing_is_launched(account, play):
