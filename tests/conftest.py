@@ -7,3 +7,4 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "playbooks" / "collections"))
+sys.path.insert(0, str(ROOT / "tests" / "unit" / "fixtures"))  # makers of facts and reports

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import (
     digest,
@@ -22,6 +22,8 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import (
     terminal,
 )
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import plain
+
+_T = TypeVar("_T")
 
 _ARGUMENTS = {
     "report": {"type": "dict", "required": True},
@@ -46,34 +48,51 @@ class ActionModule(ActionBase):
         """Compare, render, write, and say where the report is."""
         super().run(tmp, task_vars)
         _result, options = self.validate_argument_spec(_ARGUMENTS)
+        return produce(plain(options), write=not self._task.check_mode)
+
+
+def produce(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
+    """The task's result. What cannot be done is told in `faults`, and costs nobody the rest of the report."""
+    directory = Path(options["directory"]).absolute()
+    history_file = Path(options["history_file"]) if options["history_file"] else directory / "history.jsonl"
+    name = "".join(character for character in options["report"]["generated_at"] if character.isalnum())
+    faults: list[str] = []
+
+    def attempt(default: _T, call: Callable[..., _T], *arguments: Any) -> _T:
         try:
-            return self._run(plain(options))
+            return call(*arguments)
         except (history.HistoryError, query.QueryError, store.StoreError) as error:
-            raise AnsibleActionFail(str(error)) from None
+            faults.append(str(error))
+            return default
 
-    def _run(self, options: dict[str, Any]) -> dict[str, Any]:
-        directory = Path(options["directory"]).absolute()
-        history_file = Path(options["history_file"]) if options["history_file"] else directory / "history.jsonl"
-        name = "".join(character for character in options["report"]["generated_at"] if character.isalnum())
-        entries = history.parse(store.read(history_file))
-        current = history.entry(options["report"], name, options["label"])
-        report = history.compared(
-            options["report"], current, entries, options["baseline"], options["regression_threshold"]
-        )
-        answer = query.search(report, options["query"]) if options["query"] else None
-        files = forms.render(report, options["forms"])
-        folder = None
-        if not self._task.check_mode:
-            folder = store.write(directory, name, files)
-            if history.is_new(current, entries):
-                store.append(history_file, json.dumps({**current, "run": folder.name}))
-        return _result(report, files, folder, answer)
+    entries = history.parse(attempt("", store.read, history_file))
+    current = history.entry(options["report"], name, options["label"])
+    threshold = options["regression_threshold"]
+    alone = history.compared(options["report"], current, entries, None, threshold)
+    baseline = options["baseline"]
+    report = (
+        attempt(alone, history.compared, options["report"], current, entries, baseline, threshold)
+        if baseline
+        else alone
+    )
+    answer = attempt(None, query.search, report, options["query"]) if options["query"] else None
+    files = forms.render(report, options["forms"])
+    folder = attempt(None, store.write, directory, name, files) if write else None
+    if folder and history.is_new(current, entries):
+        attempt(None, store.append, history_file, json.dumps({**current, "run": folder.name}))
+    return _result(report, files, folder, answer, faults)
 
 
-def _result(report: dict[str, Any], files: dict[str, str], folder: Path | None, answer: Any) -> dict[str, Any]:
+def _result(
+    report: dict[str, Any], files: dict[str, str], folder: Path | None, answer: Any, faults: list[str]
+) -> dict[str, Any]:
     sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
     directory = str(folder) if folder else None
-    where = f"Report: {folder}" if folder else "Check mode: no report was written."
+    shown = [terminal.render(report)]
+    if answer is not None:
+        shown.append(f"Query: {json.dumps(answer, indent=1, ensure_ascii=False)}")
+    shown += [f"Fault: {fault}" for fault in faults]
+    shown.append(f"Report: {folder}" if folder else "No report was written.")
     return {
         "changed": False,
         "directory": directory,
@@ -86,9 +105,6 @@ def _result(report: dict[str, Any], files: dict[str, str], folder: Path | None, 
             if row["status"] != "ok"
         },
         "regressions": tables.regressions(report),
-        "text": "\n\n".join([terminal.render(report), *_answer(answer), where]),
+        "faults": faults,
+        "text": "\n\n".join(shown),
     }
-
-
-def _answer(answer: Any) -> list[str]:
-    return [] if answer is None else [f"Query: {json.dumps(answer, indent=1, ensure_ascii=False)}"]

@@ -72,7 +72,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 directory:
-  description: Folder of this report; null in check mode.
+  description: Folder of this report; null in check mode, and where it could not be written.
   type: str
   returned: success
   sample: /srv/fleet/reports/20261122T120000Z
@@ -91,6 +91,13 @@ answer:
   returned: success
 regressions:
   description: Each regression in one line; against the baseline alone where O(baseline) is given.
+  type: list
+  elements: str
+  returned: success
+faults:
+  description:
+    - What could not be done (a baseline that is unknown, a query that cannot be read, a folder that cannot be written).
+    - The task itself does not fail on them, so that the rest of the report is not lost.
   type: list
   elements: str
   returned: success

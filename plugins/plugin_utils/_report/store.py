@@ -42,10 +42,12 @@ def read(path: Path) -> str:
     """The text of a file that may not exist yet."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+        raise StoreError(
+            f"cannot read the history in {path}: {error.strerror or error}. Choose another file with report_history_file"
+        ) from error
 
 
 def append(path: Path, line: str) -> None:
@@ -57,7 +59,9 @@ def append(path: Path, line: str) -> None:
             cut = file.read(1) not in (b"", b"\n")
             file.write((b"\n" if cut else b"") + line.encode() + b"\n")
     except OSError as error:
-        raise StoreError(f"cannot add this run to the history in {path}: {error.strerror or error}") from error
+        raise StoreError(
+            f"cannot add this run to the history in {path}: {error.strerror or error}. Choose another with report_history_file"
+        ) from error
 
 
 def _rename(scratch: Path, directory: Path, name: str) -> Path:

@@ -1,0 +1,102 @@
+"""Uploads reach a server, try again when that may help, and never show a signature."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.upload import UploadError, put, shown
+
+
+class Store(ThreadingHTTPServer):
+    """Keeps what it is sent; answers with the given codes first, then with 200."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.codes: list[int] = []
+        self.kept: list[tuple[str, bytes, dict[str, str]]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Store
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.kept.append((self.path, body, dict(self.headers)))
+        self.send_response(self.server.codes.pop(0) if self.server.codes else 200)
+        self.send_header("Content-Length", "6")
+        self.end_headers()
+        self.wfile.write(b"answer")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with Store() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "report.json"
+    path.write_text("{}")
+    return path
+
+
+def test_a_file_arrives_with_type_and_headers(store: Store, file: Path) -> None:
+    put({file: f"{store.url}/a/b?signature=s"}, {"X-Key": "k"}, retries=0, timeout_s=5)
+    path, body, headers = store.kept[0]
+    assert (path, body) == ("/a/b?signature=s", b"{}")
+    assert (headers["Content-Type"], headers["X-Key"]) == ("application/json", "k")
+
+
+def test_a_passing_fault_is_tried_again_and_the_whole_body_sent_again(store: Store, file: Path) -> None:
+    store.codes = [503, 429]
+    put({file: store.url}, {}, retries=2, timeout_s=5, pause_s=0.01)
+    assert [body for _path, body, _headers in store.kept] == [b"{}"] * 3
+
+
+@pytest.mark.parametrize(("codes", "tries"), [([403], 1), ([500] * 3, 3)])
+def test_a_lasting_fault_is_explained_without_its_secrets(
+    store: Store, file: Path, codes: list[int], tries: int
+) -> None:
+    store.codes = list(codes)
+    with pytest.raises(UploadError) as error:
+        put({file: f"{store.url}/x?signature=s3cret"}, {}, retries=2, timeout_s=5, pause_s=0.01)
+    assert f"HTTP {codes[0]}" in str(error.value) and "report.json" in str(error.value)
+    assert "s3cret" not in str(error.value)
+    assert len(store.kept) == tries
+
+
+def test_no_connection_is_explained_without_its_secrets(file: Path) -> None:
+    with pytest.raises(UploadError) as error:
+        put({file: "http://127.0.0.1:9/x?signature=s3cret"}, {}, retries=1, timeout_s=5, pause_s=0.01)
+    assert "http://127.0.0.1:9/x" in str(error.value) and "s3cret" not in str(error.value)
+
+
+def test_a_missing_file_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(UploadError, match="report_forms"):
+        put({tmp_path / "none.html": "http://127.0.0.1:9/"}, {}, retries=0, timeout_s=5)
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("https://user:pass@store.example:9000/a/b?X-Amz-Signature=1#f", "https://store.example:9000/a/b"),
+        ("http://store.example", "http://store.example"),
+    ],
+)
+def test_shown(url: str, text: str) -> None:
+    assert shown(url) == text
