@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import ansible_runner
 import pytest
 import yaml
+from ansible_collections.llmfleet.serving.plugins.module_utils import _process
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,10 +91,9 @@ class Fleet:
     def play(self, playbook: str, *, limit: str | None = None, check: bool = False, **extravars: Any) -> Outcome:
         """Runs a playbook of the project on this fleet, away from the project's folder."""
         self.write()
-        private = self.folder / "runner"
-        private.mkdir(exist_ok=True)
+        private = tempfile.mkdtemp(prefix="runner-", dir=self.folder)  # runner keeps options of a run in its folder
         run = ansible_runner.run(
-            private_data_dir=str(private),
+            private_data_dir=private,
             playbook=str(ROOT / "playbooks" / playbook),
             inventory=str(self.inventory),
             limit=limit,
@@ -112,10 +113,8 @@ class Fleet:
 @pytest.fixture
 def fleet(tmp_path):
     """An empty fleet; whatever a test started is stopped at its end."""
-    made = Fleet(tmp_path)
-    yield made
-    if made.hosts:
-        ended = made.play("teardown.yml")
-        assert ended.rc == 0, ended.output
-    left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False, text=True)
+    yield Fleet(tmp_path)
+    for record in tmp_path.glob("state/*/*/process.json"):
+        _process.stop(record.parent, grace_s=5)
+    left = subprocess.run(["pgrep", "-af", str(tmp_path)], capture_output=True, check=False, text=True)
     assert left.stdout == "", "the test left processes behind"
