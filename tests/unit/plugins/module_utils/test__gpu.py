@@ -32,6 +32,8 @@ def fixture(name: str) -> str:
         ("h100.xml", "580.95.05", "13.0", 1),
         ("h100_hgx_busy.xml", "580.95.05", "13.0", 2),
         ("b200.xml", "580.95.05", "13.0", 1),
+        ("h200/smi.xml", "580.159.04", "13.0", 1),
+        ("h200/smi_busy.xml", "580.159.04", "13.0", 1),
     ],
 )
 def test_every_schema_is_understood(name, driver, cuda, count):
@@ -96,6 +98,19 @@ def test_every_schema_is_understood(name, driver, cuda, count):
         ),
         ("h100_hgx_busy.xml", 1, {"index": 1, "ecc_uncorrectable_volatile": 0, "ecc_uncorrectable_aggregate": 6}),
         ("b200.xml", 0, {"name": "NVIDIA B200", "memory_total_mib": 183359, "clock_memory_max_mhz": 3996}),
+        ("h200/smi.xml", 0, {"name": "NVIDIA H200", "memory_total_mib": 143771, "throttle_reasons": []}),
+        (  # a large matrix product in a loop: the card slows down to keep its power limit
+            "h200/smi_busy.xml",
+            0,
+            {
+                "power_draw_w": 668.49,
+                "clock_sm_mhz": 1455,
+                "temperature_c": 61,
+                "utilization_pct": 100,
+                "throttle_reasons": ["sw_power_cap"],
+                "compute_processes": [{"pid": 451, "type": "C", "name": "python3", "memory_used_mib": 874}],
+            },
+        ),
     ],
 )
 def test_figures_of_a_card(name, index, expected):
@@ -104,7 +119,7 @@ def test_figures_of_a_card(name, index, expected):
 
 
 def test_every_card_has_the_same_keys():
-    names = ["a100.xml", "a100_mig.xml", "h100.xml", "h100_hgx_busy.xml", "b200.xml"]
+    names = ["a100.xml", "a100_mig.xml", "h100.xml", "h100_hgx_busy.xml", "b200.xml", "h200/smi.xml"]
     assert len({tuple(card) for name in names for card in parse_smi_xml(fixture(name))["cards"]}) == 1
 
 
