@@ -23,6 +23,7 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.svg impor
     line,
     mark,
     picture,
+    stretch,
     text,
 )
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.tables import backend, hardware
@@ -65,7 +66,7 @@ def throughput(report: dict[str, Any]) -> Chart | None:
         return None
     figures = [group["metrics"]["output_throughput"] for group in groups]
     published = [_published(group, "output_throughput") for group in groups]
-    scale = horizontal(0, max(*(each["max"] for each in figures), *(value or 0 for value in published)))
+    scale = horizontal(max(*(each["max"] for each in figures), *(value or 0 for value in published)))
     parts = []
     for row, (group, each, reference) in enumerate(zip(groups, figures, published)):
         top = row * _ROW
@@ -93,7 +94,7 @@ def latency(report: dict[str, Any], name: str) -> Chart | None:
             found.append((group, points, _published(group, f"p99_{name}_ms")))
     if not found:
         return None
-    scale = horizontal(0, max(max(points["p99"], reference or 0) for _group, points, reference in found))
+    scale = horizontal(max(max(points["p99"], reference or 0) for _group, points, reference in found))
     parts, words = [], []
     for row, (group, points, reference) in enumerate(found):
         top = row * _ROW
@@ -119,7 +120,7 @@ def hosts(report: dict[str, Any]) -> Chart | None:
     rows = {row["host"]: row for row in report["hosts"]}
     deviations = [rows[host]["deviation"] or 0.0 for group in groups for host in group["hosts"]]
     reach = max(0.01, *(abs(value) for value in deviations)) * 110
-    scale = Scale(-reach, reach, LEFT, WIDTH - RIGHT)
+    scale = stretch(-reach, reach, LEFT, WIDTH - RIGHT)
     parts: list[str] = []
     for index, group in enumerate(groups):
         top = index * _ROW
@@ -140,8 +141,8 @@ def sweep(report: dict[str, Any]) -> Chart | None:
         return None
     points = [point for _group, curve in curves for point in curve]
     high = max(point[1] for point in points)
-    across = Scale(0, high, LEFT + 40, WIDTH - RIGHT - 24)
-    upward = Scale(0, max(point[2] for point in points) * 1.1, 190, 10)
+    across = stretch(0, high, LEFT + 40, WIDTH - RIGHT - 24)
+    upward = stretch(0, max(point[2] for point in points) * 1.1, 190, 10)
 
     def point(level: float, x: float, y: float) -> Point:
         title = f"concurrency {level:g}: {figure(x)} tok/s, {figure(y)} ms"
@@ -163,21 +164,21 @@ def history(report: dict[str, Any]) -> Chart | None:
     courses = [(group, course) for group, course in courses if len(course) > 1]
     if not courses:
         return None
-    runs = sorted({point["generated_at"] for _group, course in courses for point in course})
+    runs = sorted({(point["generated_at"], point["run"]) for _group, course in courses for point in course})
     place = {run: index for index, run in enumerate(runs)}
     first = {group["id"]: course[0]["output_throughput"] for group, course in courses}
     changes = [point["output_throughput"] / first[group["id"]] - 1 for group, course in courses for point in course]
     reach = max(1.0, *(abs(change) * 120 for change in changes))
-    across = Scale(0, len(runs) - 1, LEFT + 40, WIDTH - RIGHT - 20)
-    upward = Scale(-reach, reach, 190, 10)
+    across = stretch(0, len(runs) - 1, LEFT + 40, WIDTH - RIGHT - 20)
+    upward = stretch(-reach, reach, 190, 10)
 
     def point(group: dict[str, Any], past: dict[str, Any]) -> Point:
         change = past["output_throughput"] / first[group["id"]] - 1
         title = f"{past['run']}: {figure(past['output_throughput'])} tok/s, {percent(change)}"
-        return Point(across.at(place[past["generated_at"]]), upward.at(change * 100), "", title)
+        return Point(across.at(place[past["generated_at"], past["run"]]), upward.at(change * 100), "", title)
 
     lines = [Curve(_name(group), [point(group, past) for past in course]) for group, course in courses]
-    label = f"runs from {runs[0][:10]} to {runs[-1][:10]}"
+    label = f"runs from {runs[0][0][:10]} to {runs[-1][0][:10]}"
     return _lines(
         "history",
         "Throughput over time",

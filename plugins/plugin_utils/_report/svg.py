@@ -37,11 +37,14 @@ def nice_step(step: float) -> float:
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * (1 - 1e-9))
 
 
-def horizontal(low: float, high: float) -> Scale:
-    """A scale over the width of a chart; ends are set apart when they are equal."""
-    if high <= low:
-        low, high = low - 1, high + 1
-    return Scale(low, high, LEFT, WIDTH - RIGHT - 52)
+def stretch(low: float, high: float, start: float, end: float) -> Scale:
+    """A scale; equal ends are set apart, so that there is always a length."""
+    return Scale(low, high, start, end) if high > low else Scale(low, low + 1, start, end)
+
+
+def horizontal(high: float) -> Scale:
+    """A scale from zero over the width of a chart, with room for a figure at the end of the longest row."""
+    return stretch(0, high, LEFT, WIDTH - RIGHT - 52)
 
 
 def text(x: float, y: float, words: str, *, anchor: str = "start", class_: str | None = None) -> Markup:

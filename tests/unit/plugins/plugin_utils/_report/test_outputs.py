@@ -20,6 +20,8 @@ GOLDEN = Path(__file__).resolve().parents[3] / "fixtures" / "golden"
 SCHEMA = json.loads((made.ROOT / "roles/report/files/report.schema.json").read_text())
 PRICES = {"b200": 4.99, "h100": 2.99}
 
+NOTHING = {"output_throughput": 0, "mean_tpot_ms": 0}
+
 FLEETS: dict[str, Any] = {
     "demo": made.demo_fleet,
     "mixed": mixed_fleet,
@@ -31,6 +33,7 @@ FLEETS: dict[str, Any] = {
     "keys missing": lambda: {"a": {"llmfleet_benchmark": {"schema_version": 1, "status": "ok", "metrics": {"output_throughput": 1.0}}}},
     "wrong types": lambda: {"a": made.host_facts("a", workload=3, client="x", sweep={}, repeats=0, energy=[], errors=None, validity=[1])},
     "not a number": lambda: {"a": made.host_facts("a", metrics={"output_throughput": 5.0, "mean_ttft_ms": float("nan")})},
+    "zero sweep": lambda: {"a": made.host_facts("a", sweep=[{"max_concurrency": n, **NOTHING} for n in (1, 2)])},
     "zero": lambda: {name: made.host_facts(name, metrics={"output_throughput": 0.0}) for name in "abcdef"},
     "markup": lambda: {NASTY: made.host_facts(NASTY, reason=NASTY)},
 }  # fmt: skip
@@ -143,6 +146,11 @@ def test_a_large_fleet_still_fits_an_issue_and_the_statistics(fleet: dict[str, A
     assert len(json.dumps(summary)) <= digest.LIMIT_BYTES
     assert summary["counts"]["problems"] == found["totals"]["failed"]
     assert summary["answer"] is None
+
+
+def test_runs_of_the_same_second_are_drawn() -> None:
+    entries = [{**entry, "generated_at": "2026-11-22T13:00:00Z", "run": "now"} for entry in past()]
+    assert "Throughput over time" in forms.render(report(mixed_fleet(), entries=entries), ["html"])["report.html"]
 
 
 def test_csv_takes_no_formula_from_a_host() -> None:
