@@ -15,6 +15,7 @@ from typing import Any, Callable, Sequence
 from ansible_collections.llmfleet.serving.plugins.module_utils import _metrics, _validity
 from ansible_collections.llmfleet.serving.plugins.module_utils._arrivals import arrivals_ns
 from ansible_collections.llmfleet.serving.plugins.module_utils._board import Counts
+from ansible_collections.llmfleet.serving.plugins.module_utils._connection import Connection
 from ansible_collections.llmfleet.serving.plugins.module_utils._http import Access, request_bytes
 from ansible_collections.llmfleet.serving.plugins.module_utils._load import LoadResult, resolve, run_load, worker_count
 from ansible_collections.llmfleet.serving.plugins.module_utils._plan import ENDPOINTS, Plan
@@ -25,6 +26,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._server import (
     check_context,
     verify_lengths,
 )
+from ansible_collections.llmfleet.serving.plugins.module_utils._tls_connection import TlsConnection
 from ansible_collections.llmfleet.serving.plugins.module_utils._worker import Load, Request
 from ansible_collections.llmfleet.serving.plugins.module_utils._workload import (
     Calibration,
@@ -59,7 +61,7 @@ class Bench:
 
     def __init__(self, plan: Plan, access: Access, server: Server, info: ServerInfo, folder: Path) -> None:
         self._plan, self._access, self._server, self._info, self._folder = plan, access, server, info, folder
-        self._address = resolve(access.endpoint)
+        self._address, self._tls = resolve(access.endpoint), access.tls_context()
         self._calibration: Calibration | None = None
 
     @property
@@ -142,7 +144,7 @@ class Bench:
         size = workload.input_tokens if workload.dataset == "random" else _WARMUP_INPUT_TOKENS
         answer = min(_WARMUP_OUTPUT_TOKENS, workload.output_tokens)
         requests = self._requests("warmup", self._random("warmup", workload.warmup, size, answer))
-        load = Load(requests, workload.max_concurrency or workload.warmup, None, self._plan.timeouts)
+        load = Load(requests, self._connection, workload.max_concurrency or workload.warmup, None, self._plan.timeouts)
         self._run("warmup", load, on_tick)
 
     def measure(self, name: str, max_concurrency: int, on_tick: OnTick) -> Measurement:
@@ -154,7 +156,7 @@ class Bench:
         if workload.open:
             rng = random.Random(f"{workload.seed}/{workload.salt}/{name}/arrivals")
             arrivals = arrivals_ns(len(requests), workload.request_rate, workload.burstiness, rng)
-        load = Load(requests, max_concurrency, arrivals, self._plan.timeouts)
+        load = Load(requests, self._connection, max_concurrency, arrivals, self._plan.timeouts)
         before = self._server.counters()
         result = self._run(name, load, on_tick)
         plan, records = self._plan, result.records
@@ -187,7 +189,12 @@ class Bench:
         total = len(load.requests)
         load = replace(load, max_concurrency=min(load.max_concurrency, total))
         workers = min(self.workers, load.max_concurrency or total)
-        return run_load(load, self._address, workers, self._folder, lambda counts: on_tick(phase, total, counts))
+        return run_load(load, workers, self._folder, lambda counts: on_tick(phase, total, counts))
+
+    def _connection(self) -> Connection:
+        if self._tls is None:
+            return Connection(self._address)
+        return TlsConnection(self._address, self._tls, self._access.endpoint.host)
 
     def _shared_tokens(self) -> int:
         """Prompt tokens that any two requests have in common by construction."""

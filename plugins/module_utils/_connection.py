@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 from dataclasses import dataclass
-from typing import Tuple
+from typing import List, Tuple
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._clock import (
     ANCILLARY_BYTES,
@@ -23,7 +23,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._clock import (
 from ansible_collections.llmfleet.serving.plugins.module_utils._records import Recording
 from ansible_collections.llmfleet.serving.plugins.module_utils._stream import END_OF_CHUNKS, StreamError, parse_head
 
-CLOSED, CONNECTING, IDLE, SENDING, RECEIVING = range(5)
+CLOSED, CONNECTING, HANDSHAKING, IDLE, SENDING, RECEIVING = range(6)
 _HEAD, _CHUNKS, _LENGTH, _UNTIL_CLOSE = range(4)
 _SHRINK_ABOVE = 32 * 1024
 _RESETS = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
@@ -31,9 +31,12 @@ _CONNECT_ERRORS = {errno.ECONNREFUSED: "connect_refused", errno.ETIMEDOUT: "conn
 _TCP_INFO_RETRANSMITS = 100  # offset of tcpi_total_retrans (u32) in struct tcp_info
 
 Address = Tuple[int, Tuple]  # address family and socket address
+Ancillary = List[Tuple[int, int, bytes]]
 
-_buffer = memoryview(bytearray(256 * 1024))  # shared by all connections of a process: a read is copied out at once
-_buffers = [_buffer]
+receive_buffer = memoryview(
+    bytearray(256 * 1024)
+)  # shared by all connections of a process: a read is copied out at once
+_buffers = [receive_buffer]
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,10 @@ class Connection:
         if code:
             self._end(_CONNECT_ERRORS.get(code, "connect_error"), os.strerror(code))
             return False
+        return self._opened()
+
+    def _opened(self) -> bool:
+        """The connection stands. False when it has failed after all."""
         self.state = IDLE
         return True
 
@@ -118,6 +125,11 @@ class Connection:
             return 0
         return int.from_bytes(info[_TCP_INFO_RETRANSMITS:], "little") if len(info) > _TCP_INFO_RETRANSMITS else 0
 
+    @property
+    def _exchanging(self) -> bool:
+        """Whether a request is on the connection, or waits for it to open."""
+        return bool(self._payload) or self.state in (SENDING, RECEIVING)
+
     # -- one exchange -------------------------------------------------------------------------------------------------
 
     def start(self, recording: Recording, payload: bytes) -> bool:
@@ -132,15 +144,21 @@ class Connection:
     def writable(self) -> bool:
         """The socket can be written, or the connection attempt has ended. True when the exchange is over."""
         assert self.sock is not None
-        if self.state == CONNECTING:
-            if not self._connect_result(self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
-                return True
-            if not self._payload:
-                return False
-        return self._send()
+        exchanging = self._exchanging
+        if self.state == CONNECTING and not self._connect_result(
+            self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        ):
+            return exchanging
+        return exchanging and self.state in (IDLE, SENDING) and self._send()
+
+    def _encode(self, payload: memoryview) -> memoryview:
+        """What is written to the socket for a request."""
+        return payload
 
     def _send(self) -> bool:
         assert self.sock is not None
+        if self.state == IDLE:
+            self._payload = self._encode(self._payload)
         self.state = SENDING
         try:
             while self._payload:
@@ -163,13 +181,18 @@ class Connection:
         except OSError as error:
             return self._broken(error)
         if self.state not in (RECEIVING, SENDING):
-            self.close()  # an idle connection that the server closes
-            return False
+            return self._unexpected(size)
         if not size:
             return self._end_of_stream()
-        return self._received(size, _buffer[:size], ancillary)
+        return self._received(size, ancillary)
 
-    def _received(self, size: int, data: memoryview, ancillary: list[tuple[int, int, bytes]]) -> bool:
+    def _unexpected(self, size: int) -> bool:
+        """Something has come while nothing was asked for: an idle connection that the server closes."""
+        self.close()
+        return False
+
+    def _received(self, size: int, ancillary: Ancillary) -> bool:
+        """Records `size` bytes of the receive buffer. True when the exchange is over."""
         recording = self.recording
         time_ns = kernel_time_ns(ancillary)
         if time_ns is None:
@@ -177,7 +200,7 @@ class Connection:
             self.user_timed += 1
         recording.times.append(time_ns)
         recording.sizes.append(size)
-        recording.data += data
+        recording.data += receive_buffer[:size]
         if self._framing == _CHUNKS:
             if recording.data.endswith(END_OF_CHUNKS):
                 return self._end("", "")
@@ -217,8 +240,11 @@ class Connection:
         return self._end(kind, str(error))
 
     def _end(self, outcome: str, detail: str) -> bool:
-        """Closes the recording; the connection stays open only after a clean end that the server keeps."""
-        recording = self.recording
+        """Ends the exchange, if there is one, and says whether there was.
+
+        The connection stays open only after a clean end that the server keeps.
+        """
+        recording, exchanging = self.recording, self._exchanging
         recording.outcome, recording.detail = outcome, detail
         recording.ended_ns = now_ns() if outcome else recording.times[-1]
         recording.sent_ns = recording.sent_ns or self._begun_ns or recording.ended_ns
@@ -228,14 +254,14 @@ class Connection:
             self.close()
         else:
             self.state = IDLE
-        return True
+        return exchanging
 
     # -- limits -------------------------------------------------------------------------------------------------------
 
     def expire(self, now: int, limits: Timeouts) -> bool:
         """Ends the exchange when one of its limits has passed. True when it has."""
         age_s = (now - self._begun_ns) / 1e9
-        if self.state == CONNECTING:
+        if self.state in (CONNECTING, HANDSHAKING):
             return age_s > limits.connect_s and self._end("connect_timeout", f"no connection in {limits.connect_s:g} s")
         if age_s > limits.total_s:
             return self._end("total_timeout", f"no end of the response in {limits.total_s:g} s")

@@ -87,14 +87,14 @@ def raise_file_limit(connections: int) -> None:
 class _Child:
     """The parent's side of one worker."""
 
-    def __init__(self, load: Load, share: int, address: Address, queue: Queue, board: Board, number: int) -> None:
+    def __init__(self, load: Load, share: int, queue: Queue, board: Board, number: int) -> None:
         self.socket, theirs = socket.socketpair()
         self.pid = os.fork()
         if self.pid == 0:
             status = 1
             try:
                 self.socket.close()
-                _work(Worker(load, share, address, queue, board, number), theirs)
+                _work(Worker(load, share, queue, board, number), theirs)
                 status = 0
             finally:
                 os._exit(status)  # never back into the caller's code
@@ -148,7 +148,6 @@ def _work(worker: Worker, pipe: socket.socket) -> None:
 
 def run_load(
     load: Load,
-    address: Address,
     workers: int,
     folder: Path,
     on_tick: Callable[[Counts], bool],
@@ -167,7 +166,7 @@ def run_load(
     try:
         for number in range(workers):
             share = slots // workers + (number < slots % workers)
-            children.append(_Child(load, share, address, queue, board, number))
+            children.append(_Child(load, share, queue, board, number))
         for child in children:
             child.expect(_READY)
         watch = ClockWatch()

@@ -17,17 +17,17 @@ import time
 from array import array
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._board import Board, Counts
 from ansible_collections.llmfleet.serving.plugins.module_utils._clock import now_ns
 from ansible_collections.llmfleet.serving.plugins.module_utils._connection import (
     CLOSED,
     CONNECTING,
+    HANDSHAKING,
     IDLE,
     RECEIVING,
     SENDING,
-    Address,
     Connection,
     Timeouts,
 )
@@ -54,6 +54,7 @@ class Load:
     """
 
     requests: list[Request]
+    connection: Callable[[], Connection]  # makes one, closed
     max_concurrency: int
     arrivals_ns: array[int] | None
     timeouts: Timeouts
@@ -81,10 +82,10 @@ class Queue:
 class Worker:
     """Drives a share of the connections; takes requests from the common queue."""
 
-    def __init__(self, load: Load, share: int, address: Address, queue: Queue, board: Board, number: int) -> None:
-        self._load, self._address, self._queue, self._board, self._number = load, address, queue, board, number
+    def __init__(self, load: Load, share: int, queue: Queue, board: Board, number: int) -> None:
+        self._load, self._queue, self._board, self._number = load, queue, board, number
         self._epoll = select.epoll()
-        self._connections = [Connection(address) for _ in range(share)]
+        self._connections = [load.connection() for _ in range(share)]
         self._by_fd: dict[int, Connection] = {}
         self._idle: list[Connection] = []
         self._busy = 0
@@ -104,10 +105,8 @@ class Worker:
             if connection.open():
                 self._watch(connection)
         deadline = time.monotonic() + self._load.timeouts.connect_s
-        while time.monotonic() < deadline and any(c.state == CONNECTING for c in self._connections):
-            for fd, _mask in self._epoll.poll(0.1):
-                self._by_fd[fd].writable()
-                self._watch(self._by_fd[fd])
+        while time.monotonic() < deadline and any(c.state in (CONNECTING, HANDSHAKING) for c in self._connections):
+            self._serve(0.1)
 
     # -- the loop -----------------------------------------------------------------------------------------------------
 
@@ -122,7 +121,7 @@ class Worker:
         self._launch()
         next_sweep = 0
         while self._busy or self._held:
-            self._serve()
+            self._serve(_SWEEP_NS / 1e9)
             now = now_ns()
             if self._held:
                 self._launch()
@@ -133,10 +132,10 @@ class Worker:
         self._cpu_s, self._wall_s = time.process_time() - cpu, time.monotonic() - wall
         gc.enable()
 
-    def _serve(self) -> None:
-        """Waits for the sockets and serves each that is ready."""
+    def _serve(self, longest_s: float) -> None:
+        """Waits for the sockets, no longer than told, and serves each that is ready."""
         connection = None
-        for fd, mask in self._wait():
+        for fd, mask in self._wait(longest_s):
             connection = self._by_fd.get(fd)
             if connection is None:
                 continue
@@ -148,10 +147,10 @@ class Worker:
         if connection is not None and connection.state == RECEIVING and connection.recording.times:
             self._lag_us.append(min(max(0, now_ns() - connection.recording.times[-1]) // 1000, 0xFFFFFFFF))
 
-    def _wait(self) -> list[tuple[int, int]]:
+    def _wait(self, longest_s: float) -> list[tuple[int, int]]:
         if self._held is None or not self._can_launch():
-            return self._epoll.poll(_SWEEP_NS / 1e9)
-        wait_s = min(max(0, self._held[0] - now_ns()), _SWEEP_NS) / 1e9
+            return self._epoll.poll(longest_s)
+        wait_s = min(max(0.0, (self._held[0] - now_ns()) / 1e9), longest_s)
         select.select([self._epoll], [], [], wait_s)  # epoll itself sleeps in whole milliseconds
         return self._epoll.poll(0)
 
@@ -194,7 +193,7 @@ class Worker:
         return index
 
     def _grow(self) -> Connection:
-        connection = Connection(self._address)
+        connection = self._load.connection()
         self._connections.append(connection)
         return connection
 
