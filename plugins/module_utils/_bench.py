@@ -16,6 +16,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils import _metrics, 
 from ansible_collections.llmfleet.serving.plugins.module_utils._arrivals import arrivals_ns
 from ansible_collections.llmfleet.serving.plugins.module_utils._board import Counts
 from ansible_collections.llmfleet.serving.plugins.module_utils._connection import Connection
+from ansible_collections.llmfleet.serving.plugins.module_utils._energy import Sampler, summarise
 from ansible_collections.llmfleet.serving.plugins.module_utils._http import Access, request_bytes
 from ansible_collections.llmfleet.serving.plugins.module_utils._load import LoadResult, resolve, run_load, worker_count
 from ansible_collections.llmfleet.serving.plugins.module_utils._plan import ENDPOINTS, Plan
@@ -51,6 +52,7 @@ class Measurement:
     compat: dict[str, Any]
     strict: dict[str, Any]
     steady_state: dict[str, Any] | None
+    energy: dict[str, Any] | None
     counters: dict[str, float | None]
     checks: list[dict[str, Any]]
     cancelled: bool
@@ -59,7 +61,10 @@ class Measurement:
 class Bench:
     """Measures one server by one plan."""
 
-    def __init__(self, plan: Plan, access: Access, server: Server, info: ServerInfo, folder: Path) -> None:
+    def __init__(
+        self, plan: Plan, access: Access, server: Server, info: ServerInfo, folder: Path, gpu_uuids: Sequence[str] = ()
+    ) -> None:
+        self._gpu_uuids = gpu_uuids
         self._plan, self._access, self._server, self._info, self._folder = plan, access, server, info, folder
         self._address, self._tls = resolve(access.endpoint), access.tls_context()
         self._calibration: Calibration | None = None
@@ -158,9 +163,14 @@ class Bench:
             arrivals = arrivals_ns(len(requests), workload.request_rate, workload.burstiness, rng)
         load = Load(requests, self._connection, max_concurrency, arrivals, self._plan.timeouts)
         before = self._server.counters()
-        result = self._run(name, load, on_tick)
+        sampler = Sampler(self._folder, self._gpu_uuids)
+        try:
+            result = self._run(name, load, on_tick)
+        finally:
+            samples = sampler.stop()
         plan, records = self._plan, result.records
         compat = _metrics.vllm_compat(records, result.start_ns, plan.percentiles, plan.slo)
+        energy = summarise(samples, compat["duration"], compat["total_output_tokens"])
         counters = self._server.counters_since(before, compat["total_output_tokens"])
         evidence = _validity.Evidence(
             records=records,
@@ -172,6 +182,7 @@ class Bench:
             workers=result.workers,
             clock_step_ms=result.clock_step_ms,
             counters=counters,
+            throttled_share=energy["throttled_share"] if energy else None,
             engines=self._engines(),
         )
         return Measurement(
@@ -180,6 +191,7 @@ class Bench:
             compat=compat,
             strict=_metrics.strict(records, result.start_ns, plan.percentiles, plan.slo),
             steady_state=_metrics.steady_state(records, plan.percentiles),
+            energy=energy,
             counters=counters,
             checks=_validity.evaluate(evidence, plan.limits),
             cancelled=any(record.error == "cancelled" for record in records) or len(records) < len(requests),

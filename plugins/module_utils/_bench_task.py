@@ -109,7 +109,8 @@ class Task:
         info = server.inspect(params["model"])
         command = repeat_command(params, plan.workload.salt)
         run = Run(run_id, plan, access, info, self._state_dir, params["server_fact"], command)
-        return run, Bench(plan, access, server, info, run.folder), server
+        gpu = params["server_fact"].get("gpu") or {}
+        return run, Bench(plan, access, server, info, run.folder, gpu.get("uuids") or ()), server
 
     # -- joining ------------------------------------------------------------------------------------------------------
 

@@ -161,7 +161,7 @@ def _fact(
         "sweep": [{"max_concurrency": level, **point} for level, point in zip(levels, points)]
         if workload.sweep
         else [],
-        "energy": None,
+        "energy": measurement.energy,
         "server_counters": measurement.counters,
         "errors": error_classes(measurement.result.records),
         "validity": {"checks": measurement.checks},

@@ -68,16 +68,13 @@ class TlsConnection(Connection):
         self._incoming.write(receive_buffer[:size])
         plain = 0
         try:
-            while True:
-                read = self._tls.read(len(receive_buffer) - plain, receive_buffer[plain:])
-                if not read:
-                    return plain
-                plain += int(read)
-        except ssl.SSLZeroReturnError:
-            self._closed_by_server = True
-            return plain
+            while not self._closed_by_server:
+                read = int(self._tls.read(len(receive_buffer) - plain, receive_buffer[plain:]))
+                self._closed_by_server = not read  # TLS says so before TCP does
+                plain += read
         except ssl.SSLWantReadError:
-            return plain
+            pass
+        return plain
 
     def _received(self, size: int, ancillary: Ancillary) -> bool:
         try:

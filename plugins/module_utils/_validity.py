@@ -24,9 +24,10 @@ class Limits:
     prompt_length_share: float = 0.0
     counter_mismatch: float = 0.001
     closure: float = 0.1
-    coalesced_share: float = 0.05
+    coalesced_share: float = 0.25
     loop_lag_ms: float = 50.0
     cpu_share: float = 0.9
+    cpu_wait_share: float = 0.2
     send_lag_ms: float = 10.0
     clock_step_ms: float = 1.0
     throttled_share: float = 0.01
@@ -62,6 +63,7 @@ def evaluate(evidence: Evidence, limits: Limits) -> list[Check]:
         _coalesced(evidence, limits),
         _loop_lag(evidence, limits),
         _cpu(evidence, limits),
+        _cpu_wait(evidence, limits),
         _send_lag(evidence, limits),
         _at_most(
             "clock_step_ms", evidence.clock_step_ms, limits.clock_step_ms, "the time of day was set during the run"
@@ -188,6 +190,12 @@ def _loop_lag(evidence: Evidence, limits: Limits) -> Check:
 def _cpu(evidence: Evidence, limits: Limits) -> Check:
     shares = [worker["cpu_s"] / worker["wall_s"] for worker in evidence.workers if worker["wall_s"] > 0]
     return _at_most("cpu_share", max(shares, default=None), limits.cpu_share, "a worker was busy; raise workers")
+
+
+def _cpu_wait(evidence: Evidence, limits: Limits) -> Check:
+    shares = [worker["wait_s"] / worker["wall_s"] for worker in evidence.workers if worker["wall_s"] > 0]
+    meaning = "a worker waited for a CPU; keep other load off the host"
+    return _at_most("cpu_wait_share", max(shares, default=None), limits.cpu_wait_share, meaning)
 
 
 def send_lags_ms(records: Sequence[Record]) -> list[float]:

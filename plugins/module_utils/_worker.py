@@ -60,6 +60,14 @@ class Load:
     timeouts: Timeouts
 
 
+def cpu_wait_s() -> float:
+    """Seconds for which this process was ready to run and no CPU was free, since it began; 0 where it is not told."""
+    try:
+        return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
 class Queue:
     """Indices of requests that several processes take from: a shared file offset, which the kernel advances atomically."""
 
@@ -95,7 +103,7 @@ class Worker:
         self._finished: list[Recording] = []
         self._lag_us = array("I")
         self._counts = Counts()
-        self._cpu_s = self._wall_s = 0.0
+        self._cpu_s = self._wall_s = self._wait_s = 0.0
 
     # -- before the clock ---------------------------------------------------------------------------------------------
 
@@ -117,7 +125,7 @@ class Worker:
         self._start_ns = start_ns
         self._idle = list(reversed(self._connections))
         time.sleep(max(0, start_ns - now_ns()) / 1e9)
-        cpu, wall = time.process_time(), time.monotonic()
+        cpu, wall, waited = time.process_time(), time.monotonic(), cpu_wait_s()
         self._launch()
         next_sweep = 0
         while self._busy or self._held:
@@ -130,6 +138,7 @@ class Worker:
                 self._sweep(now)
         self._sweep(now_ns())
         self._cpu_s, self._wall_s = time.process_time() - cpu, time.monotonic() - wall
+        self._wait_s = cpu_wait_s() - waited
         gc.enable()
 
     def _serve(self, longest_s: float) -> None:
@@ -266,6 +275,7 @@ class Worker:
         return {
             "cpu_s": self._cpu_s,
             "wall_s": self._wall_s,
+            "wait_s": self._wait_s,
             "lag_us": self._lag_us,
             "user_timed": sum(connection.user_timed for connection in self._connections),
             "reconnects": sum(max(0, connection.opened - 1) for connection in self._connections),

@@ -201,9 +201,11 @@ options:
         type: float
         default: 0.1
       coalesced_share:
-        description: Share of events with text that came in one read with an earlier one.
+        description:
+          - Share of events with text that came in one read with an earlier one, so that the gap between them is lost.
+          - Means, TTFT and TPOT do not suffer from it, percentiles of ITL do.
         type: float
-        default: 0.05
+        default: 0.25
       loop_lag_ms:
         description: Milliseconds from a segment's arrival to the end of its service (p99).
         type: float
@@ -212,6 +214,10 @@ options:
         description: CPU time over wall time of the busiest worker.
         type: float
         default: 0.9
+      cpu_wait_share:
+        description: Share of the time for which a worker was ready to run and no CPU was free.
+        type: float
+        default: 0.2
       send_lag_ms:
         description: Milliseconds by which requests of an open load went out late (p99).
         type: float
@@ -465,7 +471,10 @@ benchmark:
       returned: always
       sample: []
     energy:
-      description: What the GPUs used during the load; null where that is not known.
+      description:
+        - What the GPUs of O(server_fact) (else all) used during the load, sampled once a second; null where there is no C(nvidia-smi).
+        - C(energy_j) and C(energy_per_output_token_j) in joules, C(mean_power_w) in watts, C(mean_sm_clock_mhz), C(max_temperature_c),
+          C(throttle_reasons), and C(throttled_share), the share of samples with a slowdown for heat or lack of power.
       type: dict
       returned: always
       sample: null

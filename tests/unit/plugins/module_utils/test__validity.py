@@ -16,7 +16,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._validity import 
 )
 
 MS = 1_000_000
-WORKER = {"cpu_s": 0.1, "wall_s": 1.0, "user_timed": 0, "lag_us": array("I", [10] * 99 + [2000])}
+WORKER = {"cpu_s": 0.1, "wall_s": 1.0, "wait_s": 0.0, "user_timed": 0, "lag_us": array("I", [10] * 99 + [2000])}
 
 
 def record(index: int, slot: int, **more: object) -> Record:
@@ -77,6 +77,7 @@ def test_a_good_run_passes_every_check_that_applies() -> None:
         ("engines", {"engines": ["1", "2"]}),
         ("loop_lag_ms", {"workers": [{**WORKER, "lag_us": array("I", [90_000])}]}),
         ("cpu_share", {"workers": [WORKER, {**WORKER, "cpu_s": 0.95}]}),
+        ("cpu_wait_share", {"workers": [{**WORKER, "wait_s": 0.5}]}),
         ("clock_step_ms", {"clock_step_ms": 20.0}),
         ("throttled_share", {"throttled_share": 0.5}),
     ],
@@ -108,7 +109,7 @@ def test_what_is_not_known_is_skipped(name: str, change: dict[str, Any]) -> None
     [
         ("failed_share", {"error": "reset"}),
         ("engines", {"identity": "other"}),
-        ("coalesced_share", {"coalesced": 4}),
+        ("coalesced_share", {"coalesced": 20}),
     ],
 )
 def test_one_odd_request(name: str, changes: dict[str, Any]) -> None:
