@@ -10,33 +10,26 @@ short_description: The server's specification from the operator's choices, the e
 version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
-  - Computes image, arguments, mounts, ports and files of one inference server.
+  - Computes image, arguments, mounts, ports, cards and files of every instance on one host.
   - A wrong choice does not raise an error here. It is told in C(problems), all of them at once, so that the role can stop
     before it changes anything.
-positional: engine, recipe, gpu_profile, host, previous
+positional: role_path, gpu_profile, host
 options:
   _input:
     description: The knobs of the role C(inference_server) without their prefix.
     type: dict
     required: true
-  engine:
-    description: The dict of C(roles/inference_server/vars/backends/).
-    type: dict
-    required: true
-  recipe:
-    description: The dict of C(roles/inference_server/vars/recipes/); empty for a model without one.
-    type: dict
+  role_path:
+    description: Folder of the role C(inference_server), whose C(vars/backends/), C(vars/recipes/) and C(files/flags/) are read.
+    type: path
     required: true
   gpu_profile:
     description: The dict of C(group_vars/).
     type: dict
     required: true
   host:
-    description: The return of M(llmfleet.serving.host_info), sections V(gpu) and V(ports).
-    type: dict
-    required: true
-  previous:
-    description: The fact C(llmfleet_server) of the last deployment; empty on a new host.
+    description:
+      - The return of M(llmfleet.serving.host_info), sections V(gpu) and V(ports), for runtime V(docker) V(docker) and V(toolkit) too.
     type: dict
     required: true
 """
@@ -44,7 +37,7 @@ options:
 EXAMPLES = r"""
 - name: Compute the specification
   ansible.builtin.set_fact:
-    spec: "{{ want | llmfleet.serving.server_spec(engine, recipe, gpu_profile, probe.host, previous) }}"
+    spec: "{{ want | llmfleet.serving.server_spec(role_path, gpu_profile, probe.host) }}"
 """
 
 RETURN = r"""
@@ -62,19 +55,45 @@ from ansible_collections.llmfleet.serving.plugins.module_utils import _server_sp
 
 
 def server_spec(
-    want: dict[str, Any],
-    engine: dict[str, Any],
-    recipe: dict[str, Any],
-    gpu_profile: dict[str, Any],
-    host: dict[str, Any],
-    previous: dict[str, Any],
+    want: dict[str, Any], role_path: str, gpu_profile: dict[str, Any], host: dict[str, Any]
 ) -> dict[str, Any]:
     """The specification with `problems: []`, or the problems alone."""
     try:
-        parts = [_plain(part) for part in (want, engine, recipe, gpu_profile, host, previous)]
-        return {**spec.server_spec(*parts), "problems": []}
+        parts = [_plain(part) for part in (want, gpu_profile, host)]
+        return {
+            **spec.server_spec(parts[0], *knowledge(parts[0], Path(role_path)), *parts[1:]),
+            "problems": [],
+        }
     except spec.SpecError as error:
         return {"problems": [str(problem) for problem in error.args]}
+
+
+def knowledge(want: dict[str, Any], role: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is known of the wanted engine, with the flags of its pinned release, and of the wanted model; empty where nothing is."""
+    engine = _read(role / "vars" / "backends" / f"{want['backend']}.yml").get("__inference_server_engine", {})
+    recipe = _read(role / "vars" / "recipes" / f"{Path(want['model']).name}.yml").get("__inference_server_recipe", {})
+    version = engine.get("stable", {}).get("version")
+    known = _read(role / "files" / "flags" / f"{want['backend']}-{version}.json")
+    return {**engine, "known": known}, recipe
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text()) if path.exists() else {}
+
+
+def server_pinned(server: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
+    """The specification with the image that the host has."""
+    return spec.pinned(_plain(server), _plain(image))
+
+
+def server_good(kept: dict[str, Any], server: dict[str, Any], fact: dict[str, Any]) -> dict[str, Any]:
+    """What a host keeps to go back to."""
+    return spec.good(_plain(kept), _plain(server), _plain(fact))
+
+
+def server_surplus(previous: dict[str, Any], server: dict[str, Any], target: dict[str, Any]) -> dict[str, list[str]]:
+    """Names of instances to remove, by runtime."""
+    return spec.surplus(_plain(previous), _plain(server), _plain(target))
 
 
 def gpu_profile_of(card_name: str, folder: str) -> dict[str, Any]:
@@ -108,4 +127,7 @@ class FilterModule:
             "server_spec": server_spec,
             "gpu_profile_of": gpu_profile_of,
             "server_fact": server_fact,
+            "server_good": server_good,
+            "server_pinned": server_pinned,
+            "server_surplus": server_surplus,
         }

@@ -17,6 +17,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._ports import taken_port
+from ansible_collections.llmfleet.serving.plugins.module_utils._server_flags import (
+    flag_problems,
+    merge_flags,
+    parse_args,
+    to_argv,
+)
+from ansible_collections.llmfleet.serving.plugins.module_utils._server_gpus import (
+    device_requests,
+    docker_flags,
+    group_cards,
+    has_cdi,
+)
 
 BACKENDS = ("vllm", "sglang", "simulator")
 RUNTIMES = ("docker", "process")
@@ -24,11 +36,16 @@ RELEASES = ("stable", "published")
 KEY_FILE = "/run/secrets/llmfleet_api_key"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-Flags = dict[str, Any]
+# What a health check may cost and how long it bears with a server that answers nothing: Docker's own words.
+HEALTHCHECK_TIMES = {"interval": "30s", "timeout": "20s", "retries": 3}
+ULIMITS = ("memlock:-1:-1", "stack:67108864:67108864")  # NVIDIA's guidance for its containers
 
 
 class SpecError(ValueError):
     """The choices do not make a server. Each of its arguments is one problem: what was found, what was expected, what to set."""
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------------
 
 
 def problems(want: Mapping[str, Any]) -> list[str]:
@@ -48,28 +65,16 @@ def problems(want: Mapping[str, Any]) -> list[str]:
             f"inference_server_bind_address is {want['bind_address']}: that opens the server to the network without a key; "
             "set inference_server_api_key_file, or keep 127.0.0.1"
         )
-    if want["backend"] == "sglang" and want["runtime"] == "docker" and want["api_key_file"]:
+    if want["backend"] != "simulator" and want["runtime"] == "process" and want["api_key_file"]:
         found.append(
-            "inference_server_api_key_file is set: SGLang takes its key in argv only, where everybody can read it; use vllm"
+            "inference_server_api_key_file is set: with runtime process the engine would need the key in argv or environment, "
+            "where others can read it; use runtime docker"
         )
     if want["backend"] == "simulator" and want["runtime"] != "process":
         found.append(
             f"inference_server_runtime is {want['runtime']}: the simulator runs as `process` only; leave it unset"
         )
     return found
-
-
-def port_problem(want: Mapping[str, Any], ports: Sequence[Mapping[str, Any]], previous: Mapping[str, Any]) -> list[str]:
-    """The port is held by something else than the container this role started before.
-
-    `ports` is module host_info's section; `previous` the fact of the last deployment. Module server_process looks after its own
-    port itself, because only it knows which process is its own.
-    """
-    taken = [entry for entry in ports if entry["port"] == want["port"] and entry["in_use"]]
-    ours = previous.get("runtime") == "docker" and previous.get("endpoint", "").endswith(f":{want['port']}")
-    if want["runtime"] != "docker" or not taken or ours:
-        return []
-    return [taken_port(taken[0])]
 
 
 def _choice_problems(want: Mapping[str, Any]) -> list[str]:
@@ -87,55 +92,68 @@ def _number_problems(want: Mapping[str, Any]) -> list[str]:
         found.append(f"inference_server_port is {want['port']}: expected 1 to 65535")
     if want["tensor_parallel_size"] < 1:
         found.append(f"inference_server_tensor_parallel_size is {want['tensor_parallel_size']}: expected 1 or more")
+    if want["instances"] < 0:
+        found.append(f"inference_server_instances is {want['instances']}: expected 1 or more, or 0 for one per GPU")
     return found
 
 
-def parse_args(tokens: Sequence[Any]) -> Flags:
-    """Command-line tokens as an ordered flag -> value mapping: `--a 1 --b --c=2` -> {--a: "1", --b: True, --c: "2"}.
+def port_problems(name: str, port: int, host: Mapping[str, Any], runtime: str) -> list[str]:
+    """The port is held by something else than the container this role started before.
 
-    A flag with several values gets a list. Raises SpecError for a token that belongs to no flag.
+    `host` is module host_info's return. Module server_process looks after its own port itself, because only it knows
+    which process is its own.
     """
-    flags: Flags = {}
-    name = None
-    for token in map(str, tokens):
-        if token.startswith("--"):
-            name, equals, value = token.partition("=")
-            flags[name] = value if equals else True
-        elif name is None:
-            raise SpecError(
-                f"inference_server_extra_args starts with {token!r}: expected a flag such as --max-model-len"
-            )
-        elif flags[name] is True:
-            flags[name] = token
-        else:
-            flags[name] = [*(flags[name] if isinstance(flags[name], list) else [flags[name]]), token]
-    return flags
+    taken = [entry for entry in host["ports"] if entry["port"] == port and entry["in_use"]]
+    if runtime != "docker" or not taken:
+        return []
+    containers = host.get("docker", {}).get("containers", [])
+    ours = any(item["name"] == name and port in item["host_ports"] and item["labels"] for item in containers)
+    return [] if ours else [taken_port(taken[0])]
 
 
-def to_argv(flags: Mapping[str, Any]) -> list[str]:
-    """The flags as tokens, in order: True is a bare flag, False and None leave the flag out, a list repeats the value."""
-    argv: list[str] = []
-    for name, value in flags.items():
-        if value is None or value is False:
-            continue
-        argv.append(name)
-        if value is not True:
-            argv.extend(str(item) for item in (value if isinstance(value, (list, tuple)) else [value]))
-    return argv
+def engine_flag_problems(want: Mapping[str, Any], argv: Sequence[str], known: Mapping[str, Any]) -> list[str]:
+    """What the pinned release of the engine would refuse of these arguments.
+
+    An image of the operator's own may hold another release and is not judged, nor is the page's nightly.
+    """
+    if not known or want["image"] or want["release"] != "stable" or want["runtime"] != "docker":
+        return []
+    return flag_problems(parse_args(argv), known)
 
 
-def merge_flags(*layers: Mapping[str, Any]) -> Flags:
-    """Later layers replace earlier ones; `--no-x` in one layer and `--x` in a later one do not stand side by side."""
-    merged: Flags = {}
-    for layer in layers:
-        for name, value in layer.items():
-            merged.pop(_opposite(name), None)
-            merged[name] = value
-    return merged
+def memory_problems(
+    want: Mapping[str, Any], recipe: Mapping[str, Any], cards: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """The model's weights alone are larger than the memory of the cards that share them."""
+    sizes = [card["memory_total_mib"] for card in cards if card.get("memory_total_mib")]
+    need = recipe.get("weights_gib", 0) * 1024
+    if not sizes or min(sizes) * want["tensor_parallel_size"] >= need:
+        return []
+    return [
+        f"the weights of {want['model']} take {recipe['weights_gib']} GiB, but inference_server_tensor_parallel_size "
+        f"{want['tensor_parallel_size']} gives them {min(sizes) * want['tensor_parallel_size'] // 1024} GiB: "
+        "raise it, or serve a smaller model"
+    ]
 
 
-def _opposite(flag: str) -> str:
-    return "--" + flag[len("--no-") :] if flag.startswith("--no-") else "--no-" + flag[2:]
+def warnings(want: Mapping[str, Any], recipe: Mapping[str, Any], cards: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the operator should know although it is no error."""
+    found = []
+    if want["release"] == "published" and not want["image"]:
+        found.append(
+            "release `published` uses nightly image tags of May 2026; the registry may have pruned them: `stable` replaces them"
+        )
+    sizes = [card["memory_total_mib"] for card in cards if card.get("memory_total_mib")]
+    need = recipe.get("min_gpu_memory_gib", 0)
+    if sizes and min(sizes) * want["tensor_parallel_size"] < need * 1024:
+        found.append(
+            f"{want['model']} wants {need} GiB of GPU memory, the cards have {min(sizes) // 1024} GiB each: "
+            "expect a short context or a failed start"
+        )
+    return found
+
+
+# --- what is made ---------------------------------------------------------------------------------------------------------
 
 
 def choose_image(images: Sequence[Mapping[str, Any]], driver_version: str | None) -> Mapping[str, Any]:
@@ -168,19 +186,26 @@ def engine_argv(
     want: Mapping[str, Any], engine: Mapping[str, Any], recipe: Mapping[str, Any], values: Mapping[str, Any]
 ) -> list[str]:
     """The engine's arguments: the page's own for `published`, else engine < recipe < intent < operator."""
-    extra = parse_args(want["extra_args"])
+    extra = _extra_flags(want)
     if want["release"] == "published":
         argv = [_fill(token, values) for token in recipe["published"][want["backend"]]["argv"]]
         return argv + to_argv(extra)
     base = {name: _filled(value, values) for name, value in engine["flags"].items()}
-    flags = merge_flags(
-        base, recipe.get("flags", {}).get(want["backend"], {}), engine["intents"][want["intent"]], extra
+    if want.get("model_revision"):
+        base["--revision"] = want["model_revision"]
+    return to_argv(
+        merge_flags(base, recipe.get("flags", {}).get(want["backend"], {}), engine["intents"][want["intent"]], extra)
     )
-    command = engine["command"] if want["runtime"] == "docker" else []
-    return [*command, *to_argv(flags)]
 
 
-def image_and_release(
+def _extra_flags(want: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return parse_args(want["extra_args"])
+    except ValueError as error:
+        raise SpecError(str(error)) from error
+
+
+def image_name(
     want: Mapping[str, Any], engine: Mapping[str, Any], recipe: Mapping[str, Any], driver_version: str | None
 ) -> str:
     """The image's name: the operator's own, else the page's, else the stable one that the driver can run."""
@@ -191,160 +216,274 @@ def image_and_release(
     return str(choose_image(engine["stable"]["images"], driver_version)["image"])
 
 
-def warnings(want: Mapping[str, Any]) -> list[str]:
-    """What the operator should know although it is no error."""
-    if want["release"] == "published" and not want["image"]:
-        return [
-            "release `published` uses nightly image tags of May 2026; the registry may have pruned them: `stable` replaces them"
-        ]
-    return []
-
-
 def server_spec(
     want: Mapping[str, Any],
     engine: Mapping[str, Any],
     recipe: Mapping[str, Any],
     gpu_profile: Mapping[str, Any],
     host: Mapping[str, Any],
-    previous: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The server as one plain dict: what to run, with which arguments, files, mounts and ports, and where it will answer.
 
-    Keys: `name`, `backend`, `runtime`, `release`, `intent`, `model`, `served_model_name`, `simulated`, `gpu_class`, `image` (None for
-    a process), `entrypoint`, `argv`, `env`, `volumes`, `ports`, `ipc_mode`, `gpus`, `files` (name in the server's folder -> content),
-    `endpoint`, `warnings`, `run_command` (the same as one line for a shell), and
-    `digest`, the SHA-256 of all the others: two specifications are the same server exactly when their digests are equal.
+    Keys: `backend`, `runtime`, `release`, `intent`, `model`, `model_revision`, `served_model_name`, `api_key_file`,
+    `simulated`, `gpu_class`, `license`, `smoke`, `context_tokens`, `image` (None for a process), `warnings`, `endpoint` (the
+    first instance's) and `instances`, each with `name`, `port`, `base_url`, `gpu_uuids`, `watch` (for module server_ready),
+    `argv`, `env`, `files` (name in the instance's folder -> content), `run_command` (the same as one line for a shell) and,
+    for a container, `image`, `entrypoint`, `volumes`, `ports`, `ipc_mode`, `shm_size`, `ulimits`, `user`, `device_requests`,
+    `healthcheck`. Each instance carries a `digest`, the SHA-256 of its other keys, and the whole one of theirs: two
+    specifications are the same server exactly when their digests are equal.
 
-    `host` is the return of module host_info (sections gpu and ports), `previous` the fact of the last deployment or empty.
+    `host` is the return of module host_info (sections gpu and ports; docker and toolkit for runtime docker).
+    `engine` is a file of vars/backends/, with the `known` flags of its pinned release (a file of files/flags/). `license` is the recipe's;
+    `smoke` and `context_tokens` are what module server_smoke takes.
     Raises SpecError with every problem found.
     """
-    found = [*problems(want), *port_problem(want, host["ports"], previous)]
+    found = problems(want)
     if want["release"] == "published" and want["backend"] not in recipe.get("published", {"simulator": {}}):
         found.append(
             f"inference_server_release is published, but nothing was published for {want['model']} on {want['backend']}: use stable"
         )
     if engine.get("intents") and want["intent"] not in engine["intents"]:
         found.append(f"inference_server_intent is {want['intent']!r}: expected one of {', '.join(engine['intents'])}")
+    cards = host["gpu"]["cards"]
+    if gpu_profile.get("gpu_class") != "cpu":
+        found += memory_problems(want, recipe, cards)
     if found:
         raise SpecError(*found)
-    build = {"simulator": _simulator_spec}.get(want["backend"]) or {"docker": _docker_spec, "process": _process_spec}[
+    instances = _instances(want, engine, recipe, gpu_profile, host)
+    found += [
+        problem
+        for instance in instances
+        for problem in port_problems(instance["name"], instance["port"], host, want["runtime"])
+    ]
+    if want["backend"] != "simulator":
+        flags = _engine_flags_of(instances[0]["argv"])
+        found += engine_flag_problems(want, flags, engine.get("known", {}))
+    if found:
+        raise SpecError(*found)
+    return {
+        **{key: want[key] for key in ("backend", "runtime", "release", "intent", "model", "served_model_name")},
+        "model_revision": want["model_revision"] or None,
+        "api_key_file": want["api_key_file"] or None,
+        "simulated": want["backend"] == "simulator",
+        "gpu_class": gpu_profile.get("gpu_class"),
+        "license": recipe.get("license"),
+        "smoke": smoke_tests(want, engine, recipe),
+        "context_tokens": context_tokens(instances[0]["argv"], recipe),
+        "image": instances[0].get("image"),
+        "warnings": warnings(want, recipe, cards),
+        "endpoint": instances[0]["base_url"],
+        "instances": instances,
+        "digest": _digest([instance["digest"] for instance in instances]),
+    }
+
+
+def smoke_tests(want: Mapping[str, Any], engine: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, str]:
+    """What becomes of each smoke test: the recipe's word, the engine's over it, the operator's over both.
+
+    The page's commands set no reasoning parser and a lossy tool parser, so there abilities are only reported.
+    """
+    modes = {**recipe.get("smoke", {}), **engine.get("smoke", {})}
+    if want["release"] == "published":
+        modes = {name: "report" if mode == "required" else mode for name, mode in modes.items()}
+    return {**modes, **want["smoke"]}
+
+
+def context_tokens(argv: Sequence[str], recipe: Mapping[str, Any]) -> int | None:
+    """The context in tokens that the server was asked for; the model's own where the arguments name no number."""
+    flags = parse_args(_engine_flags_of(argv))
+    asked = str(flags.get("--max-model-len") or flags.get("--context-length") or "")
+    return int(asked) if asked.isdigit() else recipe.get("context_tokens")
+
+
+def _engine_flags_of(argv: Sequence[str]) -> list[str]:
+    first = next((at for at, token in enumerate(argv) if token.startswith("--")), len(argv))
+    return list(argv[first:])
+
+
+def _digest(described: Any) -> str:
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def instance_name(name: str, index: int) -> str:
+    """`name` for the first instance, `name-2` for the second, ..."""
+    return name if index == 0 else f"{name}-{index + 1}"
+
+
+def _instances(
+    want: Mapping[str, Any],
+    engine: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    gpu_profile: Mapping[str, Any],
+    host: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    build = {"simulator": _simulator}.get(want["backend"]) or {"docker": _container, "process": _process}[
         want["runtime"]
     ]
-    spec: dict[str, Any] = {
-        **{key: want[key] for key in ("name", "backend", "runtime", "release", "intent", "model", "served_model_name")},
-        "simulated": want["backend"] == "simulator",
-        "endpoint": f"http://{_reachable(want['bind_address'])}:{want['port']}",
-        "gpu_class": gpu_profile.get("gpu_class"),
-        "warnings": warnings(want),
-        "image": None,
-        "entrypoint": None,
-        "env": {str(key): str(value) for key, value in want["env"].items()},
-        "volumes": [],
-        "ports": [],
-        "ipc_mode": None,
-        "gpus": None,
-        "files": {},
-    }
-    spec.update(build(want, engine, recipe, gpu_profile, host["gpu"]["driver_version"]))
-    spec["run_command"] = shell_line(docker_run_command(spec) if spec["runtime"] == "docker" else spec["argv"])
-    spec["digest"] = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
-    return spec
+    made = []
+    for index, uuids in enumerate(_card_groups(want, gpu_profile, host["gpu"])):
+        name, port = instance_name(want["name"], index), want["port"] + index
+        one = {**want, "name": name, "port": port, "server_dir": f"{want['state_dir']}/{name}", "uuids": uuids}
+        instance = {
+            "name": name,
+            "port": port,
+            "base_url": f"http://{_reachable(want['bind_address'])}:{port}",
+            "gpu_uuids": [card["uuid"] for card in host["gpu"]["cards"]] if uuids is None else uuids,
+            "env": {str(key): str(value) for key, value in want["env"].items()},
+            "files": {},
+        }
+        instance.update(build({**one, "env": instance["env"]}, engine, recipe, gpu_profile, host))
+        command = docker_run_command(instance) if want["runtime"] == "docker" else instance["argv"]
+        by = {"container": name} if want["runtime"] == "docker" else {"process_dir": one["server_dir"]}
+        instance["watch"] = {"base_url": instance["base_url"], **by}
+        made.append({**instance, "run_command": shell_line(command), "digest": _digest(instance)})
+    return made
+
+
+def _card_groups(
+    want: Mapping[str, Any], gpu_profile: Mapping[str, Any], gpu: Mapping[str, Any]
+) -> list[list[str] | None]:
+    """Each instance's cards; None stands for all of them, `--gpus all`."""
+    if want["backend"] == "simulator" or gpu_profile.get("gpu_class") == "cpu":
+        return [[] for _ in range(want["instances"] or 1)]
+    uuids = [card["uuid"] for card in gpu["cards"]]
+    count = 1 if want["release"] == "published" and not want["instances"] else want["instances"]
+    try:
+        groups = group_cards(uuids, count, want["tensor_parallel_size"])
+    except ValueError as error:
+        raise SpecError(str(error)) from error
+    alone = len(groups) == 1 and (len(groups[0]) == len(uuids) or want["release"] == "published")
+    return [None] if alone else list(groups)
 
 
 def _reachable(bind_address: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(bind_address, bind_address)
 
 
-def _values(want: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    return {
-        **{key: want[key] for key in ("model", "served_model_name", "tensor_parallel_size", "python", "server_dir")},
-        "host": want["bind_address"],
-        "port": want["port"],
-        **more,
-    }
+def _values(one: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    names = ("model", "served_model_name", "tensor_parallel_size", "python", "server_dir")
+    return {**{key: one[key] for key in names}, "host": one["bind_address"], "port": one["port"], **more}
 
 
-def _docker_spec(
-    want: Mapping[str, Any],
+def _container(
+    one: Mapping[str, Any],
     engine: Mapping[str, Any],
     recipe: Mapping[str, Any],
     gpu_profile: Mapping[str, Any],
-    driver_version: str | None,
+    host: Mapping[str, Any],
 ) -> dict[str, Any]:
     inside = engine["container_port"]
-    key_mount = [f"{want['api_key_file']}:{KEY_FILE}:ro"] if want["api_key_file"] else []
-    published = (
-        f"{want['port']}:{inside}"
-        if want["bind_address"] == "0.0.0.0"
-        else f"{want['bind_address']}:{want['port']}:{inside}"
+    stable = one["release"] == "stable"
+    home = engine["user_home"] if one["user"] else "/root"
+    port = f"{one['port']}:{inside}"
+    mounts = [f"{one['hf_cache_dir']}:{home}/.cache/huggingface"] if one["hf_cache_dir"] else []
+    if stable and one["compile_cache"]:
+        mounts += [f"{volume}:{home}/{folder}" for volume, folder in engine["compile_cache"].items()]
+    if one["api_key_file"]:
+        mounts.append(f"{one['api_key_file']}:{KEY_FILE}:ro")
+    uuids = [card["uuid"] for card in host["gpu"]["cards"]]
+    requests = (
+        []
+        if gpu_profile.get("gpu_class") == "cpu"
+        else _requests(one["uuids"], uuids, has_cdi(host.get("docker", {}), host.get("toolkit", {}), uuids))
     )
-    mounts = [f"{want['hf_cache_dir']}:{engine['cache_mount']}"] if want["hf_cache_dir"] else []
     return {
-        "image": image_and_release(want, engine, recipe, driver_version),
-        "argv": engine_argv(want, engine, recipe, _values(want, host="0.0.0.0", port=inside)),
-        "entrypoint": engine["key_entrypoint"] if key_mount else None,
-        "volumes": [*mounts, *key_mount, *want["volumes"]],
-        "ports": [published],
-        "ipc_mode": "host",
-        "gpus": None if gpu_profile.get("gpu_class") == "cpu" else "all",
+        "image": image_name(one, engine, recipe, host["gpu"]["driver_version"]),
+        "entrypoint": engine["key_entrypoint"] if one["api_key_file"] else None,
+        "argv": _container_argv(
+            one, engine, engine_argv(one, engine, recipe, _values(one, host="0.0.0.0", port=inside))
+        ),
+        "env": {**({"HF_HUB_OFFLINE": "1"} if one["offline"] else {}), **one["env"]},
+        "volumes": [*mounts, *one["volumes"]],
+        "ports": [port if one["bind_address"] == "0.0.0.0" else f"{one['bind_address']}:{port}"],
+        "ipc_mode": "private" if stable else "host",
+        "shm_size": engine["shm_size"] if stable else None,
+        "ulimits": list(ULIMITS) if stable else [],
+        "user": one["user"] or None,
+        "device_requests": requests,
+        "healthcheck": {
+            "test": ["CMD", "python3", "-c", _HEALTH_PROBE.format(port=inside)],
+            **HEALTHCHECK_TIMES,
+            "start_period": f"{one['ready_timeout_s']}s",
+        },
     }
 
 
-def _process_spec(
-    want: Mapping[str, Any],
+def _container_argv(one: Mapping[str, Any], engine: Mapping[str, Any], argv: list[str]) -> list[str]:
+    """The engine's command and its arguments; the command alone is left out where the entry point for a key starts it."""
+    flags = _engine_flags_of(argv)
+    return flags if one["api_key_file"] else [*engine["command"], *flags]
+
+
+_HEALTH_PROBE = "import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/health', timeout=15)"
+
+
+def _requests(wanted: list[str] | None, present: Sequence[str], cdi: bool) -> list[dict[str, Any]]:
+    """Where CDI names cards, all of them are named too; else `--gpus all` stands for all."""
+    return device_requests(list(present) if wanted is None and cdi and present else wanted, cdi)
+
+
+def _process(
+    one: Mapping[str, Any],
     engine: Mapping[str, Any],
     recipe: Mapping[str, Any],
     gpu_profile: Mapping[str, Any],
-    driver_version: str | None,
+    host: Mapping[str, Any],
 ) -> dict[str, Any]:
-    values = _values(want)
-    command = [_fill(token, values) for token in want["command"] or engine["process_command"]]
-    return {"argv": [*command, *engine_argv(want, engine, recipe, values)]}
+    values = _values(one)
+    command = [_fill(token, values) for token in one["command"] or engine["process_command"]]
+    cards = {"CUDA_VISIBLE_DEVICES": ",".join(one["uuids"])} if one["uuids"] else {}
+    return {"argv": [*command, *engine_argv(one, engine, recipe, values)], "env": {**cards, **one["env"]}}
 
 
-def _simulator_spec(
-    want: Mapping[str, Any],
+def _simulator(
+    one: Mapping[str, Any],
     engine: Mapping[str, Any],
     recipe: Mapping[str, Any],
     gpu_profile: Mapping[str, Any],
-    driver_version: str | None,
+    host: Mapping[str, Any],
 ) -> dict[str, Any]:
-    values = _values(want)
+    values = _values(one)
     settings = {
-        "host": want["bind_address"],
-        "port": want["port"],
-        "model": want["model"],
-        "served_model_name": want["served_model_name"],
+        "host": one["bind_address"],
+        "port": one["port"],
+        "model": one["model"],
+        "served_model_name": one["served_model_name"],
         "gpu": gpu_profile.get("gpu_class") or "unknown",
-        **copy.deepcopy(dict(want["simulator"])),
+        **copy.deepcopy(dict(one["simulator"])),
     }
     timing = gpu_profile.get("simulated_timing", {}).get(settings.setdefault("engine", "vllm"))
     if timing:
         settings["timing"] = copy.deepcopy(dict(timing))
-    if want["api_key_file"]:
-        settings["api_key_file"] = want["api_key_file"]
+    if one["api_key_file"]:
+        settings["api_key_file"] = one["api_key_file"]
     return {
         "argv": [_fill(token, values) for token in engine["process_command"]],
         "files": {"simulator.json": json.dumps(settings, indent=2, sort_keys=True) + "\n"},
     }
 
 
-def docker_run_command(spec: Mapping[str, Any]) -> list[str]:
-    """The specification as the `docker run` command a person would type: for documents, messages and the proof of equality."""
+def docker_run_command(instance: Mapping[str, Any]) -> list[str]:
+    """An instance as the `docker run` command a person would type: for documents, messages and the proof of equality."""
     command = ["docker", "run", "-d"]
-    if spec["entrypoint"]:
-        command += ["--entrypoint", spec["entrypoint"][0]]
-    if spec["gpus"]:
-        command += ["--gpus", str(spec["gpus"])]
-    for port in spec["ports"]:
+    if instance["entrypoint"]:
+        command += ["--entrypoint", instance["entrypoint"][0]]
+    command += docker_flags(instance["device_requests"])
+    for port in instance["ports"]:
         command += ["-p", port]
-    if spec["ipc_mode"]:
-        command.append(f"--ipc={spec['ipc_mode']}")
-    for volume in spec["volumes"]:
+    if instance["ipc_mode"] != "private":
+        command.append(f"--ipc={instance['ipc_mode']}")
+    if instance["shm_size"]:
+        command += ["--shm-size", instance["shm_size"]]
+    for limit in instance["ulimits"]:
+        command += ["--ulimit", limit.replace(":", "=", 1)]
+    if instance["user"]:
+        command += ["--user", instance["user"]]
+    for volume in instance["volumes"]:
         command += ["-v", volume]
-    for name, value in spec["env"].items():
+    for name, value in instance["env"].items():
         command += ["-e", f"{name}={value}"]
-    return [*command, spec["image"], *(spec["entrypoint"] or [])[1:], *spec["argv"]]
+    return [*command, instance["image"], *(instance["entrypoint"] or [])[1:], *instance["argv"]]
 
 
 def shell_line(tokens: Sequence[str]) -> str:
@@ -361,26 +500,79 @@ def profile_for(card_name: str, profiles: Sequence[Mapping[str, Any]]) -> dict[s
     return {}
 
 
+def surplus(previous: Mapping[str, Any], spec: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Names of instances that may run and that the target does not have, by runtime.
+
+    `previous` is the fact of the last deployment, `spec` what this run wanted; on the way back `target` is another one.
+    """
+    there = {(known["runtime"], item["name"]) for known in (previous, spec) for item in known.get("instances", [])}
+    wanted = {(target["runtime"], item["name"]) for item in target["instances"]}
+    return {runtime: sorted(name for kind, name in there - wanted if kind == runtime) for runtime in RUNTIMES}
+
+
+def pinned(spec: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
+    """The specification of containers with the image that the host really has: its ID, and volumes that are kept per image.
+
+    `image` is what the Docker engine tells of it; where it is empty (check mode, before the pull) nothing is known yet.
+    """
+    image_id = str(image.get("Id") or "")
+    short = image_id.partition(":")[2][:12] or "unknown"
+    instances = [
+        {
+            **instance,
+            "image_id": image_id or None,
+            "volumes": [volume.replace("{image_id}", short) for volume in instance["volumes"]],
+            "run_command": instance["run_command"].replace("{image_id}", short),
+        }
+        for instance in spec["instances"]
+    ]
+    return {
+        **spec,
+        "digest": _digest([spec["digest"], image_id]),
+        "image_id": image_id or None,
+        "image_digest": image_digest(image),
+        "instances": instances,
+    }
+
+
+def good(kept: Mapping[str, Any], spec: Mapping[str, Any], fact: Mapping[str, Any]) -> dict[str, Any]:
+    """What a host keeps to go back to: `current`, which answers now, and `before`, which answered until it came.
+
+    `kept` is what the host kept so far. Each entry holds `spec` and the `fact` of that deployment.
+    """
+    current = kept.get("current")
+    same = current is not None and current["spec"]["digest"] == spec["digest"]
+    return {"current": {"spec": spec, "fact": fact}, "before": kept.get("before") if same else current}
+
+
+def image_digest(image: Mapping[str, Any]) -> str | None:
+    """The registry's digest of an image; of one that never saw a registry its ID; None when nothing is known."""
+    names = image.get("RepoDigests") or []
+    return str(names[0]).rpartition("@")[2] if names else image.get("Id")
+
+
 def server_fact(
     spec: Mapping[str, Any], gpu: Mapping[str, Any], previous: Mapping[str, Any], ready: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The fact `llmfleet_server` (schema_version 1) of a server that answers.
 
-    `gpu` is what module gpu_info returns; `ready` is the return of module server_ready with `started`
-    (whether this run started the server) and `image_digest`. A server found running keeps the `ready_s` of its start.
+    `gpu` is what module gpu_info returns; `ready` is the return of module server_ready with `started` (whether this run
+    started the server), `smoke` (the outcome of each smoke test) and `model_revision` where the cache told it.
+    A server found running keeps the `ready_s` of its start.
     """
+    first = spec["instances"][0]
     return {
         "schema_version": 1,
         **{
             key: spec[key]
-            for key in ("backend", "runtime", "release", "intent", "image", "argv", "model", "served_model_name")
+            for key in ("backend", "runtime", "release", "intent", "image", "model", "served_model_name", "endpoint")
         },
+        "argv": first["argv"],
         "simulated": spec["simulated"] or bool(ready.get("simulated")),
-        "image_digest": ready.get("image_digest"),
-        "model_revision": None,
+        "image_digest": spec.get("image_digest"),
+        "model_revision": ready.get("model_revision") or spec["model_revision"],
         "engine_version": ready.get("engine_version"),
         "engine": ready.get("engine") or spec["backend"],
-        "endpoint": spec["endpoint"],
         "gpu": {
             "class": spec["gpu_class"],
             "name": gpu["cards"][0]["name"] if gpu["cards"] else None,
@@ -388,7 +580,11 @@ def server_fact(
             "driver_version": gpu["driver_version"],
             "uuids": [card["uuid"] for card in gpu["cards"]],
         },
-        "run_command": spec["run_command"],
+        "instances": [
+            {key: instance[key] for key in ("name", "base_url", "port", "gpu_uuids")} for instance in spec["instances"]
+        ],
+        "run_command": first["run_command"],
         "spec_digest": spec["digest"],
+        "smoke": ready.get("smoke"),
         "ready_s": ready["elapsed_s"] if ready.get("started") else previous.get("ready_s"),
     }

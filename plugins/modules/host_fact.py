@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_fact
-short_description: Keep one fact as a JSON file on the host
+short_description: Keep facts as JSON files on the host
 version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
-  - Writes O(value) to C(STATE_DIR/facts.d/NAME.fact), where M(ansible.builtin.setup) finds it again
+  - Writes each of O(facts) to C(STATE_DIR/facts.d/NAME.fact), where M(ansible.builtin.setup) finds it again
     by its O(ansible.builtin.setup#module:fact_path).
   - Returns it as an Ansible fact too, so that the play and the fact cache have it.
   - So a fact outlives the controller, the fact cache and an execution environment.
@@ -26,33 +26,26 @@ options:
     description: The state folder on the host.
     type: path
     default: ~/.local/state/llmfleet
-  name:
-    description: Name of the fact.
-    type: str
-    required: true
-  value:
-    description: The fact. Required with O(state=present).
+  facts:
+    description: The facts, name to value. A fact whose value is null is removed.
     type: dict
-  state:
-    description: Whether the fact is there.
-    type: str
-    choices: [present, absent]
-    default: present
+    required: true
 """
 
 EXAMPLES = r"""
 - name: Keep the server's fact on the host
   llmfleet.serving.host_fact:
-    name: llmfleet_server
-    value: "{{ llmfleet_server }}"
+    facts:
+      llmfleet_server: "{{ llmfleet_server }}"
 """
 
 RETURN = r"""
-path:
-  description: Path of the file.
+paths:
+  description: Paths of the files that were written or removed, or would be.
   returned: success
-  type: str
-  sample: /home/me/.local/state/llmfleet/facts.d/llmfleet_server.fact
+  type: list
+  elements: str
+  sample: [/home/me/.local/state/llmfleet/facts.d/llmfleet_server.fact]
 """
 
 import json
@@ -83,23 +76,20 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state_dir": {"type": "path", "default": "~/.local/state/llmfleet"},
-            "name": {"type": "str", "required": True},
-            "value": {"type": "dict"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "facts": {"type": "dict", "required": True},
         },
-        required_if=[("state", "present", ("value",))],
         supports_check_mode=True,
     )
-    path = Path(module.params["state_dir"]) / "facts.d" / f"{module.params['name']}.fact"
-    present = module.params["state"] == "present"
-    changed = read(path) != module.params["value"] if present else path.exists()
-    if changed and not module.check_mode:
-        if present:
-            write(path, module.params["value"])
-        else:
+    folder = Path(module.params["state_dir"]) / "facts.d"
+    wanted = {folder / f"{name}.fact": value for name, value in module.params["facts"].items()}
+    stale = {path: value for path, value in wanted.items() if read(path) != value}
+    for path, value in () if module.check_mode else stale.items():
+        if value is None:
             path.unlink()
-    facts = {module.params["name"]: module.params["value"]} if present else {}
-    module.exit_json(changed=changed, path=str(path), ansible_facts=facts)
+        else:
+            write(path, value)
+    kept = {name: value for name, value in module.params["facts"].items() if value is not None}
+    module.exit_json(changed=bool(stale), paths=[str(path) for path in stale], ansible_facts=kept)
 
 
 if __name__ == "__main__":

@@ -18,23 +18,29 @@ attributes:
     description: Asks once, waits for nothing and never fails.
     support: full
 options:
-  base_url:
-    description: Where the server answers, without C(/v1).
-    type: str
+  servers:
+    description: The servers to wait for, all at once.
+    type: list
+    elements: dict
     required: true
+    suboptions:
+      base_url:
+        description: Where the server answers, without C(/v1).
+        type: str
+        required: true
+      process_dir:
+        description: The C(server_dir) of M(llmfleet.serving.server_process), to watch that process.
+        type: path
+      container:
+        description: Name of the container to watch.
+        type: str
   served_model_name:
     description: The name that C(/v1/models) must list.
     type: str
     required: true
   api_key_file:
-    description: File on the host that holds the server's key.
+    description: File on the host that holds the servers' key.
     type: path
-  process_dir:
-    description: The C(server_dir) of M(llmfleet.serving.server_process), to watch that process.
-    type: path
-  container:
-    description: Name of the container to watch.
-    type: str
   timeout_s:
     description: Longest time to wait in seconds.
     type: float
@@ -48,34 +54,35 @@ options:
 EXAMPLES = r"""
 - name: Wait for the model
   llmfleet.serving.server_ready:
-    base_url: http://127.0.0.1:8000
+    servers:
+      - base_url: http://127.0.0.1:8000
+        container: llmfleet-server
     served_model_name: lfm25_8b_a1b
-    container: llmfleet-server
 """
 
 RETURN = r"""
 ready:
-  description: Whether the model is served. Only in check mode it can be false.
+  description: Whether every server serves the model. Only in check mode it can be false.
   returned: success
   type: bool
 elapsed_s:
-  description: Seconds waited.
+  description: Seconds waited, until the last server was ready.
   returned: always
   type: float
   sample: 41.2
 attempts:
-  description: How often the server was asked.
+  description: How often servers were asked.
   returned: always
   type: int
   sample: 80
 models:
-  description: The names that C(/v1/models) lists.
+  description: The names that C(/v1/models) lists, of the first server or of the one that failed.
   returned: always
   type: list
   elements: str
   sample: [lfm25_8b_a1b]
 engine_version:
-  description: The version that C(/version) tells; null where there is no such page.
+  description: The version that the first server's C(/version) tells; null where there is no such page.
   returned: success
   type: str
   sample: 0.32.0
@@ -128,14 +135,21 @@ SEARCHED_LINES = 400
 SHOWN_LINES = 40
 
 
-class Watched:
-    """The process or container behind the server; its end and its log."""
+class Server:
+    """One server: where it answers, and the process or container behind it with its end and its log."""
 
-    def __init__(self, module: AnsibleModule) -> None:
+    def __init__(self, module: AnsibleModule, described: dict, headers: dict[str, str]) -> None:
         self.module = module
-        self.folder = Path(module.params["process_dir"]) if module.params["process_dir"] else None
-        self.container = module.params["container"]
+        self.base_url = described["base_url"].rstrip("/")
+        self.folder = Path(described["process_dir"]) if described["process_dir"] else None
+        self.container = described["container"]
+        self.headers = headers
         self.restarts_before: int | None = None  # a server may have restarted long ago; a loop restarts while we watch
+
+    def verdict(self, served_model_name: str) -> Verdict:
+        """One question, judged."""
+        status, body = ask(f"{self.base_url}/v1/models", self.headers)
+        return judge(status, body, served_model_name)
 
     def death(self) -> str | None:
         """How it ended, as half a sentence; None while it runs or when nothing is watched."""
@@ -170,49 +184,71 @@ class Watched:
             return (out + err).splitlines()
         return []
 
+    def version(self) -> dict:
+        """What `/version` tells of the engine."""
+        status, body = ask(f"{self.base_url}/version", self.headers)
+        try:
+            told = json.loads(body.decode()) if status == 200 else {}
+        except ValueError:
+            told = {}
+        return {
+            "engine_version": told.get("version"),
+            "engine": told.get("engine"),
+            "simulated": bool(told.get("simulated", False)),
+        }
+
 
 class Wait:
-    """One wait: asks, judges, and ends it well or with a reason."""
+    """One wait for all servers: asks, judges, and ends it well or with a reason."""
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.params = module.params
-        self.headers = _auth(module.params["api_key_file"])
-        self.watched = Watched(module)
+        headers = _auth(module.params["api_key_file"])
+        self.servers = [Server(module, described, headers) for described in module.params["servers"]]
         self.began = time.monotonic()
         self.attempts = 0
 
-    def ask(self) -> Verdict:
-        """One question, judged."""
-        self.attempts += 1
-        status, body = ask(self.params["base_url"].rstrip("/") + "/v1/models", self.headers)
-        return judge(status, body, self.params["served_model_name"])
+    def once(self) -> list[Verdict]:
+        """Each server asked once."""
+        self.attempts += len(self.servers)
+        return [server.verdict(self.params["served_model_name"]) for server in self.servers]
 
-    def until_ready(self) -> Verdict:
-        """Asks until the model is served; fails the module when it never will be or the time is over."""
+    def until_ready(self) -> list[Verdict]:
+        """Asks until each server serves the model; fails the module when one never will or the time is over."""
+        ready: dict[str, Verdict] = {}
         while True:
-            # Asked before the answer is judged: another server on the same port must not hide that ours died.
-            death = self.watched.death()
-            verdict = self.ask()
-            if death:
-                self.fail(f"{death}; {verdict.reason}", verdict)
-            if verdict.state == "ready":
-                return verdict
-            if verdict.state == "wrong":
-                self.fail(verdict.reason, verdict)
-            if time.monotonic() - self.began > self.params["timeout_s"]:
-                self.fail(
-                    f"not ready after {self.params['timeout_s']:g} s (inference_server_ready_timeout_s): {verdict.reason}",
-                    verdict,
-                )
+            for server in self.servers:
+                if server.base_url in ready:
+                    continue
+                # Asked before the answer is judged: another server on the same port must not hide that ours died.
+                death = server.death()
+                self.attempts += 1
+                verdict = server.verdict(self.params["served_model_name"])
+                if verdict.state == "ready" and not death:
+                    ready[server.base_url] = verdict
+                else:
+                    self._refuse(server, verdict, death)
+            if len(ready) == len(self.servers):
+                return [ready[server.base_url] for server in self.servers]
             time.sleep(self.params["poll_interval_s"])
 
-    def fail(self, reason: str, verdict: Verdict) -> None:
+    def _refuse(self, server: Server, verdict: Verdict, death: str | None) -> None:
+        """Fails for a server that died, that serves something else or that took too long."""
+        if death:
+            self.fail(server, f"{death}; {verdict.reason}", verdict)
+        if verdict.state == "wrong":
+            self.fail(server, verdict.reason, verdict)
+        if time.monotonic() - self.began > self.params["timeout_s"]:
+            limit = f"not ready after {self.params['timeout_s']:g} s (inference_server_ready_timeout_s)"
+            self.fail(server, f"{limit}: {verdict.reason}", verdict)
+
+    def fail(self, server: Server, reason: str, verdict: Verdict) -> None:
         """Fails with the reason, the log's tail and the known remedy."""
-        log = self.watched.log()
+        log = server.log()
         cause = recognise(log)
         tail = log[-SHOWN_LINES:]
-        message = f"{self.params['served_model_name']} is not served at {self.params['base_url']}: {reason}"
+        message = f"{self.params['served_model_name']} is not served at {server.base_url}: {reason}"
         if cause:
             message += f". Known cause ({cause.name}): {cause.remedy}"
         if tail:
@@ -225,19 +261,6 @@ class Wait:
         """What the wait cost."""
         return {"elapsed_s": round(time.monotonic() - self.began, 3), "attempts": self.attempts}
 
-    def version(self) -> dict:
-        """What `/version` tells of the engine."""
-        status, body = ask(self.params["base_url"].rstrip("/") + "/version", self.headers)
-        try:
-            told = json.loads(body.decode()) if status == 200 else {}
-        except ValueError:
-            told = {}
-        return {
-            "engine_version": told.get("version"),
-            "engine": told.get("engine"),
-            "simulated": bool(told.get("simulated", False)),
-        }
-
 
 def _auth(api_key_file: str | None) -> dict[str, str]:
     if not api_key_file:
@@ -246,23 +269,35 @@ def _auth(api_key_file: str | None) -> dict[str, str]:
 
 
 def main() -> None:
+    server = {
+        "base_url": {"type": "str", "required": True},
+        "process_dir": {"type": "path"},
+        "container": {"type": "str"},
+    }
     module = AnsibleModule(
         argument_spec={
-            "base_url": {"type": "str", "required": True},
+            "servers": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": server,
+                "mutually_exclusive": [("process_dir", "container")],
+            },
             "served_model_name": {"type": "str", "required": True},
             "api_key_file": {"type": "path", "no_log": False},
-            "process_dir": {"type": "path"},
-            "container": {"type": "str"},
             "timeout_s": {"type": "float", "default": 900},
             "poll_interval_s": {"type": "float", "default": 0.5},
         },
-        mutually_exclusive=[("process_dir", "container")],
         supports_check_mode=True,
     )
     wait = Wait(module)
-    verdict = wait.ask() if module.check_mode else wait.until_ready()
+    verdicts = wait.once() if module.check_mode else wait.until_ready()
     module.exit_json(
-        changed=False, ready=verdict.state == "ready", models=verdict.models, **wait.spent(), **wait.version()
+        changed=False,
+        ready=all(verdict.state == "ready" for verdict in verdicts),
+        models=verdicts[0].models,
+        **wait.spent(),
+        **wait.servers[0].version(),
     )
 
 

@@ -61,6 +61,7 @@ class Host:
             "inference_server_become": False,
             "inference_server_state_dir": str(self.folder / "state"),
             "inference_server_ready_timeout_s": 600,
+            "inference_server_smoke": {"tool_call": "report", "reasoning": "report"},  # random weights can do neither
             "report_dir": str(self.folder / "reports"),
         }
 

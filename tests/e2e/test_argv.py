@@ -21,7 +21,7 @@ ENGINE = yaml.safe_load((VARS / "backends" / "vllm.yml").read_text())["__inferen
 RECIPES = {
     path.stem: yaml.safe_load(path.read_text())["__inference_server_recipe"]
     for path in (VARS / "recipes").glob("*.yml")
-}
+} | {"none": {}}
 WANT: dict[str, Any] = {"backend": "vllm", "runtime": "docker", "release": "stable", "extra_args": []}
 VALUES = {
     "model": "/models/model",

@@ -6,6 +6,8 @@ import shutil
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,62 @@ def test_a_server_that_dies_at_its_start_is_told_with_its_log(fleet):
     refused = fleet.play("deploy.yml")
     assert refused.rc != 0
     assert "no_such_option" in refused.failures("one")
+
+
+def served_names(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5) as answer:
+        return [entry["id"] for entry in json.loads(answer.read())["data"]]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"inference_server_simulator": {"no_such_option": 1}}, "no_such_option"),
+        (
+            {"inference_server_served_model_name": "another", "inference_server_smoke": {"tool_call": "required"}},
+            "tool_call",
+        ),
+    ],
+    ids=["dies at its start", "cannot do what is required"],
+)
+def test_a_change_that_fails_its_proof_is_taken_back(fleet, change, told):
+    fleet.add("one")
+    assert fleet.play("deploy.yml").rc == 0
+    port = fleet.hosts["one"][1]["inference_server_port"]
+    refused = fleet.play("deploy.yml", **change)
+    assert refused.rc != 0
+    assert told in refused.failures("one")
+    assert "answers again" in refused.failures("one")
+    assert served_names(port) == ["lfm25_8b_a1b"]
+    again = fleet.play("deploy.yml")
+    assert again.rc == 0, again.output
+    assert again.changed("one") == 0
+
+
+def test_a_rollback_by_hand_goes_to_what_answered_before(fleet):
+    fleet.add("one")
+    port = fleet.hosts["one"][1]["inference_server_port"]
+    assert "nothing to go back to" in fleet.play("rollback.yml").failures("one")
+    assert fleet.play("deploy.yml").rc == 0
+    assert fleet.play("deploy.yml", inference_server_served_model_name="another").rc == 0
+    back = fleet.play("rollback.yml")
+    assert back.rc == 0, back.output
+    assert served_names(port) == ["lfm25_8b_a1b"]
+    assert fleet.play("deploy.yml").changed("one") == 0
+    assert fleet.play("rollback.yml").rc == 0
+    assert served_names(port) == ["another"]
+
+
+def test_two_instances_answer_and_a_second_one_that_is_not_wanted_goes(fleet):
+    with socket.create_server(("127.0.0.1", 0)) as free:  # two neighbours
+        port = free.getsockname()[1] + 10
+    fleet.add("one", inference_server_port=port, inference_server_instances=2)
+    deployed = fleet.play("deploy.yml")
+    assert deployed.rc == 0, deployed.output
+    assert served_names(port) == served_names(port + 1) == ["lfm25_8b_a1b"]
+    assert fleet.play("deploy.yml", inference_server_instances=1).rc == 0
+    with pytest.raises(urllib.error.URLError):
+        served_names(port + 1)
 
 
 def test_an_unreachable_host_does_not_stop_the_others(fleet):

@@ -13,15 +13,28 @@ ROLE = ROOT / "roles" / "inference_server"
 SOURCE = ROOT / "tests" / "unit" / "fixtures" / "source_commands.txt"
 
 NO_GPU = {"cards": [], "count": 0, "driver_version": None}
-ONE_GPU = {
-    "cards": [{"name": "NVIDIA H100 80GB HBM3", "uuid": "GPU-1"}],
-    "count": 1,
-    "driver_version": "580.95.05",
+
+
+def gpus(count=1, memory_total_mib=81559):
+    cards = [
+        {"name": "NVIDIA H100 80GB HBM3", "uuid": f"GPU-{number}", "memory_total_mib": memory_total_mib}
+        for number in range(1, count + 1)
+    ]
+    return {"cards": cards, "count": count, "driver_version": "580.95.05"}
+
+
+ONE_GPU = gpus()
+CDI = {
+    "docker": {"version": "28.3.0", "containers": []},
+    "toolkit": {
+        "version": "1.18.1",
+        "cdi_devices": ["nvidia.com/gpu=all", "nvidia.com/gpu=GPU-1", "nvidia.com/gpu=GPU-2"],
+    },
 }
 
 
-def host(gpu=NO_GPU, ports=()):
-    return {"gpu": gpu, "ports": list(ports)}
+def host(gpu=NO_GPU, ports=(), **sections):
+    return {"gpu": gpu, "ports": list(ports), **sections}
 
 
 def engine(backend):
@@ -30,10 +43,6 @@ def engine(backend):
 
 def recipe(name="LFM2.5-8B-A1B"):
     return yaml.safe_load((ROLE / "vars" / "recipes" / f"{name}.yml").read_text())["__inference_server_recipe"]
-
-
-def profile(gpu_class):
-    return yaml.safe_load((ROOT / "group_vars" / f"{gpu_class}.yml").read_text())["gpu_profile"]
 
 
 def want(**changes):
@@ -50,6 +59,13 @@ def want(**changes):
         "extra_args": [],
         "env": {},
         "image": "",
+        "model_revision": "",
+        "instances": 0,
+        "user": "",
+        "compile_cache": False,
+        "offline": False,
+        "ready_timeout_s": 900,
+        "smoke": {},
         "hf_cache_dir": "~/.cache/huggingface",
         "volumes": [],
         "command": [],
@@ -58,21 +74,26 @@ def want(**changes):
         "api_key_file": "",
         "simulator": {},
         "python": "/usr/bin/python3",
-        "server_dir": "/state/llmfleet-server",
+        "state_dir": "/state",
         **changes,
     }
 
 
-def make(gpu_class="h100", gpu=ONE_GPU, recipe_=None, ports=(), previous=None, **changes):
+def make(gpu_class="h100", gpu=ONE_GPU, recipe_=None, ports=(), sections=None, known=None, timing=None, **changes):
     wanted = want(**changes)
     return spec.server_spec(
         wanted,
-        engine(wanted["backend"]) if wanted["backend"] in spec.BACKENDS else {},
+        {**engine(wanted["backend"]), "known": known or {}} if wanted["backend"] in spec.BACKENDS else {},
         recipe() if recipe_ is None else recipe_,
-        profile(gpu_class),
-        host(gpu, ports),
-        previous or {},
+        {"gpu_class": gpu_class, "simulated_timing": timing or {}},
+        host(gpu, ports, **(sections or {})),
     )
+
+
+def only(**changes):
+    """The one instance of a specification."""
+    (instance,) = make(**changes)["instances"]
+    return instance
 
 
 def source_command(backend):
@@ -87,14 +108,14 @@ def source_command(backend):
 @pytest.mark.parametrize("backend", ["vllm", "sglang"])
 def test_published_is_the_source_token_for_token(backend, gpu_class):
     # The page opens the port to the network without a key; the role refuses that, so the pure parts are asked here.
-    wanted = want(backend=backend, release="published", bind_address="0.0.0.0")
-    made = spec._docker_spec(wanted, engine(backend), recipe(), profile(gpu_class), "580.95.05")
-    assert spec.docker_run_command({**made, "env": {}}) == source_command(backend)
+    wanted = {**want(backend=backend, release="published", bind_address="0.0.0.0"), "uuids": None, "server_dir": "/s"}
+    made = spec._container(wanted, engine(backend), recipe(), {"gpu_class": gpu_class}, host(ONE_GPU))
+    assert spec.docker_run_command(made) == source_command(backend)
 
 
 @pytest.mark.parametrize("backend", ["vllm", "sglang"])
 def test_published_differs_from_the_source_by_the_loopback_address_alone(backend):
-    made = spec.docker_run_command(make(backend=backend, release="published"))
+    made = spec.docker_run_command(only(backend=backend, release="published"))
     assert [token for token in made if token not in source_command(backend)] == ["127.0.0.1:8000:8000"]
     assert make(backend=backend, release="published")["warnings"]
 
@@ -120,7 +141,7 @@ def test_a_driver_too_old_for_every_image_is_refused_with_the_remedy():
 @pytest.mark.parametrize("intent", ["benchmark", "agent", "latency", "throughput"])
 @pytest.mark.parametrize("backend", ["vllm", "sglang"])
 def test_stable_argv_has_the_recipe_and_each_flag_once(backend, intent):
-    argv = make(backend=backend, intent=intent)["argv"]
+    argv = only(backend=backend, intent=intent)["argv"]
     flags = [token for token in argv if token.startswith("--")]
     assert len(flags) == len(set(flags))
     assert argv[argv.index("--tool-call-parser") + 1] == "lfm2"
@@ -129,32 +150,11 @@ def test_stable_argv_has_the_recipe_and_each_flag_once(backend, intent):
 
 
 def test_the_operator_replaces_the_role():
-    argv = make(extra_args=["--max-model-len", "16384", "--enable-prefix-caching", "--seed=7"])["argv"]
+    argv = only(extra_args=["--max-model-len", "16384", "--enable-prefix-caching", "--seed=7"])["argv"]
     assert argv[argv.index("--max-model-len") + 1] == "16384"
     assert argv.count("--max-model-len") == 1
     assert "--no-enable-prefix-caching" not in argv
     assert argv[-3:] == ["--enable-prefix-caching", "--seed", "7"]
-
-
-@pytest.mark.parametrize(
-    ("tokens", "flags"),
-    [
-        ([], {}),
-        (["--a", "1"], {"--a": "1"}),
-        (["--a=1", "--b"], {"--a": "1", "--b": True}),
-        (["--a", "1", "2", "3"], {"--a": ["1", "2", "3"]}),
-        (["--a", -1], {"--a": "-1"}),
-        (["--json", '{"x": 1}'], {"--json": '{"x": 1}'}),
-    ],
-)
-def test_arguments_are_parsed_and_written_back(tokens, flags):
-    assert spec.parse_args(tokens) == flags
-    assert spec.parse_args(spec.to_argv(flags)) == flags
-
-
-def test_a_value_without_a_flag_is_refused():
-    with pytest.raises(spec.SpecError, match="16384"):
-        spec.parse_args(["16384"])
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,11 @@ def test_a_value_without_a_flag_is_refused():
         ({"intent": "fast"}, "benchmark, agent, latency, throughput"),
         ({"backend": "simulator", "runtime": "docker"}, "process"),
         ({"release": "published", "recipe_": {}}, "use stable"),
-        ({"backend": "sglang", "api_key_file": "/k"}, "use vllm"),
+        ({"runtime": "process", "api_key_file": "/k"}, "use runtime docker"),
+        ({"instances": -1}, "inference_server_instances"),
+        ({"instances": 2}, "the host has 1 GPU(s)"),
+        ({"tensor_parallel_size": 2}, "the host has 1 GPU(s)"),
+        ({"extra_args": ["16384"]}, "16384"),
     ],
 )
 def test_a_wrong_choice_is_told_with_its_remedy(changes, told):
@@ -188,46 +192,170 @@ def test_all_problems_are_told_at_once():
 
 
 PORT_TAKEN = {"port": 8000, "in_use": True, "owners": [{"address": "0.0.0.0", "pid": 7, "command": "nginx"}]}
+OURS = {"name": "llmfleet-server", "host_ports": [8000], "labels": {"org.llmfleet.spec": "1"}}
 
 
 @pytest.mark.parametrize(
-    ("ports", "previous", "refused"),
+    ("ports", "containers", "refused"),
     [
-        ([PORT_TAKEN], {}, True),
-        ([{**PORT_TAKEN, "port": 9000}], {}, False),
-        ([{**PORT_TAKEN, "in_use": False}], {}, False),
-        ([PORT_TAKEN], {"runtime": "docker", "endpoint": "http://127.0.0.1:8000"}, False),
-        ([PORT_TAKEN], {"runtime": "docker", "endpoint": "http://127.0.0.1:18000"}, True),
-        ([PORT_TAKEN], {"runtime": "process", "endpoint": "http://127.0.0.1:8000"}, True),
+        ([PORT_TAKEN], [], True),
+        ([{**PORT_TAKEN, "port": 9000}], [], False),
+        ([{**PORT_TAKEN, "in_use": False}], [], False),
+        ([PORT_TAKEN], [OURS], False),
+        ([PORT_TAKEN], [{**OURS, "host_ports": [18000]}], True),
+        ([PORT_TAKEN], [{**OURS, "labels": {}}], True),
+        ([PORT_TAKEN], [{**OURS, "name": "another"}], True),
     ],
 )
-def test_a_taken_port_is_refused_and_its_owner_named(ports, previous, refused):
+def test_a_taken_port_is_refused_and_its_owner_named(ports, containers, refused):
+    sections = {"docker": {"version": "20.10.24", "containers": containers}}
     if not refused:
-        make(ports=ports, previous=previous)
+        make(ports=ports, sections=sections)
         return
     with pytest.raises(spec.SpecError, match=r"nginx \(pid 7\)"):
-        make(ports=ports, previous=previous)
+        make(ports=ports, sections=sections)
 
 
-def test_a_key_stays_out_of_the_specification():
-    made = make(api_key_file="/etc/key", bind_address="0.0.0.0")
+@pytest.mark.parametrize("backend", ["vllm", "sglang"])
+@pytest.mark.parametrize("release", ["stable", "published"])
+def test_a_key_stays_out_of_the_specification(backend, release):
+    made = only(backend=backend, release=release, api_key_file="/etc/key", bind_address="0.0.0.0")
     assert "/etc/key:/run/secrets/llmfleet_api_key:ro" in made["volumes"]
-    assert "--api-key" not in made["argv"]
+    assert not any("/etc/key" in token or token == "--api-key" for token in made["argv"])
+    assert made["argv"][0] in ("--model", "--model-path")  # the entry point starts the engine
     assert made["env"] == {}
-    assert made["entrypoint"][0] == "/bin/sh"
+
+
+@pytest.mark.parametrize(
+    ("count", "changes", "groups"),
+    [
+        (1, {}, [["GPU-1"]]),
+        (2, {}, [["GPU-1"], ["GPU-2"]]),
+        (4, {"tensor_parallel_size": 2}, [["GPU-1", "GPU-2"], ["GPU-3", "GPU-4"]]),
+        (3, {"tensor_parallel_size": 2}, [["GPU-1", "GPU-2"]]),
+        (2, {"tensor_parallel_size": 2}, [["GPU-1", "GPU-2"]]),
+        (4, {"instances": 1}, [["GPU-1"]]),
+        (2, {"release": "published"}, [["GPU-1", "GPU-2"]]),
+    ],
+)
+def test_each_instance_has_a_name_a_port_and_cards_of_its_own(count, changes, groups):
+    instances = make(gpu=gpus(count), **changes)["instances"]
+    assert [instance["gpu_uuids"] for instance in instances] == groups
+    assert [instance["name"] for instance in instances] == ["llmfleet-server", "llmfleet-server-2"][: len(groups)]
+    assert [instance["base_url"] for instance in instances] == [
+        f"http://127.0.0.1:{8000 + number}" for number in range(len(groups))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "sections", "flags"),
+    [
+        (1, {}, ["--gpus", "all"]),
+        (2, {}, ["--gpus", '"device=GPU-1"']),
+        (1, CDI, ["--device", "nvidia.com/gpu=GPU-1"]),
+        (2, CDI, ["--device", "nvidia.com/gpu=GPU-1"]),
+        (3, CDI, ["--gpus", '"device=GPU-1"']),  # the CDI file is older than the third card
+        (2, {**CDI, "docker": {"version": "28.1.1"}}, ["--gpus", '"device=GPU-1"']),
+        (2, {**CDI, "toolkit": {**CDI["toolkit"], "version": "1.17.8"}}, ["--gpus", '"device=GPU-1"']),
+    ],
+)
+def test_the_host_decides_how_docker_is_asked_for_a_card(count, sections, flags):
+    command = spec.docker_run_command(make(gpu=gpus(count), sections=sections)["instances"][0])
+    assert command[3 : 3 + len(flags)] == flags
+
+
+def known(backend):
+    (path,) = (ROLE / "files" / "flags").glob(f"{backend}-{engine(backend)['stable']['version']}.json")
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("intent", ["benchmark", "agent", "latency", "throughput"])
+@pytest.mark.parametrize("backend", ["vllm", "sglang"])
+def test_the_pinned_engine_knows_every_flag_of_ours(backend, intent):
+    assert make(backend=backend, intent=intent, known=known(backend), model_revision="main")
+
+
+def test_a_flag_that_the_engine_does_not_know_is_refused_with_the_nearest():
+    wrong = {"known": known("vllm"), "extra_args": ["--max-model-lenn", "5"]}
+    with pytest.raises(spec.SpecError, match=r"no flag of vllm 0\.32\.0: did you mean --max-model-len\?"):
+        make(**wrong)
+    assert make(**wrong, image="my/vllm:1")
+    assert make(**wrong, runtime="process")
+
+
+def test_weights_larger_than_the_cards_are_refused_and_little_memory_is_told():
+    with pytest.raises(spec.SpecError, match="16 GiB"):
+        make(gpu=gpus(1, 15360))
+    assert make(gpu=gpus(1, 15360), gpu_class="cpu")
+    assert "21 GiB" in make(gpu=gpus(1, 20480))["warnings"][0]
+    assert make(gpu=gpus(2, 15360), tensor_parallel_size=2)["warnings"] == []
+
+
+def test_a_stable_container_is_private_and_a_published_one_as_on_the_page():
+    stable, published = only(), only(release="published")
+    assert (stable["ipc_mode"], stable["shm_size"], bool(stable["ulimits"])) == ("private", "16g", True)
+    assert (published["ipc_mode"], published["shm_size"], published["ulimits"]) == ("host", None, [])
+    assert only(user="2000:0")["volumes"] == ["~/.cache/huggingface:/home/vllm/.cache/huggingface"]
+
+
+IMAGE = {"Id": "sha256:0123456789abcdef", "RepoDigests": ["vllm/vllm-openai@sha256:feed"]}
+
+
+def test_a_pinned_specification_names_image_and_volumes_by_digest():
+    made = make(compile_cache=True)
+    pinned = spec.pinned(made, IMAGE)
+    assert pinned["image_digest"] == "sha256:feed"
+    assert pinned["instances"][0]["image_id"] == IMAGE["Id"]
+    assert "llmfleet-vllm-0123456789ab:/root/.cache/vllm" in pinned["instances"][0]["volumes"]
+    assert pinned["digest"] != spec.pinned(made, {**IMAGE, "Id": "sha256:ffff"})["digest"]
+    assert spec.pinned(made, {"Id": "sha256:1"})["image_digest"] == "sha256:1"
+    assert spec.pinned(made, {})["image_digest"] is None
+
+
+def test_what_answered_before_is_kept_once():
+    one, two = ({"digest": "1"}, {"digest": "2"})
+    first = spec.good({}, one, {})
+    second = spec.good(first, two, {})
+    assert first["before"] is None
+    assert second["before"]["spec"] == one
+    assert spec.good(second, two, {})["before"]["spec"] == one
+
+
+def test_instances_that_are_no_longer_wanted_are_named_by_runtime():
+    two = make(gpu=gpus(2))
+    one = make()
+    process = {"runtime": "process", "instances": [{"name": "llmfleet-server"}]}
+    assert spec.surplus(two, one, one) == {"docker": ["llmfleet-server-2"], "process": []}
+    assert spec.surplus(one, two, one) == {"docker": ["llmfleet-server-2"], "process": []}
+    assert spec.surplus(process, one, one) == {"docker": [], "process": ["llmfleet-server"]}
+    assert spec.surplus({}, one, one) == {"docker": [], "process": []}
+
+
+@pytest.mark.parametrize(
+    ("changes", "mode"),
+    [({}, "required"), ({"release": "published"}, "report"), ({"smoke": {"tool_call": "skip"}}, "skip")],
+)
+def test_the_operator_has_the_last_word_on_smoke_tests(changes, mode):
+    assert make(**changes)["smoke"]["tool_call"] == mode
+
+
+@pytest.mark.parametrize(("extra", "tokens"), [([], 128000), (["--max-model-len", "16384"], 16384)])
+def test_the_context_is_as_asked(extra, tokens):
+    assert make(extra_args=extra)["context_tokens"] == tokens
 
 
 def test_the_simulator_gets_the_timing_of_its_gpu_and_engine():
-    made = make(gpu_class="a100", gpu=NO_GPU, backend="simulator", simulator={"engine": "sglang", "startup_delay_s": 1})
+    timing = {"vllm": {"a": 1}, "sglang": {"a": 2}}
+    chosen = {"engine": "sglang", "startup_delay_s": 1}
+    made = only(gpu_class="a100", gpu=NO_GPU, backend="simulator", simulator=chosen, timing=timing)
     settings = json.loads(made["files"]["simulator.json"])
-    assert settings["timing"] == profile("a100")["simulated_timing"]["sglang"]
+    assert settings["timing"] == {"a": 2}
     assert settings["startup_delay_s"] == 1
-    assert made["simulated"] is True
     assert made["argv"][0] == "/usr/bin/python3"
 
 
 def test_a_cpu_host_asks_for_no_gpu():
-    assert "--gpus" not in spec.docker_run_command(make(gpu_class="cpu", gpu=NO_GPU))
+    assert "--gpus" not in spec.docker_run_command(only(gpu_class="cpu", gpu=NO_GPU))
 
 
 def test_the_digest_changes_with_the_server_and_with_nothing_else():
@@ -236,7 +364,7 @@ def test_the_digest_changes_with_the_server_and_with_nothing_else():
 
 
 def test_a_model_without_a_recipe_gets_generic_flags():
-    argv = make(model="/models/tiny", recipe_=recipe("none"))["argv"]
+    argv = only(model="/models/tiny", recipe_={})["argv"]
     assert argv[:2] == ["--model", "/models/tiny"]
     assert "--tool-call-parser" not in argv
 
@@ -273,3 +401,6 @@ def test_the_fact_keeps_the_start_time_of_a_server_found_running():
         "uuids": ["GPU-1"],
     }
     assert fact["run_command"].startswith("docker run -d --gpus all")
+    assert fact["instances"] == [
+        {"name": "llmfleet-server", "base_url": "http://127.0.0.1:8000", "port": 8000, "gpu_uuids": ["GPU-1"]}
+    ]

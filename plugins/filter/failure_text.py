@@ -1,0 +1,48 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Why a task failed, as text."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: failure_text
+short_description: Why a task failed, as text
+version_added: 0.1.0
+author: The llmfleet authors (@llmfleet)
+description:
+  - Takes the message out of C(ansible_failed_result). For a loop, the messages of those items that failed.
+options:
+  _input:
+    description: The result of a failed task.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Say why
+  ansible.builtin.fail:
+    msg: "{{ ansible_failed_result | llmfleet.serving.failure_text }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The message.
+  type: str
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def failure_text(result: Mapping[str, Any]) -> str:
+    """The result's message; of a loop the messages of its failed items, each once."""
+    items = [item for item in result.get("results") or [] if item.get("failed")]
+    texts = [str(item["msg"]) for item in items or [result] if item.get("msg")]
+    return "; ".join(dict.fromkeys(texts)) or "a task failed without a message"
+
+
+class FilterModule:
+    """What Ansible asks for."""
+
+    def filters(self) -> dict[str, Any]:
+        return {"failure_text": failure_text}

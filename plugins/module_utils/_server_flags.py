@@ -1,0 +1,101 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An engine's command-line flags: parsed, merged, written back and checked against those the engine knows.
+
+Pure functions. Private to this collection.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Dict
+
+Flags = Dict[str, Any]
+
+
+def parse_args(tokens: Sequence[Any]) -> Flags:
+    """Command-line tokens as an ordered flag -> value mapping: `--a 1 --b --c=2` -> {--a: "1", --b: True, --c: "2"}.
+
+    A flag with several values gets a list. Raises ValueError for a token that belongs to no flag, and for a short flag.
+    """
+    flags: Flags = {}
+    name = None
+    for token in map(str, tokens):
+        if token.startswith("--"):
+            name, equals, value = token.partition("=")
+            flags[name] = value if equals else True
+        elif re.match(r"-[a-zA-Z]", token):
+            raise ValueError(f"inference_server_extra_args holds {token}: write the flag's long form, --...")
+        elif name is None:
+            raise ValueError(
+                f"inference_server_extra_args starts with {token!r}: expected a flag such as --max-model-len"
+            )
+        elif flags[name] is True:
+            flags[name] = token
+        else:
+            flags[name] = [*(flags[name] if isinstance(flags[name], list) else [flags[name]]), token]
+    return flags
+
+
+def to_argv(flags: Mapping[str, Any]) -> list[str]:
+    """The flags as tokens, in order: True is a bare flag, False, None and "" leave the flag out, a list repeats the value."""
+    argv: list[str] = []
+    for name, value in flags.items():
+        if value is None or value is False or value == "":
+            continue
+        argv.append(name)
+        if value is not True:
+            argv.extend(str(item) for item in (value if isinstance(value, (list, tuple)) else [value]))
+    return argv
+
+
+def merge_flags(*layers: Mapping[str, Any]) -> Flags:
+    """Later layers replace earlier ones; `--no-x` in one layer and `--x` in a later one do not stand side by side."""
+    merged: Flags = {}
+    for layer in layers:
+        for name, value in layer.items():
+            merged.pop(opposite(name), None)
+            merged[name] = value
+    return merged
+
+
+def opposite(flag: str) -> str:
+    """`--x` for `--no-x` and the other way round."""
+    return "--" + flag[len("--no-") :] if flag.startswith("--no-") else "--no-" + flag[2:]
+
+
+def flag_problems(flags: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
+    """What the engine would refuse, each as one sentence with its remedy: unknown names, values missing, too many or not allowed.
+
+    `known` is a data file of files/flags/: `engine`, `version` and `flags`, each with `aliases`, `values` (none, one, optional
+    or many) and perhaps `choices`. `--a.b` sets one entry of the flag `--a`, whose value is JSON.
+    """
+    entries = dict(known["flags"])
+    entries.update({alias: entry for entry in known["flags"].values() for alias in entry["aliases"]})
+    engine = f"{known['engine']} {known['version']}"
+    found = []
+    for name, value in flags.items():
+        base, dot, _key = name.partition(".")
+        if base not in entries:
+            found.append(f"{name} is no flag of {engine}: {_advice(name.replace('_', '-'), entries)}")
+        elif not dot:
+            found += _value_problems(name, value, entries[base], engine)
+    return found
+
+
+def _value_problems(name: str, value: Any, entry: Mapping[str, Any], engine: str) -> list[str]:
+    if entry["values"] == "none" and value is not True:
+        return [f"{name} of {engine} takes no value: take {value!r} out"]
+    if entry["values"] == "one" and (value is True or isinstance(value, list)):
+        return [f"{name} of {engine} takes one value: found {'none' if value is True else ' '.join(value)}"]
+    choices = [str(choice) for choice in entry.get("choices", [])]
+    if choices and isinstance(value, str) and value not in choices:
+        return [f"{name} of {engine} knows no {value!r}: {_advice(value, choices)}"]
+    return []
+
+
+def _advice(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else "take it out of inference_server_extra_args"

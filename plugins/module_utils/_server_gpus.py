@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which of a host's cards each server instance gets, and how Docker is asked for them.
+
+Pure functions over what module host_info reads. Private to this collection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# From these versions on a card is named through CDI: a container then keeps its cards through `systemctl daemon-reload`.
+CDI_DOCKER = (28, 2)
+CDI_TOOLKIT = (1, 18)
+CDI_KIND = "nvidia.com/gpu"
+
+
+def group_cards(uuids: Sequence[str], instances: int, cards_each: int) -> list[list[str]]:
+    """One list of card UUIDs per instance, in the driver's order.
+
+    `instances` 0 means as many as the cards allow. A host without cards gets its instances with no card each.
+    Raises ValueError when there are fewer cards than that takes; its text says what was found and what to set.
+    """
+    if not uuids:
+        return [[] for _ in range(instances or 1)]
+    wanted = instances or max(1, len(uuids) // cards_each)
+    if wanted * cards_each > len(uuids):
+        raise ValueError(
+            f"the host has {len(uuids)} GPU(s), but {wanted} instance(s) of inference_server_tensor_parallel_size {cards_each} "
+            f"need {wanted * cards_each}: lower inference_server_instances or inference_server_tensor_parallel_size"
+        )
+    return [list(uuids[at * cards_each : (at + 1) * cards_each]) for at in range(wanted)]
+
+
+def has_cdi(docker: Mapping[str, Any], toolkit: Mapping[str, Any], uuids: Sequence[str]) -> bool:
+    """Whether Docker and the NVIDIA container toolkit offer exactly these cards through CDI."""
+    return (
+        _version(docker.get("version")) >= CDI_DOCKER
+        and _version(toolkit.get("version")) >= CDI_TOOLKIT
+        and {f"{CDI_KIND}={uuid}" for uuid in uuids} <= set(toolkit.get("cdi_devices") or [])
+    )
+
+
+def device_requests(uuids: Sequence[str] | None, cdi: bool) -> list[dict[str, Any]]:
+    """The cards as the Docker engine takes them: all of them when `uuids` is None, none when it is empty."""
+    if uuids is not None and not uuids:
+        return []
+    if cdi and uuids is not None:
+        return [{"driver": "cdi", "device_ids": [f"{CDI_KIND}={uuid}" for uuid in uuids]}]
+    chosen = {"count": -1} if uuids is None else {"device_ids": list(uuids)}
+    return [{"driver": "nvidia", "capabilities": [["gpu"]], **chosen}]
+
+
+def docker_flags(requests: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The same as options of `docker run`."""
+    flags: list[str] = []
+    for request in requests:
+        if request["driver"] == "cdi":
+            flags += [token for name in request["device_ids"] for token in ("--device", name)]
+        elif request.get("count") == -1:
+            flags += ["--gpus", "all"]
+        else:
+            flags += ["--gpus", '"device=' + ",".join(request["device_ids"]) + '"']
+    return flags
+
+
+def _version(text: str | None) -> tuple[int, ...]:
+    found = re.match(r"(\d+)\.(\d+)", text or "")
+    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)

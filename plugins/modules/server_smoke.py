@@ -1,0 +1,230 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: server_smoke
+short_description: Try what a served model must be able to do
+version_added: 0.1.0
+author: The llmfleet authors (@llmfleet)
+description:
+  - Sends each server one small request for each ability and judges the answer.
+  - A V(required) test that fails, fails the module. One with V(report) is told in the result. One with V(skip) is not sent.
+attributes:
+  check_mode:
+    description: Sends nothing.
+    support: full
+options:
+  base_urls:
+    description: Where the servers answer, without C(/v1).
+    type: list
+    elements: str
+    required: true
+  served_model_name:
+    description: The name that the model is served under.
+    type: str
+    required: true
+  api_key_file:
+    description: File on the host that holds the servers' key.
+    type: path
+  context_tokens:
+    description: Length of the context in tokens that C(/v1/models) must tell. Without it any will do.
+    type: int
+  tests:
+    description: What becomes of each test.
+    type: dict
+    default: {}
+    suboptions:
+      chat:
+        description: A chat completion brings text.
+        type: str
+        choices: [required, report, skip]
+        default: required
+      stream:
+        description: A streamed chat completion brings events with text and ends as it must.
+        type: str
+        choices: [required, report, skip]
+        default: required
+      context:
+        description: The context is as long as O(context_tokens).
+        type: str
+        choices: [required, report, skip]
+        default: report
+      messages:
+        description: The Anthropic route C(/v1/messages) answers.
+        type: str
+        choices: [required, report, skip]
+        default: report
+      tool_call:
+        description: A tool is called by its name with arguments that parse.
+        type: str
+        choices: [required, report, skip]
+        default: skip
+      reasoning:
+        description: Thoughts come apart from the answer.
+        type: str
+        choices: [required, report, skip]
+        default: skip
+  timeout_s:
+    description: Longest time for one answer in seconds.
+    type: float
+    default: 120
+"""
+
+EXAMPLES = r"""
+- name: Try the model
+  llmfleet.serving.server_smoke:
+    base_urls: [http://127.0.0.1:8000]
+    served_model_name: lfm25_8b_a1b
+    tests:
+      tool_call: required
+"""
+
+RETURN = r"""
+summary:
+  description: Each test's worst outcome over all servers, V(pass), V(fail) or V(skip).
+  returned: always
+  type: dict
+  sample: {chat: pass, stream: pass, context: pass, messages: pass, tool_call: fail, reasoning: skip}
+results:
+  description: Each test on each server that was sent.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    base_url:
+      description: The server.
+      type: str
+      returned: always
+      sample: http://127.0.0.1:8000
+    test:
+      description: Name of the test.
+      type: str
+      returned: always
+      sample: chat
+    status:
+      description: V(pass) or V(fail).
+      type: str
+      returned: always
+      sample: pass
+    detail:
+      description: What came, or what was expected in its place.
+      type: str
+      returned: always
+      sample: 41 characters
+    elapsed_s:
+      description: Seconds until the whole answer was there.
+      type: float
+      returned: always
+      sample: 0.31
+"""
+
+import json
+import time
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
+from ansible_collections.llmfleet.serving.plugins.module_utils import _smoke
+
+DEFAULTS = {
+    "chat": "required",
+    "stream": "required",
+    "context": "report",
+    "messages": "report",
+    "tool_call": "skip",
+    "reasoning": "skip",
+}
+
+
+def answer_of(base_url: str, test: _smoke.Test, headers: dict, timeout_s: float) -> bytes:
+    """The whole answer to one test's request.
+
+    :raises SmokeError: none came, or not with status 200.
+    """
+    try:
+        answer = open_url(
+            base_url.rstrip("/") + test.path,
+            method="GET" if test.body is None else "POST",
+            data=None if test.body is None else json.dumps(test.body).encode(),
+            headers={"Content-Type": "application/json", **headers},
+            timeout=timeout_s,
+            use_proxy=False,
+        )
+        return answer.read()
+    except HTTPError as error:
+        told = error.read().decode(errors="replace")[:200]
+        raise _smoke.SmokeError(f"{test.path} answers {error.code}: {told}") from error
+    except (URLError, OSError) as error:
+        raise _smoke.SmokeError(f"{test.path} does not answer: {getattr(error, 'reason', error)}") from error
+
+
+def run(base_url: str, test: _smoke.Test, headers: dict, timeout_s: float) -> dict:
+    """One test on one server, as an item of `results`."""
+    began = time.monotonic()
+    try:
+        status, detail = "pass", test.judge(answer_of(base_url, test, headers, timeout_s))
+    except _smoke.SmokeError as error:
+        status, detail = "fail", str(error)
+    return {
+        "base_url": base_url,
+        "test": test.name,
+        "status": status,
+        "detail": detail,
+        "elapsed_s": round(time.monotonic() - began, 3),
+    }
+
+
+def summarise(results: list) -> dict:
+    """Each test's worst outcome."""
+    summary = dict.fromkeys(DEFAULTS, "skip")
+    for result in results:
+        if summary[result["test"]] != "fail":
+            summary[result["test"]] = result["status"]
+    return summary
+
+
+def main() -> None:
+    mode = {"type": "str", "choices": list(_smoke.MODES)}
+    module = AnsibleModule(
+        argument_spec={
+            "base_urls": {"type": "list", "elements": "str", "required": True},
+            "served_model_name": {"type": "str", "required": True},
+            "api_key_file": {"type": "path", "no_log": False},
+            "context_tokens": {"type": "int"},
+            "tests": {
+                "type": "dict",
+                "default": {},
+                "options": {name: {**mode, "default": default} for name, default in DEFAULTS.items()},
+            },
+            "timeout_s": {"type": "float", "default": 120},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    modes = {**DEFAULTS, **params["tests"]}
+    headers = {"anthropic-version": "2023-06-01"}
+    if params["api_key_file"] and not module.check_mode:
+        key = Path(params["api_key_file"]).read_text().strip()
+        headers.update({"Authorization": f"Bearer {key}", "x-api-key": key})
+    results = [
+        run(base_url, test, headers, params["timeout_s"])
+        for base_url in ([] if module.check_mode else params["base_urls"])
+        for test in _smoke.tests(params["served_model_name"], params["context_tokens"])
+        if modes[test.name] != "skip"
+    ]
+    report = {"changed": False, "results": results, "summary": summarise(results)}
+    broken = [item for item in results if item["status"] == "fail" and modes[item["test"]] == "required"]
+    if broken:
+        told = "; ".join(f"{item['test']} at {item['base_url']}: {item['detail']}" for item in broken)
+        module.fail_json(
+            msg=f"the server answers, but does not do what is required of it (inference_server_smoke): {told}", **report
+        )
+    module.exit_json(**report)
+
+
+if __name__ == "__main__":
+    main()
