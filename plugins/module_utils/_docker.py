@@ -13,6 +13,7 @@ import json
 import os
 import re
 import socket
+import time
 from typing import Any, Iterable
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._host import probe_disk
@@ -115,10 +116,10 @@ def parse_process_start(stat: str | None, ticks_per_s: int) -> float | None:
     return int(fields[19]) / ticks_per_s if len(fields) > 19 else None
 
 
-def parse_boot_time(stat: str | None) -> int | None:
-    """When the host booted, in seconds since the epoch, from C(/proc/stat)."""
-    found = re.search(r"^btime (\d+)$", stat or "", re.MULTILINE)
-    return int(found.group(1)) if found else None
+def parse_uptime(text: str | None) -> float | None:
+    """How long the host has run, in seconds, from C(/proc/uptime)."""
+    found = re.match(r"\d+(?:\.\d+)?", text or "")
+    return float(found.group(0)) if found else None
 
 
 _NO_ENGINE = shape_engine({}, [])
@@ -162,9 +163,9 @@ def _state(answers: bool, installed: bool, has_process: bool) -> str:
 
 
 def _started_at(system: System, pid: int) -> float | None:
-    boot = parse_boot_time(system.read("/proc/stat"))
+    uptime = parse_uptime(system.read("/proc/uptime"))
     start = parse_process_start(system.read(f"/proc/{pid}/stat"), os.sysconf("SC_CLK_TCK"))
-    return None if boot is None or start is None else boot + start
+    return None if uptime is None or start is None else time.time() - uptime + start
 
 
 def _is_enabled(system: System) -> bool | None:

@@ -8,6 +8,8 @@ PRIVATE to the collection. C(parse_*) are pure.
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._proc import probe_process
@@ -36,6 +38,7 @@ _LOCKS = (
     "/usr/lib/sysimage/rpm/.rpm.lock",
 )
 _REBOOT_REQUIRED = "/run/reboot-required"
+_VERSIONLOCK = "/etc/dnf/plugins/versionlock.list"
 
 
 def parse_dpkg_query(text: str) -> tuple[dict[str, str], list[str]]:
@@ -56,6 +59,11 @@ def parse_rpm_query(text: str) -> dict[str, str]:
     return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
 
+def parse_versionlock(text: str) -> list[str]:
+    """The watched packages that dnf's versionlock holds, from its list of C(NAME-EPOCH:VERSION)."""
+    return [name for name in WATCHED if re.search(rf"^{re.escape(name)}-\d+:", text, re.MULTILINE)]
+
+
 def parse_proc_locks(text: str) -> dict[int, int]:
     """Who holds each locked file: process ID by inode, from C(/proc/locks). Waiting processes are left out."""
     holders: dict[int, int] = {}
@@ -69,12 +77,17 @@ def parse_proc_locks(text: str) -> dict[int, int]:
 
 
 def probe_packages(system: System) -> dict[str, Any]:
-    """The package manager's state; C(manager) is None on a system that has neither dpkg nor rpm."""
+    """The package manager's state; C(manager) is None on a system that has neither dpkg nor rpm.
+
+    C(python_modules) says which of the modules that Ansible's own modules need this Python has.
+    """
     manager, versions, held = _installed(system)
+    modules = {name: importlib.util.find_spec(name) is not None for name in ("apt", "debian", "requests")}
     return {
         "manager": manager,
         "versions": versions,
         "held": held,
+        "python_modules": modules,
         "lock": _lock(system),
         "reboot_required": system.path(_REBOOT_REQUIRED).exists(),
     }
@@ -87,7 +100,7 @@ def _installed(system: System) -> tuple[str | None, dict[str, str], list[str]]:
         return ("apt", *parse_dpkg_query(answer.stdout))
     answer = system.run(["rpm", "--query", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\n", *WATCHED])
     if answer is not None:
-        return "dnf", parse_rpm_query(answer.stdout), []
+        return "dnf", parse_rpm_query(answer.stdout), parse_versionlock(system.read(_VERSIONLOCK) or "")
     return None, {}, []
 
 

@@ -9,7 +9,9 @@ PRIVATE to the collection. C(parse_*) and C(redact_command) are pure.
 from __future__ import annotations
 
 import json
+import os
 import re
+from pathlib import Path
 from typing import Any, Sequence
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._system import System
@@ -74,7 +76,16 @@ def parse_pid_file(text: str | None) -> int | None:
     return pid if isinstance(pid, int) and not isinstance(pid, bool) and pid > 0 else None
 
 
+def home_of_caller() -> str:
+    """The home of the user who connected, behind sudo too."""
+    return str(Path("~" + os.environ.get("SUDO_USER", "")).expanduser())
+
+
 def probe_pid_file(system: System, path: str) -> dict[str, Any]:
-    """The process that a pid file names; C(pid) is None when the file is absent or the process is gone."""
-    pid = parse_pid_file(system.read(path))
+    """The process that a pid file names; C(pid) is None when the file is absent or the process is gone.
+
+    A leading C(~) is the home of the user who connected.
+    """
+    place = home_of_caller() + path[1:] if path.startswith("~/") else path
+    pid = parse_pid_file(system.read(place))
     return {"path": path, "pid": pid if system.read(f"/proc/{pid}/stat") is not None else None}

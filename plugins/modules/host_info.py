@@ -33,7 +33,9 @@ options:
     elements: int
     default: []
   pid_files:
-    description: Pid files to look into. Each holds a process ID, or a JSON object with a C(pid).
+    description:
+      - Pid files to look into. Each holds a process ID, or a JSON object with a C(pid).
+      - A leading C(~) is the home of the user who connected, behind sudo too.
     type: list
     elements: str
     default: []
@@ -277,11 +279,28 @@ host:
           returned: always
           sample: {docker-ce: "5:28.2.2-1~ubuntu.24.04~noble"}
         held:
-          description: Which of them are on hold (apt).
+          description: Which of them are on hold.
           type: list
           elements: str
           returned: always
           sample: []
+        python_modules:
+          description: Whether the Python that ran this module has the modules that Ansible's own modules need of a host.
+          type: dict
+          returned: always
+          contains:
+            apt:
+              description: For M(ansible.builtin.apt).
+              type: bool
+              returned: always
+            debian:
+              description: For M(ansible.builtin.deb822_repository).
+              type: bool
+              returned: always
+            requests:
+              description: For the modules of community.docker.
+              type: bool
+              returned: always
         lock:
           description: Who holds the package manager's lock.
           type: dict

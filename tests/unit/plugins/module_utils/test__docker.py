@@ -9,10 +9,10 @@ import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._docker import (
     EngineError,
     engine_get,
-    parse_boot_time,
-    parse_daemon_config,
+        parse_daemon_config,
     parse_daemon_flags,
     parse_process_start,
+    parse_uptime,
     probe_docker,
     shape_engine,
 )
@@ -95,8 +95,8 @@ def test_times():
     stat = "77 (docker d) S " + " ".join(["0"] * 18) + " 500 0 0"
     assert parse_process_start(stat, 100) == 5.0
     assert parse_process_start(None, 100) is None
-    assert parse_boot_time("cpu 1\nbtime 1763800000\n") == 1763800000
-    assert parse_boot_time(None) is None
+    assert parse_uptime("4711.05 9000.00\n") == 4711.05
+    assert parse_uptime(None) is None
 
 
 def test_a_host_without_docker(fake_host):

@@ -1,0 +1,239 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: docker_daemon_config
+short_description: Merge options into the Docker engine's configuration file and bring them into force
+version_added: 0.1.0
+author: The llmfleet authors (@llmfleet)
+description:
+  - Merges O(defaults) and O(options) with what is in C(daemon.json). Keys that nobody names are kept.
+  - The result is checked before it lands, by the module and by C(dockerd --validate) where the engine has it. A file
+    that is not JSON is never touched.
+  - A running engine takes the change over by a reload where that is enough, else by a restart. When C(live-restore) is
+    being switched on, it is reloaded first, so that running containers live through the restart.
+  - An engine that does not come back gets its old file again, and the module fails with the engine's own words.
+options:
+  path:
+    description: The configuration file.
+    type: path
+    default: /etc/docker/daemon.json
+  defaults:
+    description:
+      - Options for which the file's own value counts, where it has one.
+      - Their C(log-opts) fall away when the log driver in force takes none.
+    type: dict
+    default: {}
+  options:
+    description: Options that replace the file's. Dicts are merged key by key, lists are replaced.
+    type: dict
+    default: {}
+  restart:
+    description: Restart a running engine even when the file does not ask for it.
+    type: bool
+    default: false
+  timeout_s:
+    description: How long the engine may take to answer after a reload or a restart, in seconds.
+    type: int
+    default: 120
+attributes:
+  check_mode:
+    support: full
+    description: Checks the result and predicts what a real run does.
+  diff_mode:
+    support: full
+    description: Shows the file before and after.
+  idempotent:
+    support: full
+    description: A file that holds everything already is left alone, byte for byte.
+"""
+
+EXAMPLES = r"""
+- name: Rotate the containers' logs, unless the host does it in its own way, and let containers outlive the engine
+  llmfleet.serving.docker_daemon_config:
+    defaults:
+      log-driver: json-file
+      log-opts: {max-size: 50m, max-file: "3"}
+    options:
+      live-restore: true
+  become: true
+"""
+
+RETURN = r"""
+config:
+  description: The file's content after the run.
+  returned: success
+  type: dict
+  sample: {live-restore: true}
+actions:
+  description: What was done, or would be done in check mode, in this order (V(write), V(reload), V(restart)).
+  returned: success
+  type: list
+  elements: str
+  sample: [write, reload]
+changed_keys:
+  description: The keys whose value changed.
+  returned: success
+  type: list
+  elements: str
+  sample: [live-restore]
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmfleet.serving.plugins.module_utils._daemon_config import (
+    changed_keys,
+    config_problems,
+    merge_config,
+    steps_to_apply,
+)
+from ansible_collections.llmfleet.serving.plugins.module_utils._docker import (
+    SOCKET,
+    EngineError,
+    engine_get,
+    parse_daemon_config,
+    probe_docker,
+)
+from ansible_collections.llmfleet.serving.plugins.module_utils._system import System
+
+UNIT = "docker.service"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be brought into force; the message says what to do."""
+
+
+def validate(module: AnsibleModule, system: System, text: str) -> None:
+    """Have dockerd read the text. An engine before 23.0 cannot do that alone.
+
+    :raises ConfigError: dockerd refuses it.
+    """
+    draft = Path(module.tmpdir) / "daemon.json"
+    draft.write_text(text)
+    answer = system.run(["dockerd", "--validate", "--config-file", str(draft)])
+    if answer is not None and answer.rc != 0 and "unknown flag" not in answer.text:
+        raise ConfigError(f"dockerd refuses the configuration: {answer.text}")
+
+
+def write(module: AnsibleModule, path: Path, text: str) -> None:
+    """Replace the file in one step; its folder is made when it is missing."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    draft = Path(module.tmpdir) / "daemon.json"
+    draft.write_text(text)
+    draft.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+    module.atomic_move(str(draft), str(path))
+
+
+def apply(module: AnsibleModule, steps: list[str]) -> None:
+    """Reload and restart the engine, and wait until it answers after each.
+
+    :raises ConfigError: it does not answer in time.
+    """
+    for step in steps:
+        module.run_command(["systemctl", "reset-failed", UNIT])
+        rc, _out, err = module.run_command(["systemctl", step, UNIT])
+        if rc != 0 or not answers_within(module.params["timeout_s"]):
+            _rc, journal, _err = module.run_command(["journalctl", "-u", UNIT, "-n", "15", "--no-pager", "-o", "cat"])
+            raise ConfigError(f"the engine did not come back after systemctl {step}: {err.strip()}\n{journal.strip()}")
+
+
+def answers_within(timeout_s: float) -> bool:
+    """Poll the engine until it answers."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        try:
+            engine_get(SOCKET, "/version", timeout_s=5.0)
+            return True
+        except EngineError:
+            time.sleep(0.2)
+    return False
+
+
+def bring_into_force(module: AnsibleModule, path: Path, text: str, steps: list[str]) -> None:
+    """Write and apply. On failure the old file comes back, and the engine with it.
+
+    :raises ConfigError: see C(apply).
+    """
+    before = path.read_text() if path.exists() else None
+    if before != text:
+        write(module, path, text)
+    try:
+        apply(module, steps)
+    except ConfigError:
+        if before is None:
+            path.unlink()
+        elif before != text:
+            write(module, path, before)
+        module.run_command(["systemctl", "reset-failed", UNIT])
+        module.run_command(["systemctl", "restart", UNIT])
+        raise
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Merge, check, and unless in check mode write and apply.
+
+    :raises ConfigError: see the message.
+    """
+    params, system = module.params, System()
+    path = Path(params["path"])
+    before = path.read_text() if path.exists() else None
+    current = parse_daemon_config(before)
+    if current["error"]:
+        raise ConfigError(f"{path}: {current['error']}. It was not touched; mend it or move it away")
+    wanted = merge_config(current["content"], params["defaults"], params["options"])
+    keys = changed_keys(current["content"], wanted)
+    text = json.dumps(wanted, indent=2) + "\n" if keys else before or "{}\n"
+    docker = probe_docker(system)
+    steps = steps_to_apply(keys, docker["live_restore"], params["restart"]) if docker["state"] == "running" else []
+    if keys:
+        problems = config_problems(wanted, docker["daemon_flags"])
+        if problems:
+            raise ConfigError(f"{path} would be wrong: {'; '.join(problems)}. It was not touched")
+        validate(module, system, text)
+    if not module.check_mode and (keys or steps):
+        bring_into_force(module, path, text, steps)
+    return {
+        "changed": bool(keys or steps),
+        "config": wanted,
+        "actions": (["write"] if keys else []) + steps,
+        "changed_keys": keys,
+        "diff": {
+            "before_header": str(path),
+            "after_header": str(path),
+            "before": before or "",
+            "after": text if keys else before or "",
+        },
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "default": "/etc/docker/daemon.json"},
+            "defaults": {"type": "dict", "default": {}},
+            "options": {"type": "dict", "default": {}},
+            "restart": {"type": "bool", "default": False},
+            "timeout_s": {"type": "int", "default": 120},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except ConfigError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or module.params['path']}: {os.strerror(error.errno or 0)}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

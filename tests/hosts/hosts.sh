@@ -1,0 +1,36 @@
+#!/bin/sh
+# The test's hosts: containers with systemd, a pretended GPU and no Docker of their own yet.
+#   sh hosts.sh up HOST SUITE [DOCKER-RUN-OPTION...]   start one (its image is built when it is missing)
+#   sh hosts.sh down HOST...                           remove them with all they hold
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+fixtures=$here/../unit/fixtures/nvidia_smi
+prefix=llmfleet-host-
+
+up() {
+    host=$1
+    suite=$2
+    shift 2
+    image=llmfleet-host:$suite
+    docker image inspect "$image" >/dev/null 2>&1 || sh "$here/build_image.sh" "$suite" "$image"
+    # --privileged is more than systemd and an engine inside need, and some machines refuse it.
+    docker run --detach --name "$prefix$host" --hostname "$host" --label org.llmfleet.test=hosts \
+        --cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add MKNOD --cap-add SYS_PTRACE \
+        --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined \
+        --tmpfs /run --tmpfs /tmp --volume /sys/fs/cgroup:/sys/fs/cgroup:rw --cgroupns host \
+        "$@" "$image" /lib/systemd/systemd >/dev/null
+    docker cp "$here/pretend" "$prefix$host:/opt/pretend"
+    docker cp "$fixtures" "$prefix$host:/opt/pretend/nvidia_smi"
+    docker exec "$prefix$host" sh -c 'until systemctl is-system-running 2>/dev/null | grep -Eq "running|degraded"; do sleep 0.2; done'
+    docker exec "$prefix$host" sh /opt/pretend/install.sh
+}
+
+down() {
+    for host in "$@"; do
+        docker rm --force --volumes "$prefix$host" >/dev/null 2>&1 || :
+    done
+}
+
+verb=${1:?usage: sh hosts.sh up|down ...}
+shift
+"$verb" "$@"
