@@ -7,7 +7,7 @@ install -m 755 "$here/nvidia-smi" /usr/bin/nvidia-smi
 mkdir -p /etc/pretend /etc/udev/rules.d
 cp "$here/nvidia_smi/h100.xml" /etc/pretend/smi.xml
 
-repository=/opt/toolkit-repository
+repository=/opt/toolkit-repository/deb/$(dpkg --print-architecture)
 mkdir -p "$repository"
 for version in 1.18.2 1.20.0; do
     for package in nvidia-container-toolkit nvidia-container-toolkit-base libnvidia-container-tools libnvidia-container1; do
