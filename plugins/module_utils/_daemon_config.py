@@ -76,11 +76,10 @@ def merge_config(current: Mapping[str, Any], defaults: Mapping[str, Any], option
     Dicts are merged key by key, everything else is replaced as a whole, keys that nobody names are kept. Defaults for
     log options fall away when the log driver in force takes none of them.
     """
-    merged = _over(_over(defaults, current), options)
-    if merged.get("log-driver", "json-file") not in _DRIVERS_WITH_ROTATION and "log-opts" in defaults:
-        kept = _over(current.get("log-opts") or {}, options.get("log-opts") or {})
-        merged = {**merged, "log-opts": kept} if kept else {key: merged[key] for key in merged if key != "log-opts"}
-    return merged
+    driver = options.get("log-driver", current.get("log-driver", defaults.get("log-driver")))
+    if driver not in (*_DRIVERS_WITH_ROTATION, None):
+        defaults = {key: value for key, value in defaults.items() if key != "log-opts"}
+    return _over(_over(defaults, current), options)
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,6 +113,19 @@ def steps_to_apply(keys: Sequence[str], live_restore_now: bool, force_restart: b
     reload_first = "live-restore" in keys and not live_restore_now
     steps = ["reload"] if keys and (reload_first or not restart) else []
     return [*steps, "restart"] if restart else steps
+
+
+def stages(
+    current: Mapping[str, Any], wanted: Mapping[str, Any], live_restore_now: bool, force_restart: bool = False
+) -> list[tuple[str, dict[str, Any]]]:
+    """The way from one configuration to another on a running engine: steps, each with the file that it brings into force.
+
+    Where a restart follows the reload, the reload's file holds live-restore alone, so that what a refused restart falls
+    back to still protects the containers.
+    """
+    steps = steps_to_apply(changed_keys(current, wanted), live_restore_now, force_restart)
+    protected = {**current, "live-restore": wanted.get("live-restore")}
+    return [(step, protected if step == "reload" and "restart" in steps else dict(wanted)) for step in steps]
 
 
 def config_problems(config: Mapping[str, Any], flags: Sequence[str]) -> list[str]:

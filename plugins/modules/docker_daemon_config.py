@@ -16,7 +16,8 @@ description:
     that is not JSON is never touched.
   - A running engine takes the change over by a reload where that is enough, else by a restart. When C(live-restore) is
     being switched on, it is reloaded first, so that running containers live through the restart.
-  - An engine that does not come back gets its old file again, and the module fails with the engine's own words.
+  - An engine that does not come back gets its old file again, with C(live-restore) already on where that was asked for,
+    and the module fails with the engine's own words.
 options:
   path:
     description: The configuration file.
@@ -83,8 +84,10 @@ changed_keys:
   sample: [live-restore]
 """
 
+import contextlib
 import json
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -94,15 +97,17 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._daemon_config im
     changed_keys,
     config_problems,
     merge_config,
-    steps_to_apply,
+    stages,
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._docker import (
+    PID_FILE,
     SOCKET,
     EngineError,
     engine_get,
     parse_daemon_config,
     probe_docker,
 )
+from ansible_collections.llmfleet.serving.plugins.module_utils._proc import probe_pid_file
 from ansible_collections.llmfleet.serving.plugins.module_utils._system import System
 
 UNIT = "docker.service"
@@ -133,53 +138,69 @@ def write(module: AnsibleModule, path: Path, text: str) -> None:
     module.atomic_move(str(draft), str(path))
 
 
-def apply(module: AnsibleModule, steps: list[str]) -> None:
-    """Reload and restart the engine, and wait until it answers after each.
+def bring_into_force(module: AnsibleModule, system: System, step: str, wanted: dict[str, Any]) -> None:
+    """Have the running engine take its file over.
 
-    :raises ConfigError: it does not answer in time.
+    :raises ConfigError: it refuses, or does not answer in time.
     """
-    for step in steps:
+    err = ""
+    if step == "reload":
+        # Not `systemctl reload`: Docker's unit calls /bin/kill, which a small host may not have.
+        os.kill(probe_pid_file(system, PID_FILE)["pid"], signal.SIGHUP)
+    else:
         module.run_command(["systemctl", "reset-failed", UNIT])
-        rc, _out, err = module.run_command(["systemctl", step, UNIT])
-        if rc != 0 or not answers_within(module.params["timeout_s"]):
-            _rc, journal, _err = module.run_command(["journalctl", "-u", UNIT, "-n", "15", "--no-pager", "-o", "cat"])
-            raise ConfigError(f"the engine did not come back after systemctl {step}: {err.strip()}\n{journal.strip()}")
+        _rc, _out, err = module.run_command(["systemctl", "restart", UNIT])
+    if not err and is_in_force(wanted, module.params["timeout_s"]):
+        return
+    _rc, journal, _err = module.run_command(["journalctl", "-u", UNIT, "-n", "15", "--no-pager", "-o", "cat"])
+    raise ConfigError(
+        f"the engine did not come back with the new configuration after a {step}: {err.strip()}\n{journal.strip()}"
+    )
 
 
-def answers_within(timeout_s: float) -> bool:
-    """Poll the engine until it answers."""
+def is_in_force(wanted: dict[str, Any], timeout_s: float) -> bool:
+    """Poll the engine until it answers with the wanted live-restore."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         try:
-            engine_get(SOCKET, "/version", timeout_s=5.0)
-            return True
+            if bool(engine_get(SOCKET, "/info", timeout_s=5.0).get("LiveRestoreEnabled")) == bool(
+                wanted.get("live-restore")
+            ):
+                return True
         except EngineError:
-            time.sleep(0.2)
+            pass
+        time.sleep(0.2)
     return False
 
 
-def bring_into_force(module: AnsibleModule, path: Path, text: str, steps: list[str]) -> None:
-    """Write and apply. On failure the old file comes back, and the engine with it.
+def change_running_engine(
+    module: AnsibleModule, system: System, path: Path, current: dict[str, Any], way: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """Go the way stage by stage. A stage that fails is taken back, and the engine goes on with the stage before.
 
-    :raises ConfigError: see C(apply).
+    :raises ConfigError: see C(bring_into_force).
     """
-    before = path.read_text() if path.exists() else None
-    if before != text:
-        write(module, path, text)
-    try:
-        apply(module, steps)
-    except ConfigError:
-        if before is None:
-            path.unlink()
-        elif before != text:
-            write(module, path, before)
-        module.run_command(["systemctl", "reset-failed", UNIT])
-        module.run_command(["systemctl", "restart", UNIT])
-        raise
+    for step, wanted in way:
+        before = path.read_bytes() if path.exists() else None
+        if wanted != current:
+            write(module, path, to_text(wanted))
+        try:
+            bring_into_force(module, system, step, wanted)
+        except ConfigError:
+            path.unlink() if before is None else write(module, path, before.decode())
+            with contextlib.suppress(ConfigError):
+                bring_into_force(module, system, step, current)
+            raise
+        current = wanted
+
+
+def to_text(config: dict[str, Any]) -> str:
+    """The file as it is written."""
+    return json.dumps(config, indent=2) + "\n"
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Merge, check, and unless in check mode write and apply.
+    """Merge, check, and unless in check mode write and bring into force.
 
     :raises ConfigError: see the message.
     """
@@ -191,26 +212,29 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         raise ConfigError(f"{path}: {current['error']}. It was not touched; mend it or move it away")
     wanted = merge_config(current["content"], params["defaults"], params["options"])
     keys = changed_keys(current["content"], wanted)
-    text = json.dumps(wanted, indent=2) + "\n" if keys else before or "{}\n"
     docker = probe_docker(system)
-    steps = steps_to_apply(keys, docker["live_restore"], params["restart"]) if docker["state"] == "running" else []
     if keys:
         problems = config_problems(wanted, docker["daemon_flags"])
         if problems:
             raise ConfigError(f"{path} would be wrong: {'; '.join(problems)}. It was not touched")
-        validate(module, system, text)
-    if not module.check_mode and (keys or steps):
-        bring_into_force(module, path, text, steps)
+        validate(module, system, to_text(wanted))
+    running = docker["state"] == "running"
+    way = stages(current["content"], wanted, docker["live_restore"], params["restart"]) if running else []
+    if not module.check_mode:
+        if running:
+            change_running_engine(module, system, path, current["content"], way)
+        elif keys:
+            write(module, path, to_text(wanted))
     return {
-        "changed": bool(keys or steps),
+        "changed": bool(keys or way),
         "config": wanted,
-        "actions": (["write"] if keys else []) + steps,
+        "actions": (["write"] if keys else []) + [step for step, _config in way],
         "changed_keys": keys,
         "diff": {
             "before_header": str(path),
             "after_header": str(path),
             "before": before or "",
-            "after": text if keys else before or "",
+            "after": to_text(wanted) if keys else before or "",
         },
     }
 

@@ -62,15 +62,18 @@ def image(busybox):
     ).encode()
     blobs = {"/v2/probe/blobs/" + digest(blob): ("application/octet-stream", blob) for blob in (config, packed)}
     names = ("1", digest(manifest))
-    return {"/v2/": ("application/json", b"{}"), **blobs, **{"/v2/probe/manifests/" + name: (MANIFEST, manifest) for name in names}}
+    return {
+        "/v2/": ("application/json", b"{}"),
+        **blobs,
+        **{"/v2/probe/manifests/" + name: (MANIFEST, manifest) for name in names},
+    }
 
 
 class Registry(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    answers = {}
 
     def do_GET(self):
-        kind, content = self.answers.get(self.path, (None, b""))
+        kind, content = self.server.answers.get(self.path, (None, b""))
         self.send_response(200 if kind else 404)
         self.send_header("Content-Length", str(len(content)))
         if kind:
@@ -87,5 +90,6 @@ class Registry(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    Registry.answers = image(Path(sys.argv[1]).resolve())
-    ThreadingHTTPServer(("127.0.0.1", 5000), Registry).serve_forever()
+    server = ThreadingHTTPServer(("127.0.0.1", 5000), Registry)
+    server.answers = image(Path(sys.argv[1]).resolve())
+    server.serve_forever()
