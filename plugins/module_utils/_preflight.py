@@ -287,10 +287,12 @@ _GPU_REMEDIES = {
 
 
 def _with_cards(check: Callable[[Host, Want, list], Check]) -> Callable[[Host, Want], Check]:
-    """A check that makes sense only with cards."""
+    """A check that makes sense only where cards are asked for and found."""
 
     def guarded(host: Host, want: Want) -> Check:
         cards = host["gpu"]["cards"]
+        if not want["gpu"]["required"]:
+            return _skip("no GPU is asked for")
         return check(host, want, cards) if cards else _skip("no usable GPU")
 
     return guarded
@@ -298,7 +300,7 @@ def _with_cards(check: Callable[[Host, Want, list], Check]) -> Callable[[Host, W
 
 def _check_gpu_present(host: Host, want: Want) -> Check:
     gpu, need = host["gpu"], want["gpu"]["count"]
-    if not want["gpu"]["required"] and gpu["state"] == "absent":
+    if not want["gpu"]["required"]:
         return _skip("no GPU is asked for")
     if gpu["state"] != "present":
         said = " ".join((gpu["message"] or "no nvidia-smi and no NVIDIA card on the PCI bus").split())

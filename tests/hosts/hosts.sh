@@ -1,6 +1,6 @@
 #!/bin/sh
 # The test's hosts: containers with systemd, a pretended GPU and no Docker of their own yet.
-#   sh hosts.sh up HOST SUITE [DOCKER-RUN-OPTION...]   start one (its image is built when it is missing)
+#   sh hosts.sh up HOST SUITE [DOCKER-RUN-OPTION...]   start one anew (its image is built when it is missing)
 #   sh hosts.sh down HOST...                           remove them with all they hold
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,6 +12,7 @@ up() {
     suite=$2
     shift 2
     image=llmfleet-host:$suite
+    down "$host"
     docker image inspect "$image" >/dev/null 2>&1 || sh "$here/build_image.sh" "$suite" "$image"
     # --privileged is more than systemd and an engine inside need, and some machines refuse it.
     docker run --detach --name "$prefix$host" --hostname "$host" --label org.llmfleet.test=hosts \
