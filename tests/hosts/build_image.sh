@@ -10,6 +10,11 @@ mirror=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Identifier: Pack
 [ -n "$mirror" ] || { echo "this machine's apt knows no Debian mirror" >&2; exit 1; }
 
 # In memory: dpkg writes every file through to a disk, which takes three times as long.
+if ! command -v debootstrap >/dev/null; then
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends debootstrap
+fi >/dev/null
+
 folder=$(mktemp -d)
 mount -t tmpfs -o mode=755 tmpfs "$folder"
 trap 'umount "$folder"; rmdir "$folder"' EXIT

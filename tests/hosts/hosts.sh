@@ -7,13 +7,21 @@ here=$(cd "$(dirname "$0")" && pwd)
 fixtures=$here/../unit/fixtures/nvidia_smi
 prefix=llmfleet-host-
 
+# Two hosts of one suite that start at once wait for one image.
+build() {
+    (
+        flock 9
+        docker image inspect "$2" >/dev/null 2>&1 || sh "$here/build_image.sh" "$1" "$2"
+    ) 9>"/tmp/llmfleet-host-$1.lock"
+}
+
 up() {
     host=$1
     suite=$2
     shift 2
     image=llmfleet-host:$suite
     down "$host"
-    docker image inspect "$image" >/dev/null 2>&1 || sh "$here/build_image.sh" "$suite" "$image"
+    build "$suite" "$image"
     # --privileged is more than systemd and an engine inside need, and some machines refuse it.
     docker run --detach --name "$prefix$host" --hostname "$host" --label org.llmfleet.test=hosts \
         --cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add MKNOD --cap-add SYS_PTRACE \
