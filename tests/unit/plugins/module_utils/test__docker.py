@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._docker import (
     EngineError,
     engine_get,
-        parse_daemon_config,
+    parse_daemon_config,
     parse_daemon_flags,
     parse_process_start,
     parse_uptime,
