@@ -19,7 +19,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._connection impor
 from ansible_collections.llmfleet.serving.plugins.module_utils._energy import Sampler, summarise
 from ansible_collections.llmfleet.serving.plugins.module_utils._http import Access, request_bytes
 from ansible_collections.llmfleet.serving.plugins.module_utils._load import LoadResult, resolve, run_load, worker_count
-from ansible_collections.llmfleet.serving.plugins.module_utils._plan import ENDPOINTS, Plan
+from ansible_collections.llmfleet.serving.plugins.module_utils._plan import ENDPOINTS, Plan, Workload
 from ansible_collections.llmfleet.serving.plugins.module_utils._records import Expectation, Record
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import (
     Server,
@@ -50,11 +50,12 @@ class Measurement:
     num_prompts: int
     result: LoadResult
     compat: dict[str, Any]
-    strict: dict[str, Any]
+    strict: dict[str, Any] | None
     steady_state: dict[str, Any] | None
     energy: dict[str, Any] | None
     counters: dict[str, float | None]
     checks: list[dict[str, Any]]
+    errors: dict[str, dict[str, Any]]
     cancelled: bool
 
 
@@ -64,8 +65,8 @@ class Bench:
     def __init__(
         self, plan: Plan, access: Access, server: Server, info: ServerInfo, folder: Path, gpu_uuids: Sequence[str] = ()
     ) -> None:
-        self._gpu_uuids = gpu_uuids
-        self._plan, self._access, self._server, self._info, self._folder = plan, access, server, info, folder
+        self.gpu_uuids, self.folder = gpu_uuids, folder
+        self._plan, self._access, self._server, self._info = plan, access, server, info
         self._address, self._tls = resolve(access.endpoint), access.tls_context()
         self._calibration: Calibration | None = None
 
@@ -152,9 +153,17 @@ class Bench:
         load = Load(requests, self._connection, workload.max_concurrency or workload.warmup, None, self._plan.timeouts)
         self._run("warmup", load, on_tick)
 
+    def workload_at(self, max_concurrency: int) -> Workload:
+        """The plan's workload at a level of concurrency."""
+        return replace(self._plan.workload, max_concurrency=max_concurrency)
+
+    def overhead_tokens(self) -> int | None:
+        """What chat template and lead word add to each prompt; None for prompts of the user's own."""
+        return self.calibration().lead_tokens if self._plan.workload.dataset == "random" else None
+
     def measure(self, name: str, max_concurrency: int, on_tick: OnTick) -> Measurement:
         """Runs one load of the plan at `max_concurrency` and judges it. `name` keeps its prompts apart from others'."""
-        workload = replace(self._plan.workload, max_concurrency=max_concurrency)
+        workload = self.workload_at(max_concurrency)
         prompts = self.prompts(name, workload.num_prompts)
         requests = self._requests(name, prompts)
         arrivals = None
@@ -163,7 +172,7 @@ class Bench:
             arrivals = arrivals_ns(len(requests), workload.request_rate, workload.burstiness, rng)
         load = Load(requests, self._connection, max_concurrency, arrivals, self._plan.timeouts)
         before = self._server.counters()
-        sampler = Sampler(self._folder, self._gpu_uuids)
+        sampler = Sampler(self.folder, self.gpu_uuids)
         try:
             result = self._run(name, load, on_tick)
         finally:
@@ -194,6 +203,7 @@ class Bench:
             energy=energy,
             counters=counters,
             checks=_validity.evaluate(evidence, plan.limits),
+            errors=error_classes(records),
             cancelled=any(record.error == "cancelled" for record in records) or len(records) < len(requests),
         )
 
@@ -201,7 +211,7 @@ class Bench:
         total = len(load.requests)
         load = replace(load, max_concurrency=min(load.max_concurrency, total))
         workers = min(self.workers, load.max_concurrency or total)
-        return run_load(load, workers, self._folder, lambda counts: on_tick(phase, total, counts))
+        return run_load(load, workers, self.folder, lambda counts: on_tick(phase, total, counts))
 
     def _connection(self) -> Connection:
         if self._tls is None:

@@ -22,9 +22,16 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._job import (
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._load import resolve
 from ansible_collections.llmfleet.serving.plugins.module_utils._plan import Plan, make_plan
-from ansible_collections.llmfleet.serving.plugins.module_utils._run import FACT_NAME, Run, new_run_id, run_benchmark
+from ansible_collections.llmfleet.serving.plugins.module_utils._run import (
+    FACT_NAME,
+    Client,
+    Run,
+    new_run_id,
+    run_benchmark,
+)
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import Server
 from ansible_collections.llmfleet.serving.plugins.module_utils._url import parse_base_url
+from ansible_collections.llmfleet.serving.plugins.module_utils._vllm_client import VllmBench, VllmCommand, docker_prefix
 
 # Options that do not change what is measured, or that are nobody else's business.
 _NO_PART_OF_THE_COMMAND = (
@@ -100,7 +107,7 @@ class Task:
         start(folder, lock, monitor, lambda: run_benchmark(run, bench, monitor.tick))
         return self._join(run.run_id)
 
-    def _prepare(self) -> tuple[Run, Bench, Server]:
+    def _prepare(self) -> tuple[Run, Client, Server]:
         params, run_id = self._params, new_run_id()
         plan = make_plan(params, salt=run_id)
         key = read_key(params["api_key_file"])
@@ -108,9 +115,25 @@ class Task:
         server = Server(access)
         info = server.inspect(params["model"])
         command = repeat_command(params, plan.workload.salt)
-        run = Run(run_id, plan, access, info, self._state_dir, params["server_fact"], command)
+        run = Run(run_id, plan, access, info, self._state_dir, params["server_fact"], command, params["client"])
         gpu = params["server_fact"].get("gpu") or {}
-        return run, Bench(plan, access, server, info, run.folder, gpu.get("uuids") or ()), server
+        native = Bench(plan, access, server, info, run.folder, gpu.get("uuids") or ())
+        if params["client"] == "native":
+            return run, native, server
+        return run, VllmBench(plan, access, server, info, native, self._vllm_command(run.folder)), server
+
+    def _vllm_command(self, folder: Path) -> VllmCommand:
+        """How to start `vllm`: as told, else in the server's own image. Raises BenchError when neither is known."""
+        params, fact = self._params, self._params["server_fact"]
+        image, tokenizer = params["vllm_image"] or fact.get("image"), params["vllm_tokenizer"] or fact.get("model")
+        if not tokenizer or not (params["vllm_command"] or image):
+            raise BenchError(
+                "client=vllm does not know the image or the tokenizer.",
+                "a server_fact that names them, or options.",
+                "Set vllm_image (or vllm_command) and vllm_tokenizer.",
+            )
+        prefix = params["vllm_command"] or docker_prefix(image, params["vllm_volumes"], folder)
+        return VllmCommand(prefix, tokenizer)
 
     # -- joining ------------------------------------------------------------------------------------------------------
 

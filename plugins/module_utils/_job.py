@@ -180,7 +180,7 @@ def start(folder: JobFolder, lock: ServerLock, monitor: Monitor, work: Callable[
         try:
             os.setsid()
             if os.fork() == 0:
-                _live(folder, log, monitor, work)
+                _live(folder, log, monitor, lambda: _outcome(lock, work))
         finally:
             os._exit(0)  # never back into the caller's code, nor through its exit handlers
     os.waitpid(child, 0)
@@ -188,23 +188,30 @@ def start(folder: JobFolder, lock: ServerLock, monitor: Monitor, work: Callable[
     lock.release()
 
 
-def _live(folder: JobFolder, log: int, monitor: Monitor, work: Callable[[], Any]) -> None:
+def _live(folder: JobFolder, log: int, monitor: Monitor, outcome: Callable[[], dict[str, Any]]) -> None:
+    """The life of the job: away from the connection that started it, to its end."""
     os.chdir("/")
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, monitor.stop)
+    folder.write_progress(outcome())
+
+
+def _outcome(lock: ServerLock, work: Callable[[], Any]) -> dict[str, Any]:
+    """Works, lets go of the server, and says how it ended: in this order, so that who sees the end can start anew."""
     try:
         work()
-        folder.write_progress({"state": _DONE})
+        return {"state": _DONE}
     except BenchError as error:
-        told = {"found": error.found, "expected": error.expected, "remedy": error.remedy}
-        folder.write_progress({"state": _FAILED, "error": told})
+        return {"state": _FAILED, "error": {"found": error.found, "expected": error.expected, "remedy": error.remedy}}
     except BaseException as error:
         os.write(2, traceback.format_exc().encode())
         told = {"found": f"The job failed: {error!r}.", "expected": "it to finish.", "remedy": "Report its job.log."}
-        folder.write_progress({"state": _FAILED, "error": told})
+        return {"state": _FAILED, "error": told}
+    finally:
+        lock.release()
 
 
 def wait(folder: JobFolder) -> dict[str, Any]:

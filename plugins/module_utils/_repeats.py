@@ -71,5 +71,5 @@ def enough(repeats: Sequence[Mapping[str, Any]], target: float) -> bool:
 
 def median_index(repeats: Sequence[Mapping[str, Any]]) -> int:
     """The repeat whose output throughput is the (lower) median: it speaks for all."""
-    order = sorted(range(len(repeats)), key=lambda index: float(repeats[index]["output_throughput"]))
+    order = sorted(range(len(repeats)), key=lambda index: float(repeats[index]["output_throughput"] or 0))
     return order[(len(order) - 1) // 2]

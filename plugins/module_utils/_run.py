@@ -14,14 +14,13 @@ import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Sequence, Union
 
 from ansible_collections.llmfleet.serving.plugins.module_utils import _repeats, _validity
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench import (
     Bench,
     Measurement,
     OnTick,
-    error_classes,
     request_row,
     utc,
 )
@@ -29,8 +28,10 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._http import Acce
 from ansible_collections.llmfleet.serving.plugins.module_utils._json_file import write_json
 from ansible_collections.llmfleet.serving.plugins.module_utils._plan import Plan, Workload
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import ServerInfo
+from ansible_collections.llmfleet.serving.plugins.module_utils._vllm_client import VllmBench
 
 SCHEMA_VERSION = 1
+Client = Union[Bench, VllmBench]
 CLIENT_VERSION = "1.0.0"
 FACT_NAME = "llmfleet_benchmark"
 _POINT_KEYS = (
@@ -63,6 +64,7 @@ class Run:
     state_dir: Path
     server_fact: Mapping[str, Any]
     command: str
+    client: str = "native"
 
     @property
     def folder(self) -> Path:
@@ -92,7 +94,7 @@ def host_info() -> dict[str, Any]:
     }
 
 
-def run_benchmark(run: Run, bench: Bench, on_tick: OnTick) -> dict[str, Any]:
+def run_benchmark(run: Run, bench: Client, on_tick: OnTick) -> dict[str, Any]:
     """Measures, writes the record and the fact, and returns the fact."""
     run.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     started = time.time()
@@ -106,7 +108,7 @@ def run_benchmark(run: Run, bench: Bench, on_tick: OnTick) -> dict[str, Any]:
     return fact
 
 
-def _measure_all(plan: Plan, bench: Bench, on_tick: OnTick) -> tuple[list[int], list[Measurement]]:
+def _measure_all(plan: Plan, bench: Client, on_tick: OnTick) -> tuple[list[int], list[Measurement]]:
     """One measurement for each level of a sweep, or repeats of one level until they agree."""
     workload = plan.workload
     levels = list(workload.sweep) or [workload.max_concurrency] * workload.repeats
@@ -124,7 +126,7 @@ def _choose(plan: Plan, measurements: Sequence[Measurement]) -> int:
     """Which measurement speaks for the run: the fastest level of a sweep, the median of repeats."""
     figures = [measurement.compat for measurement in measurements]
     if plan.workload.sweep:
-        return max(range(len(figures)), key=lambda index: float(figures[index]["output_throughput"]))
+        return max(range(len(figures)), key=lambda index: float(figures[index]["output_throughput"] or 0))
     return _repeats.median_index(figures)
 
 
@@ -136,7 +138,7 @@ def _point(measurement: Measurement) -> dict[str, Any]:
 
 
 def _fact(
-    run: Run, bench: Bench, levels: Sequence[int], measurements: Sequence[Measurement], chosen: int, started: float
+    run: Run, bench: Client, levels: Sequence[int], measurements: Sequence[Measurement], chosen: int, started: float
 ) -> dict[str, Any]:
     measurement, workload = measurements[chosen], run.plan.workload
     points = [_point(other) for other in measurements]
@@ -151,8 +153,8 @@ def _fact(
         "run_id": run.run_id,
         "started_at": utc(started),
         "finished_at": utc(time.time()),
-        "workload": _described(workload, levels[chosen], measurement.num_prompts, bench),
-        "client": _client(bench, measurement),
+        "workload": _described(workload, levels[chosen], measurement.num_prompts, bench.overhead_tokens()),
+        "client": _client(run.client, measurement),
         "metrics": measurement.compat,
         "strict": measurement.strict,
         "steady_state": measurement.steady_state,
@@ -163,7 +165,7 @@ def _fact(
         else [],
         "energy": measurement.energy,
         "server_counters": measurement.counters,
-        "errors": error_classes(measurement.result.records),
+        "errors": measurement.errors,
         "validity": {"checks": measurement.checks},
         "provenance": {
             "server": dict(run.server_fact),
@@ -179,20 +181,22 @@ def _fact(
     }
 
 
-def _described(workload: Workload, level: int, num_prompts: int, bench: Bench) -> dict[str, Any]:
+def _described(workload: Workload, level: int, num_prompts: int, overhead_tokens: int | None) -> dict[str, Any]:
     """The workload as it was measured, and what the prompts owe to the chat template."""
     described = workload.describe()
     described["max_concurrency"] = level
     described["num_prompts"] = num_prompts
-    described["prompt_overhead_tokens"] = bench.calibration().lead_tokens if workload.dataset == "random" else None
+    described["prompt_overhead_tokens"] = overhead_tokens
     return described
 
 
-def _client(bench: Bench, measurement: Measurement) -> dict[str, Any]:
-    """How the client itself fared."""
+def _client(name: str, measurement: Measurement) -> dict[str, Any]:
+    """What measured, and for the native client how it fared."""
+    if name == "vllm":
+        return {"name": name, "version": None, "workers": 1, "clock": "user", "python_version": None}
     workers = measurement.result.workers
     return {
-        "name": "native",
+        "name": name,
         "version": CLIENT_VERSION,
         "workers": len(workers),
         "clock": "user" if any(worker["user_timed"] for worker in workers) else "kernel",

@@ -56,8 +56,8 @@ def evaluate(evidence: Evidence, limits: Limits) -> list[Check]:
         _failed(evidence, limits),
         _cold_cache(evidence, limits),
         _prompt_length(evidence, limits),
-        _counter("prompt_tokens", "total_input_tokens", evidence, limits),
-        _counter("generation_tokens", "total_output_tokens", evidence, limits),
+        counter_check("prompt_tokens", "total_input_tokens", evidence.compat, evidence.counters, limits),
+        counter_check("generation_tokens", "total_output_tokens", evidence.compat, evidence.counters, limits),
         _closure(evidence, limits),
         _one_engine(evidence),
         _coalesced(evidence, limits),
@@ -65,10 +65,10 @@ def evaluate(evidence: Evidence, limits: Limits) -> list[Check]:
         _cpu(evidence, limits),
         _cpu_wait(evidence, limits),
         _send_lag(evidence, limits),
-        _at_most(
+        at_most(
             "clock_step_ms", evidence.clock_step_ms, limits.clock_step_ms, "the time of day was set during the run"
         ),
-        _at_most("throttled_share", evidence.throttled_share, limits.throttled_share, "the GPU slowed itself down"),
+        at_most("throttled_share", evidence.throttled_share, limits.throttled_share, "the GPU slowed itself down"),
     ]
 
 
@@ -81,7 +81,7 @@ def verdict(checks: Sequence[Check], completed: int, cancelled: bool) -> dict[st
     return {"status": status, "reason": "; ".join(messages) or None}
 
 
-def _at_most(name: str, value: float | None, limit: float | None, meaning: str) -> Check:
+def at_most(name: str, value: float | None, limit: float | None, meaning: str) -> Check:
     """A check that passes while `value` does not exceed `limit`; `meaning` says what a failure means."""
     if value is None:
         return {"name": name, "status": "skip", "value": None, "limit": limit, "message": f"{name}: not known here"}
@@ -104,7 +104,7 @@ def _failed(evidence: Evidence, limits: Limits) -> Check:
     total = len(evidence.records)
     kinds = sorted({record.error for record in evidence.records if not record.ok})
     share = (total - len(_good(evidence))) / total if total else 1.0
-    return _at_most("failed_share", share, limits.failed_share, f"requests failed ({', '.join(kinds) or 'none sent'})")
+    return at_most("failed_share", share, limits.failed_share, f"requests failed ({', '.join(kinds) or 'none sent'})")
 
 
 def _cold_cache(evidence: Evidence, limits: Limits) -> Check:
@@ -122,7 +122,7 @@ def _cold_cache(evidence: Evidence, limits: Limits) -> Check:
         rate = max(0.0, hits - evidence.shared_tokens * len(evidence.records)) / queries
     elif hits == 0:
         rate = 0.0
-    return _at_most("prefix_hit_rate", rate, limits.prefix_hit_rate, "the prefix cache was warm")
+    return at_most("prefix_hit_rate", rate, limits.prefix_hit_rate, "the prefix cache was warm")
 
 
 def _prompt_length(evidence: Evidence, limits: Limits) -> Check:
@@ -131,15 +131,17 @@ def _prompt_length(evidence: Evidence, limits: Limits) -> Check:
     known = any(wanted is not None for _, wanted in pairs)
     share = len(wrong) / len(pairs) if known else None
     example = f"prompts have another length than asked for, {wrong[0]} tokens for example" if wrong else ""
-    return _at_most("prompt_length_share", share, limits.prompt_length_share, example)
+    return at_most("prompt_length_share", share, limits.prompt_length_share, example)
 
 
-def _counter(counter: str, total: str, evidence: Evidence, limits: Limits) -> Check:
+def counter_check(
+    counter: str, total: str, compat: Mapping[str, Any], counters: Mapping[str, float | None], limits: Limits
+) -> Check:
     """The server's own count of tokens against the sum over the answers."""
-    counted, summed = evidence.counters.get(counter), evidence.compat[total]
-    mismatch = None if counted is None or not summed or evidence.compat["failed"] else abs(counted - summed) / summed
+    counted, summed = counters.get(counter), compat[total]
+    mismatch = None if counted is None or not summed or compat["failed"] else abs(counted - summed) / summed
     meaning = f"the server counted {counted or 0:.0f}, the answers say {summed}; other traffic on the server?"
-    return _at_most(f"{counter}_mismatch", mismatch, limits.counter_mismatch, meaning)
+    return at_most(f"{counter}_mismatch", mismatch, limits.counter_mismatch, meaning)
 
 
 def _closure(evidence: Evidence, limits: Limits) -> Check:
@@ -154,20 +156,20 @@ def _closure(evidence: Evidence, limits: Limits) -> Check:
         waves = -(-len(good) // slots)
         busy_s = sum((record.event_ns[-1] - record.sent_ns) / 1e9 for record in good)
         value = abs(1 - busy_s / (evidence.compat["duration"] * slots) / (len(good) / (slots * waves)))
-    return _at_most("closure", value, limits.closure, "slots stood idle: the client or the connections were too slow")
+    return at_most("closure", value, limits.closure, "slots stood idle: the client or the connections were too slow")
 
 
 def _one_engine(evidence: Evidence) -> Check:
     """All answers name one model and fingerprint, and the server's version did not change."""
     names = sorted({record.identity for record in _good(evidence)})
     count = max(len(names), len(set(evidence.engines))) if names else None
-    return _at_most("engines", count, 1, f"several engines answered: {', '.join([*names, *evidence.engines])[:200]}")
+    return at_most("engines", count, 1, f"several engines answered: {', '.join([*names, *evidence.engines])[:200]}")
 
 
 def _coalesced(evidence: Evidence, limits: Limits) -> Check:
     texts = sum(sum(record.bearing) for record in _good(evidence))
     share = sum(record.coalesced for record in _good(evidence)) / texts if texts else None
-    return _at_most(
+    return at_most(
         "coalesced_share", share, limits.coalesced_share, "tokens came together in one read, so gaps are lost"
     )
 
@@ -184,18 +186,18 @@ def lag_ms(workers: Sequence[Mapping[str, Any]], percent: float) -> float | None
 
 def _loop_lag(evidence: Evidence, limits: Limits) -> Check:
     lag = lag_ms(evidence.workers, 99)
-    return _at_most("loop_lag_ms", lag, limits.loop_lag_ms, "the client was late (p99); give it CPU or workers")
+    return at_most("loop_lag_ms", lag, limits.loop_lag_ms, "the client was late (p99); give it CPU or workers")
 
 
 def _cpu(evidence: Evidence, limits: Limits) -> Check:
     shares = [worker["cpu_s"] / worker["wall_s"] for worker in evidence.workers if worker["wall_s"] > 0]
-    return _at_most("cpu_share", max(shares, default=None), limits.cpu_share, "a worker was busy; raise workers")
+    return at_most("cpu_share", max(shares, default=None), limits.cpu_share, "a worker was busy; raise workers")
 
 
 def _cpu_wait(evidence: Evidence, limits: Limits) -> Check:
     shares = [worker["wait_s"] / worker["wall_s"] for worker in evidence.workers if worker["wall_s"] > 0]
     meaning = "a worker waited for a CPU; keep other load off the host"
-    return _at_most("cpu_wait_share", max(shares, default=None), limits.cpu_wait_share, meaning)
+    return at_most("cpu_wait_share", max(shares, default=None), limits.cpu_wait_share, meaning)
 
 
 def send_lags_ms(records: Sequence[Record]) -> list[float]:
@@ -206,4 +208,4 @@ def send_lags_ms(records: Sequence[Record]) -> list[float]:
 def _send_lag(evidence: Evidence, limits: Limits) -> Check:
     lags = send_lags_ms(evidence.records) if evidence.open_load else []
     lag = percentile(lags, 99) if lags else None
-    return _at_most("send_lag_ms", lag, limits.send_lag_ms, "requests went out late (p99), so the rate was not offered")
+    return at_most("send_lag_ms", lag, limits.send_lag_ms, "requests went out late (p99), so the rate was not offered")

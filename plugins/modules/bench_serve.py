@@ -41,10 +41,29 @@ options:
     choices: [openai-chat, openai]
     default: openai-chat
   client:
-    description: What sends the load. V(native) is this module itself.
+    description:
+      - What sends the load. V(native) is this module itself.
+      - V(vllm) is C(vllm bench serve), run in the server's own image, with a fresh seed each time and the chat endpoint where it belongs.
+      - V(vllm) gives no strict metrics and no steady state, its input length comes without the chat template, and its raw result is kept as
+        C(vllm-NAME.json) in the run's folder.
     type: str
-    choices: [native]
+    choices: [native, vllm]
     default: native
+  vllm_command:
+    description: Command for O(client=vllm) that stands for C(vllm) on the target, instead of a container.
+    type: list
+    elements: str
+  vllm_image:
+    description: Image for O(client=vllm). The default is the server's, from O(server_fact).
+    type: str
+  vllm_tokenizer:
+    description: Name or path of the tokenizer, as O(client=vllm) sees it. The default is the model of O(server_fact).
+    type: str
+  vllm_volumes:
+    description: Volumes of the container of O(client=vllm), C(HOST:CONTAINER[:ro]), such as the model cache.
+    type: list
+    elements: str
+    default: []
   workload:
     description:
       - Named set of values for the options that are left out.
@@ -442,7 +461,8 @@ benchmark:
           sample: 9357.0
     strict:
       description:
-        - The same keys by the strict definitions, from the first event with text, and in an open load from the intended time.
+        - The same keys by the strict definitions, from the first event with text, and in an open load from the intended time. Null for
+          O(client=vllm).
         - C(itl_basis) says whether ITL is per V(token) or per V(chunk).
       type: dict
       returned: always
@@ -550,7 +570,11 @@ def main() -> None:
             "base_url": {"type": "str", "required": True},
             "model": {"type": "str"},
             "endpoint_type": {"type": "str", "choices": ["openai-chat", "openai"], "default": "openai-chat"},
-            "client": {"type": "str", "choices": ["native"], "default": "native"},
+            "client": {"type": "str", "choices": ["native", "vllm"], "default": "native"},
+            "vllm_command": {"type": "list", "elements": "str"},
+            "vllm_image": {"type": "str"},
+            "vllm_tokenizer": {"type": "str"},
+            "vllm_volumes": {"type": "list", "elements": "str", "default": []},
             "workload": {
                 "type": "str",
                 "choices": ["published", "smoke", "latency", "saturation"],

@@ -14,7 +14,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench_error impo
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench_task import Task
 from ansible_collections.llmfleet.serving.plugins.module_utils._job import JobFolder
 
-from tests.support.bench import OPTIONS
+from tests.support.bench import TASK_OPTIONS
 from tests.support.simulator import Simulator, simulator
 
 SLOW = {"decode_base_ms": 20.0, "frontend_ms": 0.1}  # a request of 100 tokens takes two seconds
@@ -28,22 +28,7 @@ def server(tmp_path: Path) -> Iterator[Simulator]:
 
 
 def task(server: Simulator, folder: Path, **options: Any) -> Task:
-    params = {
-        **OPTIONS,
-        "base_url": server.url,
-        "model": None,
-        "client": "native",
-        "api_key_file": None,
-        "validate_certs": True,
-        "ca_path": None,
-        "server_fact": {},
-        "state": "measured",
-        "run_id": None,
-        "wait": True,
-        "on_disconnect": "continue",
-        "state_dir": str(folder / "state"),
-        **LONG,
-    }
+    params = {**TASK_OPTIONS, "base_url": server.url, "state_dir": str(folder / "state"), **LONG}
     return Task({**params, **options})
 
 

@@ -42,6 +42,25 @@ OPTIONS: dict[str, Any] = {
     "validity": {},
 }
 
+# The other options of the module.
+TASK_OPTIONS: dict[str, Any] = {
+    **OPTIONS,
+    "model": None,
+    "client": "native",
+    "vllm_command": None,
+    "vllm_image": None,
+    "vllm_tokenizer": None,
+    "vllm_volumes": [],
+    "api_key_file": None,
+    "validate_certs": True,
+    "ca_path": None,
+    "server_fact": {},
+    "state": "measured",
+    "run_id": None,
+    "wait": True,
+    "on_disconnect": "continue",
+}
+
 
 def access_to(url: str, **more: Any) -> Access:
     return Access(parse_base_url(url), **more)

@@ -1,0 +1,78 @@
+"""The client `vllm` around a command that behaves as `vllm bench serve` does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench_error import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench_task import Task
+
+from tests.support.bench import TASK_OPTIONS
+from tests.support.simulator import Simulator, simulator
+
+FAKE = Path(__file__).resolve().parents[1] / "support" / "fake_vllm.py"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Simulator]:
+    with simulator(tmp_path) as running:
+        yield running
+
+
+def run(server: Simulator, folder: Path, **options: Any) -> dict[str, Any]:
+    params = {
+        **TASK_OPTIONS,
+        "base_url": server.url,
+        "client": "vllm",
+        "vllm_command": [sys.executable, str(FAKE)],
+        "vllm_tokenizer": "/model",
+        "state_dir": str(folder / "state"),
+        "validity": {"counter_mismatch": 1},  # the command sends nothing
+        **options,
+    }
+    return Task(params).act(False)
+
+
+def test_its_result_in_our_schema(server: Simulator, tmp_path: Path) -> None:
+    fact = run(server, tmp_path)["benchmark"]
+    assert (fact["status"], fact["client"]["name"], fact["strict"]) == ("ok", "vllm", None)
+    assert (fact["metrics"]["completed"], fact["metrics"]["total_output_tokens"]) == (16, 512)
+    assert (fact["metrics"]["p99_itl_ms"], fact["metrics"]["per_user_output_throughput"]) == (4.0, 250.0)
+    assert (Path(fact["record_path"]).parent / "vllm-run-1.json").exists()
+
+
+def test_every_run_has_a_seed_of_its_own(server: Simulator, tmp_path: Path) -> None:
+    logs = [Path(run(server, tmp_path)["benchmark"]["record_path"]).parent / "vllm.log" for _ in range(2)]
+    seeds = [log.read_text().split("--seed ")[1].split()[0] for log in logs]
+    assert seeds[0] != seeds[1]
+    assert "--endpoint /v1/chat/completions" in logs[0].read_text()
+
+
+def test_exit_status_zero_is_not_enough(server: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_VLLM_FAIL", "1")
+    fact = run(server, tmp_path)["benchmark"]
+    assert (fact["status"], fact["errors"]["request_failed"]["count"]) == ("failed", 16)
+
+
+def test_no_result_is_explained_by_its_log(server: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_VLLM_NOTHING", "1")
+    with pytest.raises(BenchError, match="no such tokenizer"):
+        run(server, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"vllm_command": None}, "image"),
+        ({"dataset": "file", "dataset_path": str(FAKE)}, "dataset"),
+        ({"input_tokens": 32_700}, "max_model_len"),
+    ],
+)
+def test_what_it_cannot_do(server: Simulator, tmp_path: Path, options: dict[str, Any], part: str) -> None:
+    with pytest.raises(BenchError, match=part):
+        run(server, tmp_path, **options)
+    assert server.send_log.read_text() == ""

@@ -1,0 +1,36 @@
+"""Stands for `vllm`: takes the arguments of `bench serve` and writes a result file as vLLM 0.32 does."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+arguments = dict(zip(sys.argv[3::2], sys.argv[4::2]))
+if "FAKE_VLLM_SLEEP" in os.environ:
+    time.sleep(float(os.environ["FAKE_VLLM_SLEEP"]))
+count, tokens = int(arguments["--num-prompts"]), int(arguments["--random-output-len"])
+failed = count if "FAKE_VLLM_FAIL" in os.environ else 0
+result = {
+    "duration": 2.0,
+    "completed": count - failed,
+    "failed": failed,
+    "total_input_tokens": (count - failed) * 100,
+    "total_output_tokens": (count - failed) * tokens,
+    "request_throughput": count / 2,
+    "output_throughput": count * tokens / 2,
+    "total_token_throughput": count * (tokens + 100) / 2,
+    "request_goodput": None,
+    "max_output_tokens_per_s": 1.0,
+    "max_concurrent_requests": 2,
+    "errors": ["Traceback: refused"] * failed,
+    "seed": arguments["--seed"],
+}
+for name in ("ttft", "tpot", "itl", "e2el"):
+    result.update({f"{kind}_{name}_ms": 4.0 for kind in ("mean", "median", "std", "p50", "p90", "p99")})
+if "FAKE_VLLM_NOTHING" not in os.environ:
+    (Path(arguments["--result-dir"]) / arguments["--result-filename"]).write_text(json.dumps(result))
+else:
+    print("ValueError: no such tokenizer")
