@@ -128,3 +128,19 @@ class Browser:
             self._buffer += piece
         message, _nul, self._buffer = self._buffer.partition(b"\0")
         return json.loads(message)
+
+
+def main() -> None:
+    """Take the pictures of docs/report.md: python tests/browser.py reports/latest/report.html docs/images"""
+    page, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    program = find()
+    if program is None:
+        sys.exit("no Chromium on this machine: apt-get install chromium")
+    with Browser(program) as tab:
+        for name, width, height, dark in (("desktop", 1280, 2400, False), ("phone", 390, 1700, True)):
+            tab.open(page, width=width, dark=dark)
+            (folder / f"report-{name}.webp").write_bytes(tab.picture(height, width))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,7 @@
-"""The report's page in a real browser. UPDATE_SCREENSHOTS=1 keeps what the browser shows in docs/images."""
+"""The report's page in a real browser."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import fo
 
 from tests import browser
 
-IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 WIDTHS = (1280, 390)
 
 
@@ -52,9 +50,6 @@ def test_the_page_is_quiet_whole_and_fits(tab: browser.Browser, page: Path, widt
     )
     outside += " b = t.getBoundingClientRect(); return b.right > s.right + 1 || b.left < s.left - 1 || b.bottom > s.bottom + 1})"
     assert tab.evaluate(f"{outside}.map(t => t.textContent)") is None or tab.evaluate(f"{outside}.length") == 0
-    if os.environ.get("UPDATE_SCREENSHOTS") and not (dark and width > 600) and (dark or width > 600):
-        IMAGES.mkdir(parents=True, exist_ok=True)
-        (IMAGES / f"report-{'phone' if width < 600 else 'desktop'}.webp").write_bytes(tab.picture(2400, width))
 
 
 def test_the_keyboard_reaches_everything_that_scrolls(tab: browser.Browser, page: Path) -> None:

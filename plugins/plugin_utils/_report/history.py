@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from statistics import fmean, median
 from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import mapping, number, sequence
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.statistics import relative_change
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.statistics import lone_change, relative_change
 
 SCHEMA_VERSION = 1
 METRICS = ("output_throughput", "mean_ttft_ms", "mean_tpot_ms")
@@ -44,7 +45,7 @@ def entry(report: dict[str, Any], run: str, label: str | None) -> dict[str, Any]
     for group in report["groups"]:
         members = [rows[host] for host in group["hosts"]]
         if members:
-            groups[group["id"]] = {"measured": _measured(members), "values": _values(members)}
+            groups[group["id"]] = {"measured": _measured(members), "hosts": len(members), "values": _values(members)}
     generated_at = report["generated_at"]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -79,7 +80,7 @@ def compared(
     for group in report["groups"]:
         measured = current["groups"].get(group["id"])
         changes = {
-            name: _change(group["id"], measured, candidates, threshold) if measured else None
+            name: _change(group["id"], measured, candidates, entries, threshold) if measured else None
             for name, candidates in references.items()
         }
         groups.append({**group, "change": changes, "course": _course(group["id"], [*entries, current])})
@@ -113,29 +114,56 @@ def _named(name: str, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]
 
 
 def _change(
-    group_id: str, measured: dict[str, Any], candidates: Sequence[dict[str, Any]], threshold: float
+    group_id: str,
+    measured: dict[str, Any],
+    candidates: Sequence[dict[str, Any]],
+    entries: Sequence[dict[str, Any]],
+    threshold: float,
 ) -> dict[str, Any] | None:
     """The change against the newest candidate that measured the same group at another time."""
     for past in reversed(candidates):
         before = past["groups"].get(group_id)
         if before and before["measured"] != measured["measured"]:
-            metrics = {name: _metric(before["values"].get(name), measured["values"].get(name)) for name in METRICS}
+            earlier = [found for found in _runs(group_id, entries) if found["measured"] != measured["measured"]]
+            metrics = {name: _metric(name, before, measured, earlier) for name in METRICS}
             verdict = _verdict(metrics[JUDGED], threshold)
             return {"run": past["run"], "label": past["label"], "verdict": verdict, "metrics": metrics}
     return None
 
 
-def _metric(before: Any, now: Any) -> dict[str, Any]:
-    """The change of one metric: host by host where two hosts or more are in both runs, else between the two groups."""
-    old, new = _positive(before), _positive(now)
+def _metric(
+    name: str, before: dict[str, Any], now: dict[str, Any], earlier: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """The change of one metric, and what its interval is based on.
+
+    `hosts`: each host against itself, where two or more are in both runs. `runs`: the chance changes between earlier
+    runs, for a lone host that has three of them. `groups`: the values of one run against those of the other.
+    """
+    old, new = _positive(before["values"].get(name)), _positive(now["values"].get(name))
+    if not old or not new:
+        return {"change": None, "low": None, "high": None, "hosts": 0, "basis": None}
     both = [host for host in new if host in old]
-    paired = len(both) >= min(2, len(old), len(new)) and bool(both)
-    first, second = (
-        ([old[host] for host in both], [new[host] for host in both]) if paired else (old.values(), new.values())
-    )
-    if not first or not second:
-        return {"change": None, "low": None, "high": None, "hosts": 0, "paired": False}
-    return {**relative_change(list(first), list(second), paired=paired), "hosts": len(second), "paired": paired}
+    means = [mean for mean in (_mean(run["values"].get(name)) for run in earlier) if mean]
+    if len(both) > 1:
+        change = relative_change([old[host] for host in both], [new[host] for host in both], paired=True)
+        basis = "hosts"
+    elif now["hosts"] == 1 and len(means) > 2:
+        steps = [after / first for first, after in zip(means, means[1:])]
+        change, basis = lone_change(fmean(old.values()), fmean(new.values()), steps), "runs"
+    else:
+        change, basis = relative_change(list(old.values()), list(new.values()), paired=False), "groups"
+    return {**change, "hosts": now["hosts"], "basis": None if change["low"] is None else basis}
+
+
+def _runs(group_id: str, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs that measured a group, oldest first, each once."""
+    found = {past["groups"][group_id]["measured"]: past for past in entries if group_id in past["groups"]}
+    return [past["groups"][group_id] | {"at": past} for past in found.values()]
+
+
+def _mean(values: Any) -> float | None:
+    found = _positive(values).values()
+    return fmean(found) if found else None
 
 
 def _positive(values: Any) -> dict[str, float]:
@@ -144,25 +172,23 @@ def _positive(values: Any) -> dict[str, float]:
 
 
 def _verdict(change: dict[str, Any], threshold: float) -> str:
-    """`regression` or `improvement` beyond the threshold, `unclear` when the interval also allows no change at all."""
+    """`regression` or `improvement` beyond the threshold; `unclear` when chance may explain it, as far as is known."""
     size = change["change"]
     if size is None or abs(size) < threshold:
         return "unchanged"
-    if change["low"] is not None and change["low"] <= 0 <= change["high"]:
+    if change["low"] is None or change["low"] <= 0 <= change["high"]:
         return "unclear"
     return "regression" if size < 0 else "improvement"
 
 
 def _course(group_id: str, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The median of the judged metric in each run that measured the group, oldest first, at most sixty."""
-    points, seen = [], set()
-    for past in entries:
-        group = past["groups"].get(group_id)
-        values = sorted(_positive(group["values"].get(JUDGED)).values()) if group else []
-        if values and group["measured"] not in seen:
-            seen.add(group["measured"])
-            middle = (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
-            points.append({"run": past["run"], "generated_at": past["generated_at"], JUDGED: middle})
+    points = []
+    for run in _runs(group_id, entries):
+        values = _positive(run["values"].get(JUDGED)).values()
+        if values:
+            at = run["at"]
+            points.append({"run": at["run"], "generated_at": at["generated_at"], JUDGED: median(values)})
     return points[-_MOST_POINTS:]
 
 

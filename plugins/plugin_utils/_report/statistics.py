@@ -51,11 +51,23 @@ def relative_change(before: Sequence[float], now: Sequence[float], *, paired: bo
     else:
         centre = statistics.fmean(new) - statistics.fmean(old)
         error, freedom = _welch(old, new)
-    change: dict[str, float | None] = {"change": math.expm1(centre), "low": None, "high": None}
-    if error is not None:
-        reach = student_t(freedom) * error
-        change.update(low=math.expm1(centre - reach), high=math.expm1(centre + reach))
-    return change
+    return _interval(centre, error, freedom)
+
+
+def lone_change(before: float, now: float, steps: Sequence[float]) -> dict[str, float | None]:
+    """The relative change between two lone values, with its 95 % confidence interval.
+
+    `steps`: ratios of earlier values to the ones before them, which tell how much such a value changes by chance.
+    """
+    logs = [math.log(step) for step in steps]
+    return _interval(math.log(now / before), math.sqrt(statistics.fmean(log**2 for log in logs)), len(logs))
+
+
+def _interval(centre: float, error: float | None, freedom: float) -> dict[str, float | None]:
+    if error is None:
+        return {"change": math.expm1(centre), "low": None, "high": None}
+    reach = student_t(freedom) * error
+    return {"change": math.expm1(centre), "low": math.expm1(centre - reach), "high": math.expm1(centre + reach)}
 
 
 def student_t(freedom: float) -> float:

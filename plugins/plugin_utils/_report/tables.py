@@ -111,9 +111,9 @@ def changes(report: dict[str, Any]) -> Table:
                 rows.append([hardware(group), backend(group), reference, change["verdict"], *figures])
     header = ["Hardware", "Backend", "Against", "Verdict", *(title for title, _metric in CHANGES)]
     threshold = percent(report.get("regression_threshold"), sign=False)
-    notes = [
-        f"The verdict is on Gen. tok/s, from {threshold} on. In brackets: 95 % confidence interval; none for one value."
-    ]
+    notes = [f"The verdict is on Gen. tok/s, from {threshold} on. In brackets: 95 % confidence interval."]
+    if any("[" not in cell for row in rows for cell in row[4:]):
+        notes.append("No brackets: a lone host with fewer than three earlier runs, so what chance does is not known.")
     return Table("Change over time", header, rows, text_columns=4, notes=notes)
 
 

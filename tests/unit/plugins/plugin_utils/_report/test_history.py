@@ -28,7 +28,7 @@ def test_a_planted_change_is_found_with_its_interval(factor: float, verdict: str
     for change in changes(found):
         assert change["verdict"] == verdict
         figure = change["metrics"]["output_throughput"]
-        assert figure["paired"] and figure["low"] < factor - 1 < figure["high"]
+        assert figure["basis"] == "hosts" and figure["low"] < factor - 1 < figure["high"]
     assert len(found["regressions"]) == (3 if verdict == "regression" else 0)
 
 
@@ -77,19 +77,30 @@ def test_an_unknown_baseline_names_the_known_ones() -> None:
         report(fleet("two"), entries=[entry(fleet("one"), "first", "v1")], baseline="v9")
 
 
-def test_a_lone_host_is_judged_by_its_repeats_or_without_an_interval() -> None:
-    def lone(run: str, factor: float, repeats: list[float]) -> dict[str, Any]:
-        points = [{"output_throughput": 3787 * factor * wobble} for wobble in repeats]
-        return rerun({"a": made.host_facts("a", factor=factor, repeats=points)}, run)
+def lone(run: str, factor: float, repeats: tuple[float, ...] = ()) -> dict[str, Any]:
+    """A fleet of one host."""
+    points = [{"output_throughput": 3787 * factor * wobble} for wobble in repeats]
+    return rerun({"a": made.host_facts("a", factor=factor, repeats=points)}, run)
 
-    steady = [0.999, 1.0, 1.001]
-    with_repeats = report(lone("two", 0.98, steady), entries=[entry(lone("one", 1.0, steady), "one")])
-    change = changes(with_repeats)[0]
-    assert change["verdict"] == "regression"
-    assert change["metrics"]["output_throughput"]["low"] < -0.02 < change["metrics"]["output_throughput"]["high"] < 0
-    without = report(lone("two", 0.98, []), entries=[entry(lone("one", 1.0, []), "one")])
-    assert changes(without)[0]["metrics"]["output_throughput"]["low"] is None
-    assert changes(without)[0]["verdict"] == "regression"
+
+def test_a_lone_host_without_a_past_is_unclear() -> None:
+    change = changes(report(lone("two", 0.98), entries=[entry(lone("one", 1.0), "one")]))[0]
+    assert (change["verdict"], change["metrics"]["output_throughput"]["basis"]) == ("unclear", None)
+
+
+def test_a_lone_host_is_judged_by_its_repeats() -> None:
+    steady = (0.999, 1.0, 1.001)
+    change = changes(report(lone("two", 0.98, steady), entries=[entry(lone("one", 1.0, steady), "one")]))[0]
+    figure = change["metrics"]["output_throughput"]
+    assert (change["verdict"], figure["basis"]) == ("regression", "groups")
+    assert figure["low"] < -0.02 < figure["high"] < 0
+
+
+@pytest.mark.parametrize(("wobble", "verdict"), [(0.001, "regression"), (0.02, "unclear")])
+def test_a_lone_host_with_a_past_is_judged_by_it(wobble: float, verdict: str) -> None:
+    entries = [entry(lone(f"run-{day}", 1 + wobble * (-1) ** day), f"day-{day}") for day in range(5)]
+    change = changes(report(lone("now", 0.97), entries=entries))[0]
+    assert (change["verdict"], change["metrics"]["output_throughput"]["basis"]) == (verdict, "runs")
 
 
 def test_another_workload_has_another_history() -> None:

@@ -6,6 +6,7 @@ import random
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.statistics import (
+    lone_change,
     relative_change,
     robust_deviation,
     robust_scores,
@@ -76,3 +77,10 @@ def test_the_interval_holds_the_truth_in_95_of_100_cases(paired: bool) -> None:
         assert found["low"] is not None and found["high"] is not None
         held += found["low"] <= -0.03 <= found["high"]
     assert 0.93 < held / 1000 < 0.97
+
+
+def test_a_lone_change_is_as_sure_as_the_past_was_steady() -> None:
+    steady, shaky = (lone_change(100.0, 97.0, [1 + step, 1 / (1 + step)] * 3) for step in (0.001, 0.03))
+    assert steady["change"] == shaky["change"] == pytest.approx(-0.03)
+    assert steady["high"] is not None and steady["high"] < 0
+    assert shaky["high"] is not None and shaky["high"] > 0
