@@ -1,0 +1,133 @@
+"""The project under AWX's conditions: sliced jobs, a workflow, facts and artifacts that go from job to job, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+
+import pytest
+
+from tests.support.awx_jobs import Awx, listing
+
+from .conftest import free_port
+
+SLICES = 3
+
+
+@pytest.fixture
+def awx(tmp_path):
+    """An AWX with three simulated hosts, whose state folders stand for the hosts' own disks."""
+    made = Awx(tmp_path / "awx")
+    for name, group in (("one", "b200"), ("two", "h100"), ("three", "a100")):
+        made.add_host(name, group, inference_server_port=free_port())
+    made.group_vars["inference"] = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "inference_server_backend": "simulator",
+        "inference_server_state_dir": f"{tmp_path}/disks/{{{{ inventory_hostname }}}}",
+        "benchmark_validity": {"coalesced_share": 1, "loop_lag_ms": 10000, "closure": 1, "cpu_share": 10},
+        "report_dir": f"{tmp_path}/exposed/reports",
+    }
+    yield made
+    for record in tmp_path.glob("disks/*/*/process.json"):
+        with suppress(ProcessLookupError):
+            os.kill(json.loads(record.read_text())["pid"], 9)
+
+
+# What a survey gives: text, whatever it means.
+DEPLOY = {"inference_server_intent": "benchmark", "inference_server_ready_timeout_s": "60"}
+BENCH = {
+    "benchmark_workload": "smoke",
+    "benchmark_num_prompts": "6",
+    "benchmark_max_concurrency": "2",
+    "benchmark_input_tokens": "64",
+    "benchmark_output_tokens": "16",
+}
+
+
+def rows(tmp_path):
+    report = json.loads((tmp_path / "exposed" / "reports" / "latest" / "report.json").read_text())
+    return {row["host"]: row for row in report["hosts"]}
+
+
+def pid_of(tmp_path, host):
+    return json.loads((tmp_path / "disks" / host / "llmfleet-server" / "process.json").read_text())["pid"]
+
+
+def test_deploy_bench_and_report_as_awx_runs_them(awx, tmp_path):
+    deployed = awx.launch("deploy.yml", survey=DEPLOY)
+    assert deployed.rc == 0, deployed.output
+
+    again = awx.launch("deploy.yml", survey=DEPLOY, check=True)
+    assert again.rc == 0, again.output
+    assert again.changed() == 0
+
+    bench_in_slices(awx, tmp_path)
+    relaunch_on_failed_hosts(awx, tmp_path)
+    nothing_is_left_behind(awx, tmp_path)
+
+
+def bench_in_slices(awx, tmp_path):
+    handed_over = {}
+    for number in range(1, SLICES + 1):
+        job = awx.launch("bench.yml", survey=BENCH, artifacts=handed_over, sliced=(number, SLICES))
+        assert job.rc == 0, job.output
+        assert len(rows(tmp_path)) == 1
+        handed_over = {**handed_over, **job.artifacts}
+    assert handed_over["llmfleet_report"]
+
+    joined = awx.launch("report.yml", artifacts=handed_over)
+    assert joined.rc == 0, joined.output
+    found = rows(tmp_path)
+    assert set(found) == set(awx.hosts)
+    assert {(row["status"], row["workload"]["num_prompts"]) for row in found.values()} == {("ok", 6)}
+    assert len({row["run_id"] for row in found.values()}) == SLICES
+    assert joined.artifacts["llmfleet_report"]
+
+
+def relaunch_on_failed_hosts(awx, tmp_path):
+    os.kill(pid_of(tmp_path, "two"), 9)
+    broken = awx.launch("bench.yml", survey=BENCH, limit="two,three")
+    assert broken.rc != 0
+    assert broken.failed_hosts() == ["two"]
+    assert rows(tmp_path)["three"]["status"] == "ok"
+    failed = ",".join(broken.failed_hosts())
+    assert awx.launch("deploy.yml", survey=DEPLOY, limit=failed).rc == 0
+    mended = awx.launch("bench.yml", survey=BENCH, limit=failed)
+    assert mended.rc == 0, mended.output
+    assert rows(tmp_path)["two"]["status"] == "ok"
+
+
+def nothing_is_left_behind(awx, tmp_path):
+    """Beside the hosts' disks and the exposed folder there is what AWX itself keeps."""
+    assert not [path for path in listing(awx.home) if not path.startswith(".ansible/cp")]
+    assert {path.name for path in tmp_path.iterdir()} == {"awx", "disks", "exposed"}
+    assert {path.name for path in awx.folder.iterdir()} == {"projects", "home"}
+
+
+def test_facts_alone_make_a_report_when_the_hosts_are_out_of_reach(awx, tmp_path):
+    """For an AWX that keeps the facts of today's ansible-core; with one that does not, such a host has no result."""
+    awx.fact_prefix = "s1_"
+    assert awx.launch("deploy.yml", survey=DEPLOY, limit="one").rc == 0
+    assert awx.launch("bench.yml", survey=BENCH, limit="one").rc == 0
+    awx.hosts["one"] = {**awx.hosts["one"], "ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    job = awx.launch("report.yml", limit="one")
+    assert "llmfleet_benchmark" in json.dumps(awx.facts["one"])
+    row = rows(tmp_path)["one"]
+    assert row["metrics"], job.output
+
+
+def test_a_check_job_on_bare_hosts_predicts_and_changes_nothing(awx, tmp_path):
+    job = awx.launch("deploy.yml", survey=DEPLOY, check=True, limit="one")
+    assert job.rc == 0, job.output
+    assert job.changed() > 0
+    assert not (tmp_path / "disks").exists()
+
+
+def test_a_wrong_survey_answer_is_refused_before_anything_happens(awx, tmp_path):
+    job = awx.launch("deploy.yml", survey={"inference_server_backend": "vlm"}, limit="one")
+    assert job.rc != 0
+    assert "inference_server_backend" in job.output
+    assert not (tmp_path / "disks").exists()
