@@ -102,7 +102,7 @@ class Awx:
         self.group_vars: dict[str, dict[str, Any]] = {}
         self.facts: dict[str, Any] = {}
         self.jobs = 0
-        _copy_project(self.project)
+        copy_project(self.project)
 
     def add_host(self, name: str, group: str, **variables: Any) -> None:
         """A host of the AWX inventory."""
@@ -188,7 +188,7 @@ class Awx:
         (private / "env" / "settings").write_text(json.dumps({"suppress_ansible_output": True}))
 
 
-def _copy_project(target: Path) -> None:
+def copy_project(target: Path) -> None:
     """The project as a git checkout has it: what git tracks, links as links."""
     target.mkdir(parents=True)
     tracked = subprocess.run(

@@ -1,0 +1,89 @@
+"""The execution environment as far as it can be checked without pulling an image: what ansible-builder makes of its definition,
+and its lists of packages installed in a clean Debian container, in which the demo then runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.awx_jobs import copy_project
+from tests.support.docker_engine import docker, docker_engine
+from tests.support.pip_settings import docker_arguments, parse_config, read_config
+from tests.support.progress import run_step
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILDER = "ansible-builder==3.2.0"
+# In the container: the system's list, the Python list, then the demo with a load small enough for any machine.
+INSTALL = """
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+apt-get install -q -y --no-install-recommends python3-venv
+python3 -m venv /venv
+/venv/bin/pip install --quiet bindep
+apt-get install -q -y --no-install-recommends $(/venv/bin/bindep -b -f /project/meta/ee-bindep.txt)
+/venv/bin/pip install --quiet -c /project/requirements.txt ansible ansible-runner -r /project/meta/ee-requirements.txt
+"""
+DEMO = """
+set -eu
+export PATH=/venv/bin:$PATH LC_ALL=C.UTF-8
+cd /project
+ansible-playbook -i inventory/demo playbooks/deploy.yml
+ansible-playbook -i inventory/demo playbooks/bench.yml -e benchmark_workload=smoke
+ansible-playbook -i inventory/demo playbooks/teardown.yml
+"""
+
+
+@pytest.fixture(scope="module")
+def work_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("ee")
+
+
+def test_ansible_builder_accepts_the_definition(work_dir):
+    venv, context = work_dir / "venv", work_dir / "context"
+    run_step("virtual environment", [sys.executable, "-m", "venv", venv], work_dir / "venv.log", timeout_s=120)
+    run_step(
+        "ansible-builder", [venv / "bin" / "pip", "install", "--quiet", BUILDER], work_dir / "pip.log", timeout_s=300
+    )
+    run_step("artifact", ["sh", "tests/artifact.sh", ROOT / "build"], work_dir / "build.log", timeout_s=300, cwd=ROOT)
+    argv = [venv / "bin" / "ansible-builder", "create", "--context", context]
+    run_step("ansible-builder create", argv, work_dir / "create.log", timeout_s=120, cwd=ROOT)
+    assert "requests" in (context / "_build" / "requirements.txt").read_text()
+    assert "openssh-clients" in (context / "_build" / "bindep.txt").read_text()
+    assert "awx.awx" in (context / "_build" / "requirements.yml").read_text()
+    assert list((context / "_build" / "collection").glob("llmfleet-serving-*.tar.gz"))
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_the_demo_runs_in_a_clean_container_with_the_lists_alone(work_dir, suite):
+    image, name = f"llmfleet-host:{suite}", f"llmfleet-ee-{suite}"
+    project = work_dir / suite
+    copy_project(project)
+    with docker_engine(work_dir):
+        if subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode:
+            script = ROOT / "tests" / "hosts" / "build_image.sh"
+            run_step(f"base image {suite}", ["sh", script, suite, image], work_dir / f"{suite}.log", timeout_s=600)
+        settings = docker_arguments(parse_config(read_config()), {})
+        docker(
+            "run",
+            "--detach",
+            "--init",
+            "--name",
+            name,
+            "--volume",
+            f"{project}:/project",
+            *settings,
+            image,
+            "sleep",
+            "infinity",
+        )
+        try:
+            for title, script in (("install", INSTALL), ("demo", DEMO)):
+                argv = ["docker", "exec", name, "sh", "-c", script]
+                output = run_step(f"{title} on {suite}", argv, work_dir / f"{suite}-{title}.log", timeout_s=1200)
+        finally:
+            docker("rm", "--force", name)
+    assert "3 of 3 hosts" in output
