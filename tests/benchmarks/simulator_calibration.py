@@ -29,7 +29,9 @@ import llmfleet_simulator as simulator  # noqa: E402
 
 PUBLISHED = ROOT / "roles" / "report" / "files" / "published" / "LFM2.5-8B-A1B.json"
 TEMPLATE_TOKENS = 12  # what the simulator's chat template adds to a prompt
-REACTION_S = 0.001  # from the last token of an answer to the arrival of the next request; between the first requests half
+REACTION_S = (
+    0.001  # from the last token of an answer to the arrival of the next request; between the first requests half
+)
 REACTIONS_S = (0.0003, 0.002, 0.005)  # clients that a fit has to suit: a step more or less of queue is seen in the TTFT
 Figures = dict[str, float]
 

@@ -36,6 +36,7 @@ import zlib
 from array import array
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field, fields
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Callable, Iterable, NamedTuple, Sequence
@@ -439,9 +440,6 @@ class Engine:
         if not self._stepping:
             self._sleep(self.scheduler.waiting[0].ready)
 
-    def abort(self, job: Job) -> None:
-        self.scheduler.abort(job)
-
     def _sleep(self, until: float) -> None:
         self._next = until
         self._alarm.set(until / self.time_scale)
@@ -494,6 +492,7 @@ class Request(NamedTuple):
     body: bytes
     keep_alive: bool
     chunked: bool  # whether the client understands a chunked answer (HTTP/1.1)
+    fault: Fault | None = None  # what shall go wrong
 
     def json(self) -> dict[str, Any]:
         try:
@@ -518,7 +517,7 @@ def parse_head(head: bytes) -> Request:
             raise HTTPError(400, "malformed header")
         headers[name.lower()] = value.strip()
     modern = words[2] == "HTTP/1.1"
-    keep_alive = headers.get("connection", "keep-alive" if modern else "close").lower() == "keep-alive"
+    keep_alive = modern and "close" not in headers.get("connection", "").lower()
     return Request(words[0], words[1].partition("?")[0], headers, b"", keep_alive, modern)
 
 
@@ -551,7 +550,6 @@ class Connection(asyncio.Protocol):
         self.simulator = simulator
         self.reply: Reply | None = None  # the generation in progress
         self.request: Request | None = None  # the request in progress, or the one whose body is being read
-        self.fault: ChosenFault | None = None  # what may strike the request in progress
         self.closed = False
         self._buffer = bytearray()
         self._missing = 0  # length of the body that is being read
@@ -578,9 +576,9 @@ class Connection(asyncio.Protocol):
             try:
                 request = self._take()
             except HTTPError as error:
-                self.closed = True
-                self.fail(error, ["connection: close"])
-                self.transport.close()
+                self.request = None
+                self.fail(error)
+                self.done()
                 return
             if request is None:
                 return
@@ -607,27 +605,34 @@ class Connection(asyncio.Protocol):
         del self._buffer[: self._missing]
         return request
 
+    def resume(self, request: Request) -> None:
+        """Answer a request that had been put off, if its client is still there."""
+        if not self.closed:
+            self.simulator.serve(self, request)
+
     def done(self) -> None:
         """The answer is complete: close, or go on with the next request."""
-        keep_alive = self.request is not None and self.request.keep_alive
+        closing = bool(self.persistence())
         self.request = self.reply = None
         self._busy = False
-        if not keep_alive:
+        if closing:
             self.closed = True
             self.transport.close()
         elif self._buffer:
             asyncio.get_running_loop().call_soon(self._advance)
 
+    def persistence(self) -> list[str]:
+        """The header that says that the connection will be closed, if it will."""
+        return [] if self.request is not None and self.request.keep_alive else ["connection: close"]
+
     def send(self, status: int, body: bytes, kind: str = "application/json", headers: Iterable[str] = ()) -> None:
         """A whole answer with its length; the caller ends it with done()."""
-        length = ["content-type: " + kind, f"content-length: {len(body)}"]
-        if self.request is not None and not self.request.keep_alive:
-            length.append("connection: close")
-        body = b"" if self.request is not None and self.request.method == "HEAD" else body
-        self.transport.write(response_head(status, [*length, *headers]) + body)
+        length = f"content-length: {len(body)}"
+        head = response_head(status, ["content-type: " + kind, length, *self.persistence(), *headers])
+        self.transport.write(head if self.request is not None and self.request.method == "HEAD" else head + body)
 
-    def fail(self, error: HTTPError, headers: Iterable[str] = ()) -> None:
-        self.send(error.status, json.dumps(error.body()).encode(), headers=[*error.headers, *headers])
+    def fail(self, error: HTTPError) -> None:
+        self.send(error.status, json.dumps(error.body()).encode(), headers=error.headers)
 
     def answer(self, body: Any) -> None:
         self.send(200, json.dumps(body).encode())
@@ -667,8 +672,17 @@ class SendLog:
 
     def __init__(self, path: str) -> None:
         self._file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 - open as long as the process
+        self._replies: deque[Reply] = deque()
 
-    def write(self, reply: Reply) -> None:
+    def add(self, reply: Reply) -> None:
+        """Write a reply's line as soon as nothing else is to be done: the next event must not wait for it."""
+        self._replies.append(reply)
+        asyncio.get_running_loop().call_soon(self._write)
+
+    def _write(self) -> None:
+        if not self._replies:  # close() was quicker
+            return
+        reply = self._replies.popleft()
         rows = reply.rows
         line = {
             "id": reply.id,
@@ -683,17 +697,19 @@ class SendLog:
         self._file.flush()
 
     def close(self) -> None:
+        while self._replies:
+            self._write()
         self._file.close()
 
 
 class Reply:
     """A generation on its way to a client. The engine calls token() for every token but the last, then finish()."""
 
-    def __init__(self, connection: Connection, generation: Generation, fault: StreamFault | None) -> None:
+    def __init__(self, connection: Connection, request: Request, generation: Generation) -> None:
         simulator = connection.simulator
-        self.connection, self.generation, self.simulator, self.fault = connection, generation, simulator, fault
+        self.connection, self.generation, self.simulator = connection, generation, simulator
         self.number = next(simulator.numbers)
-        wanted = connection.request.headers.get("x-request-id") if connection.request else None
+        wanted = request.headers.get("x-request-id")
         self.id = ("chatcmpl-" if generation.chat else "cmpl-") + (wanted or f"{random.getrandbits(128):032x}")
         self.created = int(time.time())
         self.received_ns = time.time_ns()
@@ -711,7 +727,7 @@ class Reply:
 
     def abort(self) -> None:
         """The client is gone."""
-        self.simulator.engine.abort(self.job)
+        self.simulator.engine.scheduler.abort(self.job)
         self.simulator.finished("abort", self)
 
     def text(self, start: int, stop: int) -> bytes:
@@ -755,7 +771,8 @@ class WholeReply(Reply):
         }
         before = time.time_ns()
         self.connection.send(200, json.dumps(body).encode())
-        self.record(b"b", before)
+        if self.simulator.settings.send_log:
+            self.record(b"b", before)
         self.simulator.finished(generation.finish_reason, self)
         self.connection.done()
 
@@ -782,11 +799,12 @@ def frame(data: bytes) -> bytes:
 class StreamReply(Reply):
     """Server-sent events, one write per token; everything that can be is prepared before the first one."""
 
-    def __init__(self, connection: Connection, generation: Generation, fault: StreamFault | None) -> None:
-        super().__init__(connection, generation, fault)
+    def __init__(self, connection: Connection, request: Request, generation: Generation) -> None:
+        super().__init__(connection, request, generation)
         settings = self.simulator.settings
         self.write: Callable[[bytes], Any] = connection.transport.write
-        self.chunked = connection.request is None or connection.request.chunked
+        self.chunked = request.chunked
+        self._fault = request.fault.apply if request.fault and request.fault.stage == "stream" else None
         self.events = 0  # sent so far
         self.over: Callable[[], None] | None = None  # how a fault ends the stream, after its bytes
         self._held: list[bytes] = []
@@ -799,10 +817,10 @@ class StreamReply(Reply):
         self._thought = self._template({"reasoning": TEXT_MARK}, COUNT_MARK) if self._reasoning else b""
         self._role_pending = generation.chat
         self._prompt_tokens = len(generation.prompt)
-        self._fast = fault is None and self.chunked
-        self._log = settings.send_log is not None
-        headers = STREAM_HEADERS + (["transfer-encoding: chunked"] if self.chunked else [])
-        self.write(response_head(200, headers))
+        self._fast = self._fault is None and self.chunked
+        self._log = bool(settings.send_log)
+        framing = ["transfer-encoding: chunked"] if self.chunked else []
+        self.write(response_head(200, [*STREAM_HEADERS, *framing, *connection.persistence()]))
 
     def _delta(self, text: str) -> dict[str, Any]:
         return {"content": text} if self.generation.chat else {"text": text}
@@ -871,26 +889,29 @@ class StreamReply(Reply):
 
     def _emit(self, *events: tuple[bytes, bytes], last: bool = False) -> None:
         """Send events, each a kind and its bytes: in one write, unless a fault has its hands in."""
-        before = time.time_ns()
+        before, sent = time.time_ns(), len(events)
         end = b"0\r\n\r\n" if last and self.chunked else b""
-        if self.fault is None:
+        if self._fault is None:
             self.write(b"".join([self.frame(event) for _, event in events]) + end)
         else:
-            self._emit_through_fault([event for _, event in events], end)
+            sent = self._emit_through_fault([event for _, event in events], end)
         if self._log:
-            self.record(b"".join(kind for kind, _ in events), before)
+            self.record(b"".join(kind for kind, _ in events[:sent]), before)
         if self.over is not None:
-            self.simulator.engine.abort(self.job)
+            self.simulator.engine.scheduler.abort(self.job)
             self.simulator.finished("error", self)
             self.over()
 
-    def _emit_through_fault(self, events: list[bytes], end: bytes) -> None:
-        for event in events:
-            self.write(self.fault(self, event, self.events))  # type: ignore[misc]
+    def _emit_through_fault(self, events: list[bytes], end: bytes) -> int:
+        """How many of the events have gone out whole."""
+        for sent, event in enumerate(events):
+            data = self._fault(self, event, self.events)  # type: ignore[misc]
+            self.write(data)  # looked up after the fault, which may have begun to hold
             self.events += 1
             if self.over is not None:
-                return
+                return sent
         self.write(end)
+        return len(events)
 
     def frame(self, data: bytes) -> bytes:
         return frame(data) if self.chunked else data
@@ -918,8 +939,6 @@ class StreamReply(Reply):
 # A fault of stage `request` takes the request over; `generation` changes what is generated; `stream` sees each event
 # (the event, its number from 0) and returns the bytes to send, which without a fault are reply.frame(event).
 
-StreamFault = Callable[["StreamReply", bytes, int], bytes]
-
 
 class Fault(NamedTuple):
     stage: str
@@ -927,6 +946,7 @@ class Fault(NamedTuple):
 
 
 FAULTS: dict[str, Fault] = {}
+STAGE_ARGUMENTS = {"request": 2, "generation": 1, "stream": 3}  # before a fault's own numbers
 
 
 def fault(stage: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -955,7 +975,8 @@ def reset(connection: Connection, request: Request) -> None:
 @fault("request")
 def stall(connection: Connection, request: Request, seconds: float = 60) -> None:
     """nothing at all for so many seconds, then the normal answer"""
-    asyncio.get_running_loop().call_later(seconds, connection.simulator.route, connection, request, None)
+    over = request._replace(fault=Fault("over", stall))
+    asyncio.get_running_loop().call_later(seconds, connection.resume, over)
 
 
 @fault("request")
@@ -1076,27 +1097,16 @@ def oversized(reply: StreamReply, event: bytes, number: int, size: int = 4 << 20
     return reply.frame(head + b',"padding":"' + b"x" * int(size) + b'"' + brace + tail)
 
 
-class ChosenFault(NamedTuple):
-    """A fault with its numbers."""
-
-    stage: str
-    apply: Callable[..., Any]
-    numbers: tuple[float, ...]
-
-    def __call__(self, *args: Any) -> Any:
-        return self.apply(*args, *self.numbers)
-
-
-def parse_fault(text: str) -> ChosenFault:
-    """`kind[,number...]`. Raises ValueError."""
+def parse_fault(text: str) -> Fault:
+    """A fault with its numbers, from `kind[,number...]`. Raises ValueError."""
     kind, *numbers = text.split(",")
     if kind not in FAULTS:
         raise ValueError("unknown fault {!r}; there are: {}".format(kind, ", ".join(FAULTS)))
-    code = FAULTS[kind].apply.__code__
-    fixed = 1 if FAULTS[kind].stage == "generation" else 3 if FAULTS[kind].stage == "stream" else 2
-    if len(numbers) > code.co_argcount - fixed:
-        raise ValueError(f"fault {kind!r} takes at most {code.co_argcount - fixed} numbers")
-    return ChosenFault(FAULTS[kind].stage, FAULTS[kind].apply, tuple(float(number) for number in numbers))
+    stage, apply = FAULTS[kind]
+    names = apply.__code__.co_varnames[STAGE_ARGUMENTS[stage] : apply.__code__.co_argcount]
+    if len(numbers) > len(names):
+        raise ValueError(f"fault {kind!r} takes at most {len(names)} numbers")
+    return Fault(stage, partial(apply, **dict(zip(names, map(float, numbers)))))
 
 
 GENERATING = ("/v1/chat/completions", "/v1/completions")
@@ -1113,6 +1123,8 @@ class FaultRule:
         self.every, self.first = int(rule.get("every", 1)), int(rule.get("first", NEVER))
         self.paths = (rule["path"],) if "path" in rule else GENERATING
         self._seen = 0
+        if self.every < 1:
+            raise ValueError("`every` must be at least 1")
 
     def strikes(self, path: str) -> bool:
         if path not in self.paths:
@@ -1192,19 +1204,22 @@ class Simulator:
     # -- from a request to its handler
 
     def serve(self, connection: Connection, request: Request) -> None:
-        """Answer a request, after the fault that may strike it."""
+        """Answer a request, unless a fault takes it over."""
         try:
-            chosen = self._choose_fault(request)
+            chosen = request.fault or self._choose_fault(request)
             if chosen is not None and chosen.stage == "request":
-                chosen(connection, request)
-                return
+                chosen.apply(connection, request)
+            else:
+                self.route(connection, request._replace(fault=chosen))
         except HTTPError as error:
             connection.fail(error)
             connection.done()
-            return
-        self.route(connection, request, chosen)
+        except Exception:  # a defect here must not take the server down
+            traceback.print_exc()
+            connection.fail(HTTPError(500, "internal error"))
+            connection.done()
 
-    def _choose_fault(self, request: Request) -> ChosenFault | None:
+    def _choose_fault(self, request: Request) -> Fault | None:
         asked = request.headers.get("x-fault")
         if asked:
             try:
@@ -1214,27 +1229,16 @@ class Simulator:
         striking = [rule.fault for rule in self._rules if rule.strikes(request.path)]
         return striking[0] if striking else None
 
-    def route(self, connection: Connection, request: Request, chosen: ChosenFault | None) -> None:
-        """Answer a request, generating with the fault chosen for it."""
-        if connection.closed:
-            return
-        connection.fault = chosen
-        try:
-            method, handler = self._routes.get(request.path, ("", None))
-            if handler is None:
-                raise HTTPError(404, f"there is no {request.path}")
-            if request.method != method and (request.method, method) != ("HEAD", "GET"):
-                raise HTTPError(405, f"use {method}", headers=["allow: " + method])
-            if self._api_key is not None and request.path.startswith("/v1"):
-                self._authenticate(request)
-            handler(connection, request)
-        except HTTPError as error:
-            connection.fail(error)
-            connection.done()
-        except Exception:  # a defect here must not take the server down
-            traceback.print_exc()
-            connection.fail(HTTPError(500, "internal error"))
-            connection.done()
+    def route(self, connection: Connection, request: Request) -> None:
+        """Call the handler of a request. Raises HTTPError."""
+        method, handler = self._routes.get(request.path, ("", None))
+        if handler is None:
+            raise HTTPError(404, f"there is no {request.path}")
+        if request.method != method and (request.method, method) != ("HEAD", "GET"):
+            raise HTTPError(405, f"use {method}", headers=["allow: " + method])
+        if self._api_key is not None and request.path.startswith("/v1"):
+            self._authenticate(request)
+        handler(connection, request)
 
     def _authenticate(self, request: Request) -> None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -1331,11 +1335,10 @@ class Simulator:
 
     def _generate(self, connection: Connection, request: Request) -> None:
         generation = self._parse_generation(request.json(), request.path == GENERATING[0])
-        chosen: Any = connection.fault
-        if chosen is not None and chosen.stage == "generation":
-            generation, chosen = chosen(generation), None
+        if request.fault is not None and request.fault.stage == "generation":
+            generation = request.fault.apply(generation)
         kind = StreamReply if generation.stream else WholeReply
-        connection.reply = kind(connection, generation, chosen)
+        connection.reply = kind(connection, request, generation)
         self.engine.submit(connection.reply.job)
 
     def _check_model(self, body: dict[str, Any]) -> None:
@@ -1364,6 +1367,8 @@ class Simulator:
         natural = max(32 + zlib.crc32(prompt.tobytes()) % 481, whole_number(body, ("min_tokens",), 0) or 0)
         stops = not body.get("ignore_eos") and natural < target
         options = body.get("stream_options") or {}
+        if not isinstance(options, dict):
+            raise HTTPError(400, "stream_options must be an object", "stream_options")
         return Generation(
             chat=chat,
             prompt=prompt,
@@ -1393,14 +1398,14 @@ class Simulator:
         self.finished_reasons[reason] += 1
         reply.connection.reply = None
         if self._send_log is not None:
-            self._send_log.write(reply)
+            self._send_log.add(reply)
 
     async def listen(self, sock: socket.socket) -> None:
         settings = self.settings
         context = None
         if settings.certfile:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(settings.certfile, settings.keyfile)
+            context.load_cert_chain(settings.certfile, settings.keyfile or None)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Connection(self), sock=sock, backlog=4096, ssl=context)
 
@@ -1421,6 +1426,8 @@ class Simulator:
         if self._server is not None:
             self._server.close()
         for connection in list(self.connections):
+            if connection.reply is not None:
+                connection.reply.abort()
             connection.transport.abort()
         if self._send_log is not None:
             self._send_log.close()
@@ -1518,6 +1525,8 @@ def make_settings(values: dict[str, Any]) -> Settings:
         if name in MINIMA and result[name] < MINIMA[name]:
             raise ValueError(f"option {name} must be at least {MINIMA[name]}, not {value}")
     settings = Settings(**result)
+    if settings.port > 65535:
+        raise ValueError(f"option port must be at most 65535, not {settings.port}")
     if settings.engine not in ("vllm", "sglang"):
         raise ValueError(f"option engine must be vllm or sglang, not {settings.engine!r}")
     return settings
@@ -1598,7 +1607,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"cannot listen on {settings.host} port {settings.port}: {error}", file=sys.stderr)
         return 1
-    asyncio.run(run(settings, sock))
+    try:
+        asyncio.run(run(settings, sock))
+    except OSError as error:  # a file that an option names
+        print(f"cannot start: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

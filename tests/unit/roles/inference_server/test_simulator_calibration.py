@@ -1,0 +1,40 @@
+"""The published workload, run in virtual time on the profiles of group_vars/, gives the published figures."""
+
+from __future__ import annotations
+
+import llmfleet_simulator as simulator
+import pytest
+from simulator_calibration import closed_loop, deviations, profile, published_figures
+
+TOLERANCE = 0.05
+
+
+@pytest.mark.parametrize("reaction_s", [0.0003, 0.004], ids=["quick-client", "slow-client"])
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+@pytest.mark.parametrize("gpu", ["b200", "h100", "a100"])
+def test_published_figures(gpu, engine, reaction_s):
+    timing = simulator.as_timing(profile(gpu)["simulated_timing"][engine])
+    apart = deviations(closed_loop(timing, engine, reaction_s=reaction_s), published_figures(gpu, engine))
+    assert {name: d for name, d in apart.items() if abs(d) > TOLERANCE} == {}
+
+
+def test_the_identities_of_the_source_hold():
+    figures = closed_loop(simulator.as_timing(profile("h100")["simulated_timing"]["vllm"]), "vllm")
+    assert figures["total_token_throughput"] == pytest.approx(5 * figures["output_throughput"])
+    assert figures["per_user_output_throughput"] == pytest.approx(1000 / figures["mean_tpot_ms"])
+    closure = 32 * 2048e3 / (figures["mean_ttft_ms"] + 2047 * figures["mean_tpot_ms"])
+    assert figures["output_throughput"] == pytest.approx(closure, rel=0.01)
+
+
+def test_a_stream_whose_events_merge_has_longer_gaps():
+    plain = simulator.Timing()
+    whole, merged = (
+        closed_loop(plain._replace(merge_every=n), "vllm", 512, 600, 64, 8)["mean_itl_ms"] for n in (0, 10)
+    )
+    assert merged / whole == pytest.approx(10 / 9, rel=0.01)
+
+
+@pytest.mark.parametrize("gpu", ["b200", "h100", "h200", "a100", "cpu", "simulated"])
+def test_every_profile_has_a_timing_for_both_engines(gpu):
+    for engine in ("vllm", "sglang"):
+        simulator.as_timing(profile(gpu)["simulated_timing"][engine])
