@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.checkpoint import ensure_checkpoint
-from tests.support.docker_engine import docker_engine
+from tests.support.docker_engine import NoEngine, docker_engine
 from tests.support.progress import run_step
 from tests.support.vllm_image import ensure_image
 
@@ -60,12 +60,11 @@ class Host:
             "inference_server_port": self.port,
             "inference_server_become": False,
             "inference_server_state_dir": str(self.folder / "state"),
-            "inference_server_ready_timeout_s": 600,
             "inference_server_smoke": {"tool_call": "report", "reasoning": "report"},  # random weights can do neither
             "report_dir": str(self.folder / "reports"),
         }
 
-    def play(self, playbook: str, title: str, *, timeout_s: float = 900, **extra_vars: Any) -> str:
+    def play(self, playbook: str, title: str, *, timeout_s: float = 1200, **extra_vars: Any) -> str:
         """Run a playbook of the project on this host and return what it printed; raises StepFailed when it fails."""
         inventory = self.folder / "inventory.json"
         cpu = {"hosts": {HOST: self.variables()}}
@@ -93,8 +92,12 @@ def work_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def image(work_dir: Path) -> Iterator[str]:
-    with docker_engine(work_dir):
-        yield ensure_image(work_dir / "image")
+    """The image's name, while an engine runs; without one, everything here ends with the line that tells what to do."""
+    try:
+        with docker_engine(work_dir):
+            yield ensure_image(work_dir / "image")
+    except NoEngine as error:
+        pytest.exit(str(error), returncode=1)
 
 
 @pytest.fixture(scope="session")
