@@ -110,15 +110,19 @@ def _status(
 ) -> tuple[str, str | None]:
     if absence and _outdated(benchmark, absence[0], this_run_only=this_run_only):
         known = f"; its last result ({benchmark.get('status')}, {benchmark.get('finished_at')}) is not counted"
-        return absence[0], one_line(absence[1] + (known if benchmark else ""))
+        return absence[0], _reason(absence[1] + (known if benchmark else ""))
     if not benchmark:
         return "missing", f"has no result yet: run bench.yml -l {host}"
     fault = _fault(host, benchmark)
     if fault:
-        return "failed", one_line(fault)
+        return "failed", _reason(fault)
     if benchmark["status"] == "invalid":
-        return "invalid", one_line(benchmark.get("reason") or _failed_checks(benchmark) or "invalid, no reason given")
+        return "invalid", _reason(benchmark.get("reason") or _failed_checks(benchmark) or "invalid, no reason given")
     return "ok", None
+
+
+def _reason(text: Any) -> str:
+    return one_line(text, 400)
 
 
 def _fault(host: str, benchmark: dict[str, Any]) -> str | None:

@@ -40,7 +40,7 @@ def sequence(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def one_line(value: Any, limit: int = 400) -> str:
+def one_line(value: Any, limit: int | None = None) -> str:
     """`value` as one printable line: no control or direction-changing characters, at most `limit` characters."""
     line = " ".join(_CONTROL.sub(" ", str(value)).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"

@@ -286,7 +286,7 @@ def _origin(row: dict[str, Any]) -> list[str]:
     client = mapping(row["client"])
     known = (
         row["run_id"],
-        " ".join(str(part) for part in (row["engine"], row["engine_version"]) if part),
+        " ".join(str(part) for part in (row["backend"] or row["engine"], row["engine_version"]) if part),
         server.get("image_digest"),
         server.get("model_revision"),
         row["driver_version"],

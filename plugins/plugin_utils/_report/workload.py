@@ -7,6 +7,7 @@ from typing import Any
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import sequence
 
 PUBLISHED_KEYS = ("input_tokens", "output_tokens", "num_prompts", "max_concurrency", "dataset", "ignore_eos")
+_PLAIN = {"range_ratio": 0, "prefix_tokens": 0, "endpoint_type": "openai-chat"}  # said only where it differs
 
 
 def label(workload: dict[str, Any]) -> str:
@@ -22,7 +23,11 @@ def label(workload: dict[str, Any]) -> str:
     if not unlimited(rate):
         parts.append(f"{rate} requests/s")
     parts.append(str(workload.get("dataset", "?")))
-    return ", ".join(parts)
+    return ", ".join(parts + [f"{key} {workload[key]}" for key in _unlike(workload)])
+
+
+def _unlike(workload: dict[str, Any]) -> list[str]:
+    return [key for key, usual in _PLAIN.items() if workload.get(key, usual) not in (usual, None)]
 
 
 def _concurrency(workload: dict[str, Any]) -> str:
@@ -42,6 +47,7 @@ def differences(workload: dict[str, Any], published: dict[str, Any]) -> list[str
         for key in PUBLISHED_KEYS
         if key in published and workload.get(key) != published[key]
     ]
+    found += [f"{key} {workload[key]} instead of {_PLAIN[key]}" for key in _unlike(workload)]
     if sequence(workload.get("sweep")):
         found.append("the best of a sweep instead of one concurrency")
     if not unlimited(workload.get("request_rate")):

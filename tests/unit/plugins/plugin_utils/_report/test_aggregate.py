@@ -10,7 +10,7 @@ from reports import aggregated as report
 
 
 def test_every_host_has_a_row_in_the_given_order() -> None:
-    fleet = {**made.demo_fleet(), "bare": {}, "bad": made.host_facts(status="failed", reason="died")}
+    fleet = {**made.simulated_fleet(), "bare": {}, "bad": made.host_facts(status="failed", reason="died")}
     found = report(fleet)
     assert [row["host"] for row in found["hosts"]] == list(fleet)
     assert found["totals"]["hosts"] == 5

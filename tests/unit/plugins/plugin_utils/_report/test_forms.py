@@ -38,7 +38,7 @@ def test_the_terminal_aligns_numbers_to_the_right() -> None:
 
 
 def test_the_demo_on_a_terminal() -> None:
-    text = terminal.render(report(made.demo_fleet()))
+    text = terminal.render(report(made.simulated_fleet()))
     assert text.count("vllm SIMULATED") == 6
     assert text.count("inferred") == 6
     assert "SIMULATED: figures marked so" in text

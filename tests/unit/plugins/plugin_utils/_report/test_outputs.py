@@ -24,6 +24,7 @@ NOTHING = {"output_throughput": 0, "mean_tpot_ms": 0}
 
 FLEETS: dict[str, Any] = {
     "demo": made.demo_fleet,
+    "simulated": made.simulated_fleet,
     "mixed": mixed_fleet,
     "empty": dict,
     "nothing known": lambda: {"a": {}, "b": made.bare_host()},

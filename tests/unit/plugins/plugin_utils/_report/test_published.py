@@ -43,6 +43,9 @@ def test_the_ratio_is_measured_over_published() -> None:
         ({"max_concurrency": None}, "max_concurrency"),
         ({"request_rate": 4}, "request_rate 4"),
         ({"ignore_eos": False}, "ignore_eos"),
+        ({"prefix_tokens": 512}, "prefix_tokens 512"),
+        ({"endpoint_type": "openai"}, "endpoint_type openai"),
+        ({"sweep": [1, 32]}, "sweep"),
     ],
 )
 def test_another_workload_is_not_compared(change: dict[str, Any], word: str) -> None:
