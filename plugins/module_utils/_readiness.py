@@ -41,6 +41,15 @@ def judge(status: int | None, body: bytes, served_model_name: str) -> Verdict:
     )
 
 
+def with_health(verdict: Verdict, status: int | None) -> Verdict:
+    """The verdict on a server that lists its model, after `/health` answered with `status`; a server without that page is well."""
+    if status in (200, 204, 404):
+        return verdict
+    return Verdict(
+        "waiting", f"{verdict.reason}, but /health answers {status or 'nothing'}, expected 200", verdict.models
+    )
+
+
 def _model_names(body: bytes) -> list[str] | None:
     try:
         return [str(entry["id"]) for entry in json.loads(body.decode())["data"]]

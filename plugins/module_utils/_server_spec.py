@@ -38,7 +38,6 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 # What a health check may cost and how long it bears with a server that answers nothing: Docker's own words.
 HEALTHCHECK_TIMES = {"interval": "30s", "timeout": "20s", "retries": 3}
-ULIMITS = ("memlock:-1:-1", "stack:67108864:67108864")  # NVIDIA's guidance for its containers
 
 
 class SpecError(ValueError):
@@ -398,7 +397,7 @@ def _container(
         "ports": [port if one["bind_address"] == "0.0.0.0" else f"{one['bind_address']}:{port}"],
         "ipc_mode": "private" if stable else "host",
         "shm_size": engine["shm_size"] if stable else None,
-        "ulimits": list(ULIMITS) if stable else [],
+        "ulimits": list(one["ulimits"]) if stable and requests else [],
         "user": one["user"] or None,
         "device_requests": requests,
         "healthcheck": {

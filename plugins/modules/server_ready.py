@@ -10,7 +10,7 @@ short_description: Wait until an inference server serves its model
 version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
-  - Polls C(/v1/models) until the served name is listed. C(/health) is not enough, it only proves the process.
+  - Polls C(/v1/models) until the served name is listed and C(/health) is well. That alone is not enough, it only proves the process.
   - Watches the process or container meanwhile. One that died fails the wait at once, with the last lines of its log and, where the
     log shows a known cause, the remedy.
 attributes:
@@ -115,7 +115,7 @@ from urllib.error import HTTPError, URLError
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 from ansible_collections.llmfleet.serving.plugins.module_utils import _process
-from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import Verdict, judge
+from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import Verdict, judge, with_health
 from ansible_collections.llmfleet.serving.plugins.module_utils._server_causes import recognise
 
 
@@ -147,9 +147,10 @@ class Server:
         self.restarts_before: int | None = None  # a server may have restarted long ago; a loop restarts while we watch
 
     def verdict(self, served_model_name: str) -> Verdict:
-        """One question, judged."""
+        """The answer of `/v1/models`, judged; one that lists the name counts when `/health` has nothing against it."""
         status, body = ask(f"{self.base_url}/v1/models", self.headers)
-        return judge(status, body, served_model_name)
+        verdict = judge(status, body, served_model_name)
+        return verdict if verdict.state != "ready" else with_health(verdict, ask(f"{self.base_url}/health", {})[0])
 
     def death(self) -> str | None:
         """How it ended, as half a sentence; None while it runs or when nothing is watched."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import judge
+from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import Verdict, judge, with_health
 
 
 def models(*names):
@@ -31,3 +31,11 @@ def test_each_answer_is_judged(status, body, state, told):
     verdict = judge(status, body, "mine")
     assert verdict.state == state
     assert told in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [(200, "ready"), (204, "ready"), (404, "ready"), (503, "waiting"), (500, "waiting"), (None, "waiting")],
+)
+def test_a_listed_model_counts_when_health_has_nothing_against_it(status, state):
+    assert with_health(Verdict("ready", "m is served", ["m"]), status).state == state

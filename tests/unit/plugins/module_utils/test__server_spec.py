@@ -63,6 +63,7 @@ def want(**changes):
         "instances": 0,
         "user": "",
         "compile_cache": False,
+        "ulimits": ["memlock:-1:-1"],
         "offline": False,
         "ready_timeout_s": 900,
         "smoke": {},
@@ -295,6 +296,7 @@ def test_a_stable_container_is_private_and_a_published_one_as_on_the_page():
     stable, published = only(), only(release="published")
     assert (stable["ipc_mode"], stable["shm_size"], bool(stable["ulimits"])) == ("private", "16g", True)
     assert (published["ipc_mode"], published["shm_size"], published["ulimits"]) == ("host", None, [])
+    assert only(gpu_class="cpu")["ulimits"] == []
     assert only(user="2000:0")["volumes"] == ["~/.cache/huggingface:/home/vllm/.cache/huggingface"]
 
 

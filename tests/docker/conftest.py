@@ -1,0 +1,69 @@
+"""The container runtime on a real Docker engine, with an image that stands in for vLLM's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import ROOT, Fleet
+from tests.support.docker_engine import docker, docker_engine
+from tests.support.stand_in import ensure_image
+
+PREFIX = "llmfleet-test-"
+
+
+class Containers(Fleet):
+    """A fleet whose hosts are this machine's Docker engine; each host's container carries the host's name."""
+
+    def __init__(self, folder: Path, image: str) -> None:
+        super().__init__(folder)
+        self.image = image
+
+    def serve(self, name: str, mode: str = "well", **variables: Any) -> None:
+        """Adds a host that serves with the stand-in, in one of its modes."""
+        self.add(
+            name,
+            "cpu",
+            **{
+                "inference_server_backend": "vllm",
+                "inference_server_image": self.image,
+                "inference_server_name": self.container(name),
+                "inference_server_become": False,
+                "inference_server_hf_cache_dir": "",
+                "inference_server_model": "/models/LFM2.5-8B-A1B",
+                "inference_server_env": {"STAND_IN": mode},
+                "inference_server_ready_timeout_s": 20,
+                **variables,
+            },
+        )
+
+    def container(self, name: str) -> str:
+        return f"{PREFIX}{name.replace('_', '-')}"
+
+    def port(self, name: str) -> int:
+        return int(self.hosts[name][1]["inference_server_port"])
+
+    def started_at(self, name: str) -> str:
+        """When the host's container was created; changes when it is replaced."""
+        return docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", self.container(name))
+
+
+@pytest.fixture(scope="session")
+def image() -> Iterator[str]:
+    folder = ROOT / ".test" / "docker"
+    folder.mkdir(parents=True, exist_ok=True)
+    with docker_engine(folder):
+        yield ensure_image()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, image: str) -> Iterator[Containers]:
+    """An empty fleet; its containers are removed at the end."""
+    made = Containers(tmp_path, image)
+    yield made
+    left = docker("ps", "--all", "--quiet", "--filter", f"name={PREFIX}").split()
+    if left:
+        docker("rm", "--force", *left)
