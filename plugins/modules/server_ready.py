@@ -170,8 +170,10 @@ class Server:
             return f"container {self.container} was killed for memory"
         if self.restarts_before is None:
             self.restarts_before = int(restarts)
-        if status in ("exited", "dead", "restarting") or int(restarts) > self.restarts_before:
+        if status in ("exited", "dead", "restarting"):
             return f"container {self.container} ended with exit code {exit_code} (restarts: {restarts})"
+        if int(restarts) > self.restarts_before:
+            return f"container {self.container} ended and was started again by Docker (restarts: {restarts})"
         return None
 
     def log(self) -> list[str]:
