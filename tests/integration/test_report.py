@@ -132,9 +132,11 @@ BATCHES = """
 
 
 def test_a_regression_fails_the_play_when_asked(kept: Kept) -> None:
-    kept.keep("one")
+    for host in ("one", "two"):
+        kept.keep(host)
     assert kept.play("report.yml", report_label="v1").rc == 0
-    kept.write_facts("one", made.benchmark("one", factor=0.9, run_id="later"))
+    for host in ("one", "two"):
+        kept.write_facts(host, made.benchmark(host, factor=0.9, run_id="later"))
     assert kept.play("report.yml", report_label="").rc == 0
     assert [each["run"] for each in kept.report()["regressions"]] == ["v1"]
     played = kept.play("report.yml", report_label="", report_baseline="v1", report_fail_on_regression=True)
