@@ -14,11 +14,13 @@ import time
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 display = Display()
 
+_INTERVAL_S = 10.0  # the module's default for progress_interval
 _FIRST_POLL_S = 0.1
 _LONGEST_POLL_S = 2.0
 _RECONNECT_S = 300.0
@@ -38,12 +40,13 @@ class ActionModule(ActionBase):
         started = self._module({**options, "wait": False}, task_vars)
         if started.get("failed") or "run_id" not in started:
             return started
-        self._follow(started["run_folder"], float(options.get("progress_interval", 10.0)), task_vars or {})
+        interval = options.get("progress_interval")
+        self._follow(started["run_folder"], _INTERVAL_S if interval is None else float(interval), task_vars or {})
         return self._module({**options, "run_id": started["run_id"]}, task_vars)
 
     def _runs_as_it_is(self, options: dict[str, Any]) -> bool:
         """True where there is nothing to follow: check mode, a cancellation, async, or a caller that does not wait."""
-        waits = self._templar.template(options.get("wait", True)) in (True, "true", "yes", 1)
+        waits = options.get("wait") is None or boolean(options["wait"])
         return self._task.check_mode or bool(self._task.async_val) or not waits or options.get("state") == "cancelled"
 
     def _module(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:

@@ -150,7 +150,14 @@ class Bench:
         size = workload.input_tokens if workload.dataset == "random" else _WARMUP_INPUT_TOKENS
         answer = min(_WARMUP_OUTPUT_TOKENS, workload.output_tokens)
         requests = self._requests("warmup", self._random("warmup", workload.warmup, size, answer))
-        load = Load(requests, self._connection, workload.max_concurrency or workload.warmup, None, self._plan.timeouts)
+        load = Load(
+            requests,
+            self._connection,
+            workload.max_concurrency or workload.warmup,
+            None,
+            self._plan.timeouts,
+            self._plan.real_time,
+        )
         self._run("warmup", load, on_tick)
 
     def workload_at(self, max_concurrency: int) -> Workload:
@@ -170,7 +177,7 @@ class Bench:
         if workload.open:
             rng = random.Random(f"{workload.seed}/{workload.salt}/{name}/arrivals")
             arrivals = arrivals_ns(len(requests), workload.request_rate, workload.burstiness, rng)
-        load = Load(requests, self._connection, max_concurrency, arrivals, self._plan.timeouts)
+        load = Load(requests, self._connection, max_concurrency, arrivals, self._plan.timeouts, self._plan.real_time)
         before = self._server.counters()
         sampler = Sampler(self.folder, self.gpu_uuids)
         try:

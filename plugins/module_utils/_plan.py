@@ -88,6 +88,7 @@ class Plan:
     timeouts: Timeouts
     limits: Limits
     workers: int  # 0: by the number of CPUs and connections
+    real_time: bool  # priority of the workers
     repeat_until: float  # relative half width of the 95 % interval at which repeats stop; 0: never early
 
     def fingerprint(self, base_url: str, client: str) -> str:
@@ -133,6 +134,7 @@ def make_plan(options: Mapping[str, Any], salt: str) -> Plan:
         timeouts=Timeouts(**_known("timeouts", chosen["timeouts"], Timeouts())),
         limits=Limits(**_known("validity", chosen["validity"], Limits())),
         workers=chosen["workers"],
+        real_time=chosen["real_time"],
         repeat_until=chosen["repeat_until"],
     )
 

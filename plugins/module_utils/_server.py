@@ -15,7 +15,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._http import Acce
 from ansible_collections.llmfleet.serving.plugins.module_utils._plan import ENDPOINTS
 from ansible_collections.llmfleet.serving.plugins.module_utils._workload import Calibration, Counter, Prompt, calibrate
 
-_WORDS_BY_TOKENIZE = 512
+_WORDS_BY_TOKENIZE = 256
 _WORDS_BY_USAGE = 32
 _COUNTERS_SETTLE_S = 2.0
 _SIMULATOR = "llmfleet-simulator"

@@ -58,19 +58,21 @@ def calibrate(count: Counter, wanted: int, rng: random.Random) -> Calibration:
 
     lead = tokens([])
 
-    def single(words: Sequence[str]) -> list[str]:
-        if tokens(words) == lead + len(words):
+    def single(words: Sequence[str], extra: int) -> list[str]:
+        """Those of the words that cost one token, when together they cost `extra` more than one each."""
+        if not extra:
             return list(words)
         if len(words) == 1:
             return []
-        middle = len(words) // 2
-        return single(words[:middle]) + single(words[middle:])
+        left, right = words[: len(words) // 2], words[len(words) // 2 :]
+        left_extra = tokens(left) - lead - len(left)
+        return single(left, left_extra) + single(right, extra - left_extra)
 
-    pool = rng.sample(WORDS, len(WORDS))
+    pool = sorted(rng.sample(WORDS, len(WORDS)), key=len)  # short words are the likelier ones
     found: list[str] = []
     while pool and len(found) < wanted:
-        found += single(pool[:_CHUNK])
-        del pool[:_CHUNK]
+        words, pool = pool[:_CHUNK], pool[_CHUNK:]
+        found += single(words, tokens(words) - lead - len(words))
     if len(found) < _FEWEST_WORDS:
         raise BenchError(
             f"Only {len(found)} of {len(WORDS)} common words are one token each for this server.",

@@ -173,6 +173,12 @@ options:
     description: Worker processes. V(0) is one for every 64 connections, on at most a quarter of the CPUs.
     type: int
     default: 0
+  real_time:
+    description:
+      - Gives the workers real-time priority while they measure, where the user may (root), so that other processes do not delay them. They
+        sleep most of the time and take little from others.
+    type: bool
+    default: true
   timeouts:
     description: Limits of one request in seconds. What is left out keeps its default.
     type: dict
@@ -367,8 +373,8 @@ benchmark:
       sample: {name: published, input_tokens: 8192, output_tokens: 2048, num_prompts: 512, max_concurrency: 32, seed: 0}
     client:
       description:
-        - What measured, and how it fared. C(clock) is V(kernel) or V(user); C(cpu_s) CPU seconds of all workers; C(max_rss_mib) their
-          memory in MiB; C(loop_lag_p99_ms) milliseconds from arrival to service.
+        - What measured, and how it fared. C(clock) is V(kernel) or V(user); C(real_time) whether the workers had real-time priority;
+          C(cpu_s) CPU seconds of all workers; C(max_rss_mib) their memory in MiB; C(loop_lag_p99_ms) milliseconds from arrival to service.
       type: dict
       returned: always
       sample: {name: native, version: 1.0.0, workers: 1, clock: kernel, cpu_s: 4.1}
@@ -603,6 +609,7 @@ def main() -> None:
             "slo": {"type": "dict", "default": {}},
             "percentiles": {"type": "list", "elements": "float", "default": [50, 90, 95, 99]},
             "workers": {"type": "int", "default": 0},
+            "real_time": {"type": "bool", "default": True},
             "timeouts": {"type": "dict", "default": {}},
             "validity": {"type": "dict", "default": {}},
             "api_key_file": {"type": "path", "no_log": False},

@@ -32,6 +32,7 @@ OPTIONS: dict[str, Any] = {
     "slo": {},
     "percentiles": [99],
     "workers": 0,
+    "real_time": True,
     "timeouts": {},
     "validity": {},
 }
