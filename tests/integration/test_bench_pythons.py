@@ -1,0 +1,45 @@
+"""The client runs on every Python that a target may have. Interpreters that are not here are skipped."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.simulator import simulator
+
+ROOT = Path(__file__).resolve().parents[2]
+VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+CODE = """
+import json, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[1:3]
+from tests.support.bench import benchmark
+fact = benchmark(sys.argv[3], Path(sys.argv[4]), num_prompts=4, warmup=2, validity=json.loads(sys.argv[5]))
+print(json.dumps({"reason": fact["reason"], "completed": fact["metrics"]["completed"], "client": fact["client"]}))
+"""
+TOLERANT = '{"coalesced_share": 1, "loop_lag_ms": 60000, "cpu_share": 2, "cpu_wait_share": 2, "closure": 10}'
+
+
+def interpreter(version: str) -> str | None:
+    """A Python of that version that runs: on PATH, or among pyenv's."""
+    candidates = [shutil.which(f"python{version}"), *Path.home().glob(f".pyenv/versions/{version}.*/bin/python")]
+    for candidate in filter(None, candidates):
+        if subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return str(candidate)
+    return None
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_run(version: str, tmp_path: Path) -> None:
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"no Python {version} here")
+    with simulator(tmp_path) as server:
+        paths = [str(ROOT), str(ROOT / "playbooks" / "collections"), server.url, str(tmp_path), TOLERANT]
+        ran = subprocess.run([python, "-W", "error", "-c", CODE, *paths], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert '"reason": null' in ran.stdout
+    assert '"clock": "kernel"' in ran.stdout
