@@ -100,6 +100,7 @@ def _verify_problems(docker: Mapping[str, Any], want: Want) -> list[str]:
 
 def _engine_problems(host: Host, want: Want, plan: Plan, config: Mapping[str, Any]) -> list[str]:
     install, conflicts = plan["install"], plan["conflicts"]
+    acts = install or plan["config"] or plan["start"]
     docker = host["docker"]
     current = docker["daemon_config"]
     running = [item["name"] for item in docker["containers"]]
@@ -126,7 +127,7 @@ def _engine_problems(host: Host, want: Want, plan: Plan, config: Mapping[str, An
         problems.append(
             f"an engine runs and does not answer ({docker['message']}). Remedy: systemctl status docker; journalctl -u docker"
         )
-    if install and host["os"]["service_manager"] != "systemd":
+    if acts and host["os"]["service_manager"] != "systemd":
         problems.append(
             "the host runs no systemd. Remedy: install and start an engine yourself and set docker_engine_mode: verify"
         )

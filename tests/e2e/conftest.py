@@ -59,6 +59,7 @@ class Host:
             "inference_server_name": NAME,
             "inference_server_port": self.port,
             "inference_server_become": False,
+            "docker_engine_mode": "verify",
             "inference_server_state_dir": str(self.folder / "state"),
             "inference_server_smoke": {"tool_call": "report", "reasoning": "report"},  # random weights can do neither
             "report_dir": str(self.folder / "reports"),

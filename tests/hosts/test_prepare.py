@@ -90,14 +90,16 @@ def test_a_card_that_will_not_do_is_refused(fleet, card, case):
 
 
 def test_a_port_that_is_taken_is_refused_with_its_owner(fleet):
-    fleet.sh("debian13", "systemd-run --quiet --unit=squatter python3 -m http.server 8000; sleep 1")
+    fleet.sh("debian13", "systemd-run --quiet --unit=squatter python3 -m http.server 8000")
+    fleet.sh("debian13", "until ss --listening --tcp --numeric | grep -q :8000; do sleep 0.1; done")
     before = fleet.fingerprint("debian13")
     run = fleet.prepare("debian13")
+    after = fleet.fingerprint("debian13")
     fleet.sh("debian13", "systemctl stop squatter")
     assert run.rc != 0
     for words in ("port_free", "python3 -m http.server 8000", "inference_server_port"):
         assert words in run.output
-    assert fleet.fingerprint("debian13") == before
+    assert after == before
 
 
 def test_a_file_that_is_no_json_is_refused_and_left_alone(fleet):

@@ -160,6 +160,7 @@ def test_what_differs_in_the_engine(changes, want, expected):
         ),
         ([("docker.state", "no_answer"), ("docker.message", "permission denied")], {}, "does not answer"),
         ([*BARE, ("os.service_manager", None)], {}, "no systemd"),
+        ([("os.service_manager", None)], {"options": {"debug": True}}, "no systemd"),
         (BARE, {"mode": "verify"}, "docker_engine_mode: install"),
         ([], {"mode": "verify", "version_min": "29"}, "29 or newer"),
     ],
