@@ -47,7 +47,7 @@ CAUSES = (
     Cause(
         "shared_memory_full",
         r"Insufficient space in /dev/shm",
-        "free space in the host's /dev/shm, which the container shares",
+        "give the container more shared memory; with inference_server_release published it has the host's /dev/shm: free space there",
     ),
     Cause(
         "disk_full", r"No space left on device", "free space on the disk of Docker's data root and of the model cache"
