@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.llmfleet.serving.plugins.modules import docker_daemon_config as subject
+
+STOPPED = {"state": "stopped", "live_restore": False, "daemon_flags": []}
+RUNNING = {**STOPPED, "state": "running"}
+ON = {"live-restore": True}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "docker" / "daemon.json"
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """Stands for the machine's engine, which a test must not touch; keeps what it was told."""
+    told = []
+
+    def put(state, refuse=()):
+        def bring_into_force(_module, _system, step, wanted):
+            told.append((step, wanted))
+            if step in refuse:
+                raise subject.ConfigError("it did not come back")
+
+        monkeypatch.setattr(subject, "probe_docker", lambda _system: state)
+        monkeypatch.setattr(subject, "bring_into_force", bring_into_force)
+        monkeypatch.setattr(subject, "validate", lambda *_arguments: None)
+        return told
+
+    return put
+
+
+def run(capsys, path, **arguments):
+    with patch_module_args({"path": str(path), **arguments}), pytest.raises(SystemExit):
+        subject.main()
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_new_file_before_there_is_an_engine(capsys, path, engine):
+    told = engine(STOPPED)
+    result = run(capsys, path, defaults={"log-driver": "local"}, options=ON)
+    assert json.loads(path.read_text()) == {"log-driver": "local", "live-restore": True} == result["config"]
+    assert (result["changed"], result["actions"], told) == (True, ["write"], [])
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_file_that_holds_everything_is_left_alone_byte_for_byte(capsys, path, engine):
+    engine(RUNNING)
+    path.parent.mkdir()
+    path.write_text('{"live-restore":   true}')
+    result = run(capsys, path, options=ON)
+    assert (result["changed"], result["actions"]) == (False, [])
+    assert path.read_text() == '{"live-restore":   true}'
+
+
+def test_a_file_keeps_its_mode(capsys, path, engine):
+    engine(STOPPED)
+    path.parent.mkdir()
+    path.write_text("{}")
+    path.chmod(0o600)
+    run(capsys, path, options=ON)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_running_engine_is_protected_before_it_is_restarted(capsys, path, engine):
+    told = engine(RUNNING)
+    result = run(capsys, path, defaults={"log-driver": "local"}, options=ON)
+    assert told == [("reload", ON), ("restart", {"log-driver": "local", **ON})]
+    assert result["actions"] == ["write", "reload", "restart"]
+
+
+def test_a_refused_restart_leaves_the_engine_with_the_protected_file(capsys, path, engine):
+    told = engine(RUNNING, refuse=["restart"])
+    path.parent.mkdir()
+    path.write_text('{"debug": false}')
+    result = run(capsys, path, defaults={"log-driver": "local"}, options=ON)
+    assert result["failed"] and "did not come back" in result["msg"]
+    assert json.loads(path.read_text()) == {"debug": False, **ON}
+    assert told[-1] == ("restart", {"debug": False, **ON})
+
+
+def test_a_refused_reload_restarts_nothing(capsys, path, engine):
+    told = engine(RUNNING, refuse=["reload"])
+    assert run(capsys, path, options={**ON, "log-driver": "local"})["failed"]
+    assert not path.exists()
+    assert {step for step, _config in told} == {"reload"}
+
+
+def test_check_mode_predicts_and_writes_nothing(capsys, path, engine):
+    told = engine(RUNNING)
+    result = run(capsys, path, options={**ON, "log-driver": "local"}, _ansible_check_mode=True)
+    assert (result["changed"], result["actions"]) == (True, ["write", "reload", "restart"])
+    assert json.loads(result["diff"]["after"]) == result["config"]
+    assert not path.exists() and told == []
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [("{,}", ON, "not JSON"), ("[]", ON, "not a JSON object"), ("{}", {"live-restore": "yes"}, "true or false")],
+)
+def test_what_is_wrong_is_refused_and_the_file_left_alone(capsys, path, engine, text, options, said):
+    engine(RUNNING)
+    path.parent.mkdir()
+    path.write_text(text)
+    result = run(capsys, path, options=options)
+    assert result["failed"] and said in result["msg"] and "not touched" in result["msg"]
+    assert path.read_text() == text
