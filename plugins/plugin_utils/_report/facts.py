@@ -100,9 +100,21 @@ def _absence(host: str, variables: Mapping[str, Any], *, in_play: bool, alive: b
         return "failed", f"its results could not be read: {contact.get('msg') or 'no reason given'}"
     if not in_play:
         return "missing", f"not part of this run: run bench.yml -l {host}"
+    preflight = mapping(plain(variables.get("gpu_preflight_summary")))
+    if not alive and preflight.get("verdict") == "failed":
+        return "failed", f"preflight: {_preflight_failures(preflight)}"
     if not alive:
         return "failed", "failed or became unreachable during this play, see its messages above"
     return None
+
+
+def _preflight_failures(summary: dict[str, Any]) -> str:
+    """The failed checks of the host's preflight, as role gpu_preflight keeps them."""
+    checks = [mapping(check) for check in sequence(summary.get("checks"))]
+    failed = [check for check in checks if check.get("severity") == "error"]
+    return "; ".join(
+        f"{check.get('name')}: found {check.get('found')}, needed {check.get('needed')}" for check in failed
+    )
 
 
 def _status(

@@ -23,6 +23,15 @@ DIED = {"schema_version": 1, "status": "failed", "reason": "server died"}
 UNREACHABLE = {"__report_contact": {"unreachable": True, "msg": "ssh: refused"}}
 
 
+PREFLIGHT = {
+    "verdict": "failed",
+    "checks": [
+        {"name": "persistence_mode", "severity": "warning", "found": "off", "needed": "on"},
+        {"name": "driver_version", "severity": "error", "found": "driver 535", "needed": "driver 580.0 or newer"},
+    ],
+}
+
+
 @pytest.mark.parametrize(
     ("variables", "flags", "status", "words"),
     [
@@ -30,6 +39,8 @@ UNREACHABLE = {"__report_contact": {"unreachable": True, "msg": "ssh: refused"}}
         ({}, {}, "missing", ["bench.yml -l h100-01"]),
         ({}, {"in_play": False, "alive": False}, "missing", ["not part of this run"]),
         ({}, {"alive": False}, "failed", ["during this play"]),
+        ({"gpu_preflight_summary": PREFLIGHT}, {"alive": False}, "failed", ["preflight: driver_version: found driver 535"]),
+        ({"gpu_preflight_summary": PREFLIGHT}, {}, "missing", ["bench.yml"]),
         (UNREACHABLE, {"alive": False}, "unreachable", ["ssh: refused"]),
         ({**made.host_facts(), **UNREACHABLE}, {}, "ok", []),
         ({**made.host_facts(), **UNREACHABLE}, {"this_run_only": True}, "unreachable", ["not counted"]),
