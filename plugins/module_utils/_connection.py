@@ -244,7 +244,10 @@ class Connection:
 
         The connection stays open only after a clean end that the server keeps.
         """
-        recording, exchanging = self.recording, self._exchanging
+        if not self._exchanging:
+            self.close()
+            return False
+        recording = self.recording
         recording.outcome, recording.detail = outcome, detail
         recording.ended_ns = now_ns() if outcome else recording.times[-1]
         recording.sent_ns = recording.sent_ns or self._begun_ns or recording.ended_ns
@@ -254,7 +257,7 @@ class Connection:
             self.close()
         else:
             self.state = IDLE
-        return exchanging
+        return True
 
     # -- limits -------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/bench_client.py            all of it, some five minutes on an idle machine
     python tests/benchmarks/bench_client.py clock cpu  some of it
-    python tests/benchmarks/bench_client.py clock --vllm "vllm" --tokenizer DIR     with `vllm bench serve` beside it
+    python tests/benchmarks/bench_client.py clock cpu --image IMAGE --tokenizer DIR     with `vllm bench serve` beside it
 
 The truth is the simulator's send log: the time at which it handed each event to the kernel, on the same clock. With two
 CPUs or more the simulator has the first one and the client the second, which a busy loop shares in the rows "loaded".
@@ -14,8 +14,8 @@ import argparse
 import json
 import os
 import random
+import re
 import resource
-import shlex
 import shutil
 import subprocess
 import sys
@@ -262,20 +262,39 @@ def memory(folder: Path, _vllm: Vllm | None) -> None:
 class Vllm:
     """`vllm bench serve` against the same simulator."""
 
-    def __init__(self, command: str, tokenizer: str) -> None:
-        self._command, self._tokenizer = shlex.split(command), tokenizer
+    def __init__(self, image: str | None, tokenizer: str) -> None:
+        shell = ["-c", 'vllm "$@" && times', "vllm"]  # `times` ends the output with the CPU time of the children
+        mounts = ["-v", f"{tempfile.gettempdir()}:{tempfile.gettempdir()}", "-v", f"{tokenizer}:{tokenizer}:ro"]
+        container = [
+            "docker",
+            "run",
+            "--rm",
+            "--network",
+            "host",
+            *mounts,
+            "-e",
+            "HF_HUB_OFFLINE=1",
+            "--entrypoint",
+            "sh",
+        ]
+        self._command = [*container, image, *shell] if image else ["sh", *shell]
+        self._tokenizer = tokenizer
+        self.cpu_s = 0.0  # of the latest run
 
     def run(self, url: str, folder: Path, streams: int, tokens: int) -> dict[str, Any]:
         """Its detailed result for `streams` requests at once."""
         result = folder / "vllm.json"
         command = [
-            *(*self._command, "bench", "serve", "--backend", "openai-chat", "--endpoint", "/v1/chat/completions"),
+            *self._command,
+            *("bench", "serve", "--backend", "openai-chat", "--endpoint", "/v1/chat/completions"),
             *("--base-url", url, "--model", "sim", "--tokenizer", self._tokenizer, "--dataset-name", "random"),
             *("--random-input-len", "32", "--random-output-len", str(tokens), "--num-prompts", str(streams)),
             *("--max-concurrency", str(streams), "--seed", str(time.time_ns() % 2**31), "--request-id-prefix", "test-"),
             *("--save-result", "--save-detailed", "--result-dir", str(folder), "--result-filename", result.name),
         ]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        ran = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        spent = re.findall(r"(\d+)m([\d.]+)s", ran.stdout.splitlines()[-1])
+        self.cpu_s = sum(60 * int(minutes) + float(seconds) for minutes, seconds in spent)
         return json.loads(result.read_text())
 
     def arrivals(
@@ -296,11 +315,8 @@ class Vllm:
         """Its start costs seconds, so: what more events cost, over their number."""
         points = []
         for tokens in (100, 900):
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
             document = self.run(url, folder, 32, tokens)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            points.append((cpu_s, sum(len(gaps) + 1 for gaps in document["itls"])))
+            points.append((self.cpu_s, sum(len(gaps) + 1 for gaps in document["itls"])))
         return (points[1][0] - points[0][0]) / (points[1][1] - points[0][1]) * 1e6
 
 
@@ -312,15 +328,14 @@ PARTS: dict[str, Callable[[Path, Vllm | None], None]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS) + " (default: all)")
-    parser.add_argument(
-        "--vllm", default=shutil.which("vllm"), help="command that stands for vllm (default: the one on PATH)"
-    )
+    parser.add_argument("--image", help="container image with vllm (default: the vllm on PATH, if there is one)")
     parser.add_argument("--tokenizer", help="model or tokenizer folder for vllm")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.parts) - set(PARTS))
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(PARTS)}")
-    vllm = Vllm(arguments.vllm, arguments.tokenizer) if arguments.vllm and arguments.tokenizer else None
+    installed = arguments.image or shutil.which("vllm")
+    vllm = Vllm(arguments.image, arguments.tokenizer) if installed and arguments.tokenizer else None
     load = ", ".join(f"{figure:.1f}" for figure in os.getloadavg())
     print(
         f"{os.cpu_count()} CPUs, load {load}, Python {sys.version.split()[0]}, vllm {'beside it' if vllm else 'not given'}"
