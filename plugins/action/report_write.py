@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
 
 def produce(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     """The task's result. What cannot be done is told in `faults`, and costs nobody the rest of the report."""
-    directory = Path(options["directory"]).absolute()
+    directory = Path(options["directory"]).resolve()
     history_file = Path(options["history_file"]) if options["history_file"] else directory / "history.jsonl"
     name = "".join(character for character in options["report"]["generated_at"] if character.isalnum())
     faults: list[str] = []

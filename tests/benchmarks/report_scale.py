@@ -58,8 +58,8 @@ def main() -> int:
 def measure_cost(hosts: int) -> dict[str, Any]:
     """Seconds from facts to all forms with a year's history, and the process's peak memory (the made facts included)."""
     fleet = made.fleet(hosts, seed=0, noise=0.003)
-    line = json.dumps(entry(rerun(made.fleet(hosts, seed=1, noise=0.003), "before"), "before"))
-    text = "\n".join([line] * 365)
+    past = entry(rerun(made.fleet(hosts, seed=1, noise=0.003), "before"), "before")
+    text = "\n".join(json.dumps(on_day(past, day)) for day in range(365))
     started = time.perf_counter()
     first = aggregated(fleet)
     current, entries = history.entry(first, "now", None), history.parse(text)
@@ -74,6 +74,12 @@ def measure_cost(hosts: int) -> dict[str, Any]:
         "history_mib": round(len(text) / 2**20, 1),
         "bytes": sizes,
     }
+
+
+def on_day(past: dict[str, Any], day: int) -> dict[str, Any]:
+    """The same run on another day."""
+    groups = {name: {**group, "measured": f"{name} {day}"} for name, group in past["groups"].items()}
+    return {**past, "run": f"day-{day}", "groups": groups}
 
 
 def detection(hosts: int, seeds: int, noise: float) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import facts as made
+import jsonschema
 import pytest
 
 from .conftest import ROOT, Fleet, Outcome
@@ -57,6 +58,7 @@ def test_all_forms_are_written_and_the_table_comes_last(kept: Kept) -> None:
     assert played.rc == 0, played.output
     files = {path.name for path in (kept.reports / "latest").iterdir()}
     assert files == {"report.json", "report.csv", "report.html", "report.md", "report.txt"}
+    jsonschema.validate(kept.report(), json.loads((ROOT / "roles/report/files/report.schema.json").read_text()))
     text = (kept.reports / "latest" / "report.txt").read_text()
     assert text.strip() in played.output
     after = played.output[played.output.index(text.strip()) + len(text.strip()) :]

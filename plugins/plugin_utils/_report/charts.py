@@ -74,8 +74,7 @@ def throughput(report: dict[str, Any]) -> Chart | None:
         parts += [_label(group, top), tag("rect", x=LEFT, y=top + 22, width=end - LEFT, height=14, class_=_fill(group))]
         if each["max"] > each["min"]:
             parts.append(line(scale.at(each["min"]), top + 29, scale.at(each["max"]), top + 29, "whisker"))
-        if reference is not None:
-            parts.append(line(scale.at(reference), top + 18, scale.at(reference), top + 40, "reference"))
+        parts.append(_reference(scale, reference, top))
         furthest = max(end, scale.at(each["max"]), scale.at(reference or 0))
         parts.append(text(furthest + 5, top + 33, figure(each["median"])))
     words = [f"{_name(group)}: {figure(each['median'])}" for group, each in zip(groups, figures)]
@@ -104,8 +103,7 @@ def latency(report: dict[str, Any], name: str) -> Chart | None:
         if points["p90"] is not None:
             parts.append(line(scale.at(points["p90"]), y - 6, scale.at(points["p90"]), y + 6, "range"))
         parts.append(mark(2, scale.at(points["p99"]), y, "point"))
-        if reference is not None:
-            parts.append(line(scale.at(reference), top + 18, scale.at(reference), top + 40, "reference"))
+        parts.append(_reference(scale, reference, top))
         parts.append(text(max(scale.at(points["p99"]), scale.at(reference or 0)) + 9, y + 4, figure(points["p99"])))
         words.append(f"{_name(group)}: median {figure(points['median'])}, P99 {figure(points['p99'])}")
     return _rows(name, f"{name.upper()}, median to P99", words, scale, parts, len(found), f"{name.upper()} (ms)",
@@ -186,6 +184,11 @@ def history(report: dict[str, Any]) -> Chart | None:
         lines,
         join(*_levels(upward), text(WIDTH / 2, 222, label, anchor="middle", class_="soft")),
     )
+
+
+def _reference(scale: Scale, value: float | None, top: float) -> Markup:
+    """The long tick at a published figure; nothing where there is none."""
+    return Markup("") if value is None else line(scale.at(value), top + 18, scale.at(value), top + 40, "reference")
 
 
 def _rows(

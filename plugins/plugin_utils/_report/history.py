@@ -33,9 +33,19 @@ def parse(text: str) -> list[dict[str, Any]]:
             entry = json.loads(line)
         except ValueError:
             continue
-        if isinstance(entry, dict) and entry.get("schema_version") == SCHEMA_VERSION:
+        if isinstance(entry, dict) and entry.get("schema_version") == SCHEMA_VERSION and _whole(entry):
             entries.append(entry)
     return entries
+
+
+def _whole(entry: dict[str, Any]) -> bool:
+    """Whether an entry has all that this module looks up in it."""
+    groups = entry.get("groups")
+    return (
+        {"run", "label", "generated_at"} <= entry.keys()
+        and isinstance(groups, dict)
+        and all({"measured", "hosts", "values"} <= mapping(group).keys() for group in groups.values())
+    )
 
 
 def entry(report: dict[str, Any], run: str, label: str | None) -> dict[str, Any]:
@@ -143,12 +153,13 @@ def _metric(
     if not old or not new:
         return {"change": None, "low": None, "high": None, "hosts": 0, "basis": None}
     both = [host for host in new if host in old]
-    means = [mean for mean in (_mean(run["values"].get(name)) for run in earlier) if mean]
+    means = [_mean(run["values"].get(name)) for run in earlier] if now["hosts"] == 1 else []
+    known = [mean for mean in means if mean]
     if len(both) > 1:
         change = relative_change([old[host] for host in both], [new[host] for host in both], paired=True)
         basis = "hosts"
-    elif now["hosts"] == 1 and len(means) > 2:
-        steps = [after / first for first, after in zip(means, means[1:])]
+    elif len(known) > 2:
+        steps = [after / first for first, after in zip(known, known[1:])]
         change, basis = lone_change(fmean(old.values()), fmean(new.values()), steps), "runs"
     else:
         change, basis = relative_change(list(old.values()), list(new.values()), paired=False), "groups"

@@ -119,7 +119,15 @@ def test_the_course_has_a_point_for_each_run() -> None:
 
 def test_broken_lines_and_other_schemas_are_left_out() -> None:
     good = entry(fleet("one"), "one")
+    halves = [json.dumps({**good, "groups": []}), json.dumps({**good, "groups": {"x": {}}}), '{"schema_version": 1}']
     text = "\n".join(
-        ['{"schema_version": 1, "run": "cut', json.dumps({**good, "schema_version": 9}), "[]", "", json.dumps(good)]
+        [
+            '{"schema_version": 1, "run": "cut',
+            json.dumps({**good, "schema_version": 9}),
+            "[]",
+            "",
+            *halves,
+            json.dumps(good),
+        ]
     )
     assert [found["run"] for found in history.parse(text)] == ["one"]
