@@ -30,6 +30,9 @@ _FAILURES = (
 )
 
 
+_NO_FIGURE = ("", "N/A", "[N/A]", "Not Supported", "[Not Supported]", "Requested functionality has been deprecated")
+
+
 class SmiError(ValueError):
     """The output is not a report of nvidia-smi -q -x."""
 
@@ -181,7 +184,7 @@ def _first(node: ET.Element, *names: str) -> ET.Element | None:
 
 def _text(node: ET.Element, path: str) -> str | None:
     value = (node.findtext(path) or "").strip()
-    return None if value in ("", "N/A", "[N/A]") else value
+    return None if value in _NO_FIGURE else value
 
 
 def _number(text: str | None) -> float | None:

@@ -72,7 +72,7 @@ def _pinned(manager: str | None, package: str, version: str) -> str:
     """A package's name with its version, as apt or dnf take it; the engine's version is not that of its companions."""
     if not version or package not in ("docker-ce", "docker-ce-cli", "docker.io", "docker-cli"):
         return package
-    return f"{package}=*{version}*" if manager == "apt" else f"{package}-*{version}*"
+    return f"{package}=*{version}*" if manager == "apt" else f"{package}-{version}*"
 
 
 def _to_hold(packages: Mapping[str, Any], offered: list[str], want: Want) -> list[str]:

@@ -122,7 +122,7 @@ def test_a_bare_host():
         (
             [("packages.manager", "dnf")],
             {"version": "29.0.1"},
-            {"packages": ["docker-ce-*29.0.1*", "docker-ce-cli-*29.0.1*", "containerd.io"]},
+            {"packages": ["docker-ce-29.0.1*", "docker-ce-cli-29.0.1*", "containerd.io"]},
         ),
         ([], {"version_min": "29"}, {"install": True}),
         ([], {"source": "distribution"}, {"install": False, "conflicts": []}),
