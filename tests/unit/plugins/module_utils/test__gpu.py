@@ -137,6 +137,13 @@ def test_what_the_driver_asks_for_after_an_error(words, state):
     assert report["cards"][0]["recovery_action"] == state
 
 
+@pytest.mark.parametrize("words", ["N/A", "Not Supported", "Requested functionality has been deprecated", ""])
+def test_what_a_card_does_not_report_is_none(words):
+    card = f"<compute_mode>{words}</compute_mode><fabric><state>{words}</state></fabric>"
+    report = parse_smi_xml(f"<nvidia_smi_log><gpu>{card}</gpu></nvidia_smi_log>")
+    assert report["cards"][0]["compute_mode"] is None and report["cards"][0]["fabric_state"] is None
+
+
 @pytest.mark.parametrize(
     "text", ["", "No devices were found", "<nvidia_smi_log><gpu>", "<nvidia_smi_log>&</nvidia_smi_log>"]
 )
