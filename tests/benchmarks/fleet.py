@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""What a fleet costs its controller: unchanged deploy and a tiny bench over simulated hosts, beside the floor of one ping each.
+
+    python tests/benchmarks/fleet.py [--hosts 10 50 200] [--forks 20] [--keep FOLDER]
+
+All hosts are on this machine, so the times hold servers, clients and controller together; compare them with the floor of the
+same run. Per size and playbook it prints module calls per host, wall time per host, wall time per module call as a multiple of
+the floor's, and the peak memory of the controller's largest process. The last run loses a tenth of its hosts on the way; every
+host must be in its report all the same. Exits 1 when a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+FIRST_PORT = 21000
+DEPLOY_CALLS, FLATNESS = 20, 0.2
+LOST_SHARE = 0.1
+BENCH = {
+    "benchmark_workload": "smoke",
+    "benchmark_num_prompts": 2,
+    "benchmark_max_concurrency": 1,
+    "benchmark_warmup": 0,
+    "benchmark_input_tokens": 16,
+    "benchmark_output_tokens": 4,
+}
+
+
+@dataclass
+class Cost:
+    """One run of one playbook over a fleet."""
+
+    name: str
+    hosts: int
+    rc: int
+    wall_s: float
+    calls: float
+    peak_mib: float
+
+    @property
+    def wall_ms_per_host(self) -> float:
+        return 1000 * self.wall_s / self.hosts
+
+    def row(self, floor: Cost) -> str:
+        """The line of the table."""
+        multiple = self.wall_s / max(self.calls, 1) / floor.wall_s
+        return (
+            f"{self.name:20} {self.hosts:6} {self.calls:8.1f} {self.wall_s:9.1f} {self.wall_ms_per_host:9.0f} {multiple:9.2f} "
+            f"{self.peak_mib:9.0f}"
+        )
+
+
+class Fleet:
+    """So many simulated hosts below a folder."""
+
+    def __init__(self, folder: Path, hosts: int, forks: int) -> None:
+        self.folder = folder
+        self.names = [f"sim-{number:04}" for number in range(hosts)]
+        self.forks = forks
+        self.inventory = folder / "hosts.json"
+        variables: dict[str, Any] = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "inference_server_backend": "simulator",
+            "inference_server_state_dir": f"{folder}/disks/{{{{ inventory_hostname }}}}",
+            "inference_server_simulator": {"time-scale": 0.01},
+            "benchmark_validity": {"coalesced_share": 1, "loop_lag_ms": 1e6, "closure": 10, "cpu_share": 100},
+            "report_dir": f"{folder}/reports",
+            **BENCH,
+        }
+        members = {name: {"inference_server_port": FIRST_PORT + number} for number, name in enumerate(self.names)}
+        tree = {"inference": {"children": {"h100": {"hosts": members}}, "vars": variables}}
+        self.inventory.write_text(json.dumps(tree))
+
+    def play(self, name: str, playbook: str, *arguments: str) -> Cost:
+        """Runs a playbook and tells what it cost."""
+        return self._run(name, ["ansible-playbook", str(ROOT / "playbooks" / playbook), *arguments])
+
+    def ping(self) -> Cost:
+        """The floor: Ansible's cheapest module, once a host."""
+        return self._run("ping (the floor)", ["ansible", "inference", "-m", "ansible.builtin.ping"])
+
+    def _run(self, name: str, command: list[str]) -> Cost:
+        counts = self.folder / "calls.json"
+        counts.unlink(missing_ok=True)
+        environment = {
+            **os.environ,
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests" / "hosts" / "callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "module_calls",
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "MODULE_CALLS_FILE": str(counts),
+        }
+        log = self.folder / f"{name.replace(' ', '-')}.log"
+        began = time.monotonic()
+        with log.open("w") as output:
+            child = subprocess.Popen(
+                [*command, "-i", self.inventory, "--forks", str(self.forks)],
+                stdout=output,
+                stderr=output,
+                env=environment,
+            )
+            _pid, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        calls = json.loads(counts.read_text()).values() if counts.exists() else [1] * len(self.names)
+        wall_s = time.monotonic() - began
+        return Cost(
+            name, len(self.names), child.returncode, wall_s, sum(calls) / len(self.names), usage.ru_maxrss / 1024
+        )
+
+    def lose(self, share: float) -> list[str]:
+        """Kills the servers of the last hosts; gives their names."""
+        lost = self.names[-max(1, round(share * len(self.names))) :]
+        for name in lost:
+            self._stop(name)
+        return lost
+
+    def reported(self) -> dict[str, str]:
+        """Status of each host in the newest report."""
+        report = json.loads((self.folder / "reports" / "latest" / "report.json").read_text())
+        return {row["host"]: row["status"] for row in report["hosts"]}
+
+    def stop(self) -> None:
+        """Stops every server."""
+        for name in self.names:
+            self._stop(name)
+
+    def _stop(self, name: str) -> None:
+        for record in (self.folder / "disks" / name).glob("*/process.json"):
+            with suppress(ProcessLookupError):
+                os.kill(json.loads(record.read_text())["pid"], signal.SIGKILL)
+
+
+@contextmanager
+def fleet_of(folder: Path, hosts: int, forks: int) -> Iterator[Fleet]:
+    """A fleet that is stopped at the end."""
+    place = folder / str(hosts)
+    place.mkdir(parents=True)
+    fleet = Fleet(place, hosts, forks)
+    try:
+        yield fleet
+    finally:
+        fleet.stop()
+
+
+def measure(fleet: Fleet) -> Iterator[Cost]:
+    """The floor first, then each playbook; raises SystemExit when one does not work."""
+    yield fleet.ping()
+    runs = {"deploy (first)": "deploy", "deploy (unchanged)": "deploy", "bench": "bench", "report": "report"}
+    for name, playbook in runs.items():
+        cost = fleet.play(name, f"{playbook}.yml")
+        if cost.rc:
+            raise SystemExit(f"{name} over {cost.hosts} hosts failed with status {cost.rc}: see {fleet.folder}/*.log")
+        yield cost
+
+
+def misses(costs: dict[tuple[str, int], Cost], sizes: list[int]) -> list[str]:
+    """The targets that were missed, as sentences."""
+    found = []
+    deploy = [costs["deploy (unchanged)", size] for size in sizes]
+    if max(cost.calls for cost in deploy) > DEPLOY_CALLS:
+        found.append(f"an unchanged deploy makes {deploy[0].calls:.0f} module calls a host, target {DEPLOY_CALLS}")
+    for name in ("deploy (unchanged)", "bench"):
+        ends = [
+            costs[name, size].wall_ms_per_host / costs["ping (the floor)", size].wall_ms_per_host
+            for size in (sizes[0], sizes[-1])
+        ]
+        if ends[1] > ends[0] * (1 + FLATNESS):
+            found.append(f"{name}: {ends[1]:.1f} floors a host at {sizes[-1]} hosts, {ends[0]:.1f} at {sizes[0]}")
+    return found
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    parser = argparse.ArgumentParser(description="What a fleet costs its controller.")
+    parser.add_argument("--hosts", type=int, nargs="+", default=[10, 50, 200])
+    parser.add_argument("--forks", type=int, default=20)
+    parser.add_argument("--keep", type=Path, help="keep logs and reports in this folder")
+    options = parser.parse_args()
+    folder = options.keep or Path(tempfile.mkdtemp(prefix="llmfleet-fleet-"))
+    costs: dict[tuple[str, int], Cost] = {}
+    problems = []
+    print(
+        f"{'run':20} {'hosts':>6} {'calls/h':>8} {'wall s':>9} {'ms/host':>9} {'x floor':>9} {'peak MiB':>9}",
+        flush=True,
+    )
+    for size in options.hosts:
+        with fleet_of(folder, size, options.forks) as fleet:
+            for cost in measure(fleet):
+                costs[cost.name, size] = cost
+                print(cost.row(costs["ping (the floor)", size]), flush=True)
+            lost = fleet.lose(LOST_SHARE)
+            cost = fleet.play("bench, 10 % lost", "bench.yml")
+            print(cost.row(costs["ping (the floor)", size]), flush=True)
+            reported = fleet.reported()
+            unsound = [name for name in fleet.names if (reported.get(name) == "ok") == (name in lost)]
+            if unsound or cost.rc == 0:
+                problems.append(f"{size} hosts, {len(lost)} lost: wrongly reported {unsound}, status {cost.rc}")
+    problems += misses(costs, options.hosts)
+    print("\n".join(problems) or "all targets met")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
