@@ -189,6 +189,7 @@ def main() -> int:
     parser.add_argument("--forks", type=int, default=20)
     parser.add_argument("--keep", type=Path, help="keep logs and reports in this folder")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped then too
     folder = options.keep or Path(tempfile.mkdtemp(prefix="llmfleet-fleet-"))
     costs: dict[tuple[str, int], Cost] = {}
     problems = []
