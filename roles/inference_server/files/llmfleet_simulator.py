@@ -309,6 +309,7 @@ class Scheduler:
 
     def begin(self, now: float) -> float | None:
         """Plan the step that starts now; its end, or None when there is nothing to do yet."""
+        now = max(now, self._end)  # a job that became ready within the last step
         if now - self._end >= COLD_AFTER_S:
             self._cold_left = self.timing.cold_tokens
         decodes = len(self.decoding)
@@ -435,8 +436,9 @@ class Engine:
         self._stepping = False
         self._alarm = Alarm(loop, self._wake)
 
-    def submit(self, job: Job) -> None:
-        self.scheduler.submit(job, time.monotonic() * self.time_scale)
+    def submit(self, job: Job, arrived: float) -> None:
+        """Take a job whose request was complete at this time of time.monotonic()."""
+        self.scheduler.submit(job, arrived * self.time_scale)
         if not self._stepping:
             self._sleep(self.scheduler.waiting[0].ready)
 
@@ -492,6 +494,7 @@ class Request(NamedTuple):
     body: bytes
     keep_alive: bool
     chunked: bool  # whether the client understands a chunked answer (HTTP/1.1)
+    arrived: float = 0.0  # time.monotonic() when it was complete
     fault: Fault | None = None  # what shall go wrong
 
     def json(self) -> dict[str, Any]:
@@ -583,8 +586,8 @@ class Connection(asyncio.Protocol):
             if request is None:
                 return
             self._busy = True
-            self.request = request
-            self.simulator.serve(self, request)
+            self.request = request._replace(arrived=time.monotonic())
+            self.simulator.enqueue(self, self.request)
 
     def _take(self) -> Request | None:
         """The next complete request of the buffer."""
@@ -604,11 +607,6 @@ class Connection(asyncio.Protocol):
         request = self.request._replace(body=bytes(self._buffer[: self._missing]))
         del self._buffer[: self._missing]
         return request
-
-    def resume(self, request: Request) -> None:
-        """Answer a request that had been put off, if its client is still there."""
-        if not self.closed:
-            self.simulator.serve(self, request)
 
     def done(self) -> None:
         """The answer is complete: close, or go on with the next request."""
@@ -975,8 +973,8 @@ def reset(connection: Connection, request: Request) -> None:
 @fault("request")
 def stall(connection: Connection, request: Request, seconds: float = 60) -> None:
     """nothing at all for so many seconds, then the normal answer"""
-    over = request._replace(fault=Fault("over", stall))
-    asyncio.get_running_loop().call_later(seconds, connection.resume, over)
+    over = request._replace(fault=Fault("over", stall), arrived=request.arrived + seconds)
+    asyncio.get_running_loop().call_later(seconds, connection.simulator.enqueue, connection, over)
 
 
 @fault("request")
@@ -1184,6 +1182,7 @@ class Simulator:
         self.connections: set[Connection] = set()
         self.numbers = itertools.count(1)
         self.finished_reasons = dict.fromkeys(("stop", "length", "abort", "error"), 0)
+        self._inbox: deque[tuple[Connection, Request]] = deque()
         self._rules = [FaultRule(rule) for rule in settings.faults]
         self._send_log = SendLog(settings.send_log) if settings.send_log else None
         self._api_key = Path(settings.api_key_file).read_text().strip().encode() if settings.api_key_file else None
@@ -1203,14 +1202,28 @@ class Simulator:
 
     # -- from a request to its handler
 
-    def serve(self, connection: Connection, request: Request) -> None:
+    def enqueue(self, connection: Connection, request: Request) -> None:
+        """Answer a request soon: long prompts take milliseconds, and due tokens and arriving requests come first."""
+        self._inbox.append((connection, request))
+        if len(self._inbox) == 1:
+            asyncio.get_running_loop().call_soon(self._work)
+
+    def _work(self) -> None:
+        connection, request = self._inbox[0]
+        if not connection.closed:
+            self._serve(connection, request)
+        self._inbox.popleft()
+        if self._inbox:  # one at a time, each after another look at the sockets and the clock
+            asyncio.get_running_loop().call_soon(self._work)
+
+    def _serve(self, connection: Connection, request: Request) -> None:
         """Answer a request, unless a fault takes it over."""
         try:
             chosen = request.fault or self._choose_fault(request)
             if chosen is not None and chosen.stage == "request":
                 chosen.apply(connection, request)
             else:
-                self.route(connection, request._replace(fault=chosen))
+                self._route(connection, request._replace(fault=chosen))
         except HTTPError as error:
             connection.fail(error)
             connection.done()
@@ -1229,7 +1242,7 @@ class Simulator:
         striking = [rule.fault for rule in self._rules if rule.strikes(request.path)]
         return striking[0] if striking else None
 
-    def route(self, connection: Connection, request: Request) -> None:
+    def _route(self, connection: Connection, request: Request) -> None:
         """Call the handler of a request. Raises HTTPError."""
         method, handler = self._routes.get(request.path, ("", None))
         if handler is None:
@@ -1339,7 +1352,7 @@ class Simulator:
             generation = request.fault.apply(generation)
         kind = StreamReply if generation.stream else WholeReply
         connection.reply = kind(connection, request, generation)
-        self.engine.submit(connection.reply.job)
+        self.engine.submit(connection.reply.job, request.arrived)
 
     def _check_model(self, body: dict[str, Any]) -> None:
         model = body.get("model")

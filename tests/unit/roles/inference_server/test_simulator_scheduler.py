@@ -209,13 +209,23 @@ class Counter:
 
 def test_deadlines_are_absolute_however_late_the_engine_wakes(monkeypatch):
     monkeypatch.setattr(simulator, "Alarm", FakeAlarm)
-    monkeypatch.setattr(simulator.time, "monotonic", lambda: 50.0)
     alarms = []
     engine = simulator.Engine(simulator.Scheduler(EXACT), 2.0, alarms)
     job = simulator.Job(10, 4, reply=Counter())
-    engine.submit(job)
+    engine.submit(job, 50.0)
     for _ in range(5):  # whenever that is
         engine._wake()
     assert alarms[0].times == pytest.approx([50.0, 50.005, 50.010, 50.015, 50.020])
     assert job.reply.tokens == 4
     assert engine.due == pytest.approx(50.020)
+
+
+def test_a_job_that_became_ready_within_a_step_waits_for_its_end():
+    scheduler = simulator.Scheduler(EXACT)
+    jobs = make(10, 10, target=1)
+    scheduler.submit(jobs[0], 0)
+    end = scheduler.begin(0)
+    scheduler.finish()
+    assert scheduler.begin(end) is None
+    scheduler.submit(jobs[1], end / 2)
+    assert scheduler.begin(end / 2) == pytest.approx(2 * end)
