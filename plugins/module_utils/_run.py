@@ -203,6 +203,7 @@ def _client(name: str, measurement: Measurement) -> dict[str, Any]:
         "python_version": platform.python_version(),
         "real_time": all(worker["real_time"] for worker in workers),
         "cpu_s": sum(worker["cpu_s"] for worker in workers),
+        "decode_cpu_s": sum(worker["decode_s"] for worker in workers),
         "max_rss_mib": sum(worker["max_rss_kib"] for worker in workers) / 1024,
         "loop_lag_p99_ms": _validity.lag_ms(workers, 99),
         "reconnects": sum(worker["reconnects"] for worker in workers),

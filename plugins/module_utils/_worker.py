@@ -118,7 +118,7 @@ class Worker:
         self._finished: list[Recording] = []
         self._lag_us = array("I")
         self._counts = Counts()
-        self._cpu_s = self._wall_s = self._wait_s = 0.0
+        self._cpu_s = self._wall_s = self._wait_s = self._decode_s = 0.0
 
     # -- before the clock ---------------------------------------------------------------------------------------------
 
@@ -280,10 +280,12 @@ class Worker:
         for connection in self._connections:
             connection.close()
         self._finished.reverse()
+        cpu = time.process_time()
         records = []
         while self._finished:
             recording = self._finished.pop()
             records.append(decode(recording, self._load.requests[recording.index].expectation))
+        self._decode_s = time.process_time() - cpu
         return records
 
     def stats(self) -> dict[str, Any]:
@@ -293,6 +295,7 @@ class Worker:
             "cpu_s": self._cpu_s,
             "wall_s": self._wall_s,
             "wait_s": self._wait_s,
+            "decode_s": self._decode_s,
             "real_time": self._prompt,
             "lag_us": self._lag_us,
             "user_timed": sum(connection.user_timed for connection in self._connections),

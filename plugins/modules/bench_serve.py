@@ -374,7 +374,8 @@ benchmark:
     client:
       description:
         - What measured, and how it fared. C(clock) is V(kernel) or V(user); C(real_time) whether the workers had real-time priority;
-          C(cpu_s) CPU seconds of all workers; C(max_rss_mib) their memory in MiB; C(loop_lag_p99_ms) milliseconds from arrival to service.
+          C(cpu_s) and C(decode_cpu_s) CPU seconds of all workers while the clock ran and after it; C(max_rss_mib) their memory in MiB;
+          C(loop_lag_p99_ms) milliseconds from arrival to service.
       type: dict
       returned: always
       sample: {name: native, version: 1.0.0, workers: 1, clock: kernel, cpu_s: 4.1}
