@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "nvidia_smi"
-CAPTURES = sorted(path.parent for path in FIXTURES.glob("*/smi.xml"))
+CAPTURES = sorted(FIXTURES.glob("*/smi*.xml"))
 
 
 def fixture(name: str) -> str:
@@ -251,12 +251,14 @@ def test_an_answer_without_cards(fake_host, text, state):
     assert probe_gpu(fake_host)["state"] == state
 
 
-@pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_real_capture(fake_host, capture):
-    fake_host.program_says("nvidia-smi", (capture / "smi.xml").read_text())
+    fake_host.program_says("nvidia-smi", capture.read_text())
+    fake_host.file("/proc/driver/nvidia/version", (capture.parent / "proc_version.txt").read_text())
     gpu = probe_gpu(fake_host)
     assert gpu["state"] == "present"
-    assert gpu["driver_version"]
+    assert gpu["driver_version"] == gpu["kernel_module"]["version"]
+    assert gpu["kernel_module"]["flavour"] in ("open", "proprietary")
     for card in gpu["cards"]:
         assert card["uuid"].startswith("GPU-")
         assert card["memory_total_mib"] > card["memory_used_mib"] >= 0
