@@ -16,6 +16,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._model_cache import is_hub_name
 from ansible_collections.llmfleet.serving.plugins.module_utils._ports import taken_port
 from ansible_collections.llmfleet.serving.plugins.module_utils._server_flags import (
     flag_problems,
@@ -225,7 +226,7 @@ def server_spec(
     """The server as one plain dict: what to run, with which arguments, files, mounts and ports, and where it will answer.
 
     Keys: `backend`, `runtime`, `release`, `intent`, `model`, `model_revision`, `served_model_name`, `api_key_file`,
-    `simulated`, `gpu_class`, `license`, `smoke`, `context_tokens`, `image` (None for a process), `warnings`, `endpoint` (the
+    `simulated`, `gpu_class`, `license`, `smoke`, `prefetch`, `context_tokens`, `image` (None for a process), `warnings`, `endpoint` (the
     first instance's) and `instances`, each with `name`, `port`, `base_url`, `gpu_uuids`, `watch` (for module server_ready),
     `argv`, `env`, `files` (name in the instance's folder -> content), `run_command` (the same as one line for a shell) and,
     for a container, `image`, `entrypoint`, `volumes`, `ports`, `ipc_mode`, `shm_size`, `ulimits`, `user`, `device_requests`,
@@ -268,6 +269,7 @@ def server_spec(
         "gpu_class": gpu_profile.get("gpu_class"),
         "license": recipe.get("license"),
         "smoke": smoke_tests(want, engine, recipe),
+        "prefetch": is_prefetched(want),
         "context_tokens": context_tokens(instances[0]["argv"], recipe),
         "image": instances[0].get("image"),
         "warnings": warnings(want, recipe, cards),
@@ -286,6 +288,12 @@ def smoke_tests(want: Mapping[str, Any], engine: Mapping[str, Any], recipe: Mapp
     if want["release"] == "published":
         modes = {name: "report" if mode == "required" else mode for name, mode in modes.items()}
     return {**modes, **want["smoke"]}
+
+
+def is_prefetched(want: Mapping[str, Any]) -> bool:
+    """Whether role model_cache brings the weights: a stable container whose model is a name on the hub and whose cache is on the host."""
+    container = want["runtime"] == "docker" and want["release"] == "stable"
+    return bool(want["prefetch"] and container and want["hf_cache_dir"] and is_hub_name(want["model"]))
 
 
 def context_tokens(argv: Sequence[str], recipe: Mapping[str, Any]) -> int | None:
@@ -392,7 +400,7 @@ def _container(
         "argv": _container_argv(
             one, engine, engine_argv(one, engine, recipe, _values(one, host="0.0.0.0", port=inside))
         ),
-        "env": {**({"HF_HUB_OFFLINE": "1"} if one["offline"] else {}), **one["env"]},
+        "env": {**({"HF_HUB_OFFLINE": "1"} if is_prefetched(one) else {}), **one["env"]},
         "volumes": [*mounts, *one["volumes"]],
         "ports": [port if one["bind_address"] == "0.0.0.0" else f"{one['bind_address']}:{port}"],
         "ipc_mode": "private" if stable else "host",

@@ -12,6 +12,7 @@ import pytest
 
 from tests.docker.conftest import Containers
 from tests.support.docker_engine import docker
+from tests.support.model_hub import COMMIT, MODEL, model_hub
 
 MODULE_CALLS = 20
 CONTROLLER_ONLY = {
@@ -90,6 +91,20 @@ def test_two_instances_serve_side_by_side_and_the_second_goes(fleet: Containers)
     assert served_names(port) == ["lfm25_8b_a1b"]
     with pytest.raises(urllib.error.URLError):
         served_names(port + 1)
+
+
+def test_the_weights_come_first_and_the_engine_is_offline(fleet: Containers, tmp_path: Path) -> None:
+    weights = {"config.json": b"{}", "model.safetensors": b"weights" * 1000}
+    cache = {"inference_server_hf_cache_dir": str(tmp_path / "cache"), "inference_server_model": MODEL}
+    with model_hub(weights) as hub:
+        fleet.serve("cached", model_cache_endpoint=hub.url, **cache)
+        deployed = fleet.play("deploy.yml")
+        assert deployed.rc == 0, deployed.output
+    again = fleet.play("deploy.yml")  # the hub is gone
+    assert (again.rc, again.changed("cached")) == (0, 0), again.output
+    fact = json.loads((fleet.folder / "state/cached/facts.d/llmfleet_server.fact").read_text())
+    assert fact["model_revision"] == COMMIT
+    assert "HF_HUB_OFFLINE=1" in docker("inspect", "--format", "{{.Config.Env}}", fleet.container("cached"))
 
 
 def test_a_key_is_asked_for_and_shown_nowhere(fleet: Containers, tmp_path: Path) -> None:

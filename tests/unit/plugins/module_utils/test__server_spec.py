@@ -64,7 +64,7 @@ def want(**changes):
         "user": "",
         "compile_cache": False,
         "ulimits": ["memlock:-1:-1"],
-        "offline": False,
+        "prefetch": False,
         "ready_timeout_s": 900,
         "smoke": {},
         "hf_cache_dir": "~/.cache/huggingface",
@@ -298,6 +298,23 @@ def test_a_stable_container_is_private_and_a_published_one_as_on_the_page():
     assert (published["ipc_mode"], published["shm_size"], published["ulimits"]) == ("host", None, [])
     assert only(gpu_class="cpu")["ulimits"] == []
     assert only(user="2000:0")["volumes"] == ["~/.cache/huggingface:/home/vllm/.cache/huggingface"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "prefetch"),
+    [
+        ({}, True),
+        ({"prefetch": False}, False),
+        ({"model": "/models/tiny", "recipe_": {}}, False),
+        ({"hf_cache_dir": ""}, False),
+        ({"release": "published"}, False),
+        ({"runtime": "process"}, False),
+    ],
+)
+def test_weights_come_first_where_the_hub_has_them_and_the_engine_is_offline_then(changes, prefetch):
+    made = make(**{"prefetch": True, **changes})
+    assert made["prefetch"] is prefetch
+    assert ("HF_HUB_OFFLINE" in made["instances"][0]["env"]) is prefetch
 
 
 IMAGE = {"Id": "sha256:0123456789abcdef", "RepoDigests": ["vllm/vllm-openai@sha256:feed"]}

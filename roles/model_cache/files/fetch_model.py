@@ -1,0 +1,51 @@
+"""Fetches one model with huggingface_hub and checks every file: `python fetch_model.py < order.json`, the answer on standard output.
+
+The order: `model`, `revision`, `cache_dir` (the folder that HF_HOME names), `endpoint` (null for the hub itself) and `token_file`
+(null for none). The answer: `commit` and `files`, each with `name` and `size` in bytes. Runs wherever huggingface_hub is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+
+def sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as data:
+        while chunk := data.read(1 << 22):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def main() -> None:
+    order = json.load(sys.stdin)
+    os.environ["HF_HOME"] = order["cache_dir"]
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    from huggingface_hub import HfApi, snapshot_download  # noqa: PLC0415 - it reads HF_HOME when it is imported
+
+    token = Path(order["token_file"]).read_text().strip() if order["token_file"] else None
+    api = HfApi(endpoint=order["endpoint"], token=token or False)
+    told = api.model_info(order["model"], revision=order["revision"], files_metadata=True)
+    wanted = {file.rfilename: file for file in told.siblings or []}
+    place = {"endpoint": order["endpoint"], "token": token or False, "cache_dir": str(Path(order["cache_dir"], "hub"))}
+    snapshot_download(order["model"], revision=order["revision"], **place)
+    folder = Path(snapshot_download(order["model"], revision=told.sha, **place))
+    wrong = []
+    for name, file in wanted.items():
+        path = folder / name
+        if path.stat().st_size != file.size or (file.lfs and sha256_of(path) != file.lfs.sha256):
+            wrong.append(name)
+            path.resolve().unlink()
+            path.unlink()
+    if wrong:
+        sys.exit(f"{', '.join(wrong)}: not what the hub says, removed; run again to fetch them anew")
+    files = [{"name": name, "size": (folder / name).stat().st_size} for name in sorted(wanted)]
+    print(json.dumps({"commit": told.sha, "files": files}))
+
+
+if __name__ == "__main__":
+    main()
