@@ -113,7 +113,7 @@ class Task:
         key = read_key(params["api_key_file"])
         access = Access(self._endpoint, key, params["validate_certs"], params["ca_path"])
         server = Server(access)
-        info = server.inspect(params["model"])
+        info = server.inspect(params["model"], plan.workload.endpoint_type)
         command = repeat_command(params, plan.workload.salt)
         run = Run(run_id, plan, access, info, self._state_dir, params["server_fact"], command, params["client"])
         gpu = params["server_fact"].get("gpu") or {}

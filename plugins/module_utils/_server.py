@@ -25,7 +25,10 @@ Counts = Dict[str, Optional[float]]
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What the server says of itself. `max_model_len` is None where it does not tell."""
+    """What the server says of itself. `max_model_len` is None where it does not tell.
+
+    `has_tokenize` is for the endpoint that is measured: some servers count a text and not a chat.
+    """
 
     model: str
     max_model_len: int | None
@@ -45,7 +48,7 @@ class Server:
     def close(self) -> None:
         self._client.close()
 
-    def inspect(self, wanted_model: str | None) -> ServerInfo:
+    def inspect(self, wanted_model: str | None, endpoint_type: str) -> ServerInfo:
         """Checks that the server answers and serves the model (its only one when None is wanted). Raises BenchError."""
         answer = self._client.get("/v1/models")
         self._check_models_answer(answer)
@@ -57,7 +60,7 @@ class Server:
             max_model_len=models[model].get("max_model_len"),
             version=str(version.get("version", "")),
             simulated=version.get("simulated") is True or answer.server.startswith(_SIMULATOR),
-            has_tokenize=self._tokenize({"model": model, "prompt": "a"}) is not None,
+            has_tokenize=self._tokenize(tokenize_document(model, endpoint_type, "a")) is not None,
         )
 
     def _version_document(self) -> dict[str, Any]:
@@ -111,15 +114,12 @@ class Server:
 
     def _count_by_tokenize(self, info: ServerInfo, endpoint_type: str) -> Counter:
         def count(text: str) -> int:
-            document: dict[str, Any] = {"model": info.model}
-            if endpoint_type == "openai-chat":
-                document.update(messages=[{"role": "user", "content": text}], add_generation_prompt=True)
-            else:
-                document["prompt"] = text
-            found = self._tokenize(document)
+            found = self._tokenize(tokenize_document(info.model, endpoint_type, text))
             if found is None:
                 raise BenchError(
-                    f"{self._url}/tokenize counts a prompt but not a chat.", "both.", "Use endpoint_type=openai."
+                    f"{self._url}/tokenize has stopped counting.",
+                    "a count.",
+                    "Look into the server's log, and try again.",
                 )
             return found
 
@@ -167,6 +167,13 @@ class Server:
             if counted is None or counted >= output_tokens or time.monotonic() > deadline:
                 return changes
             time.sleep(0.1)
+
+
+def tokenize_document(model: str, endpoint_type: str, text: str) -> dict[str, Any]:
+    """The JSON that asks /tokenize for the prompt tokens of a request, chat template included."""
+    if endpoint_type == "openai-chat":
+        return {"model": model, "messages": [{"role": "user", "content": text}], "add_generation_prompt": True}
+    return {"model": model, "prompt": text}
 
 
 def check_context(info: ServerInfo, prompts: list[Prompt]) -> None:

@@ -201,7 +201,7 @@ def prompts(folder: Path, _vllm: Vllm | None) -> None:
     """512 prompts of 8,192 tokens, and whether the server counts them so."""
     with server(folder, 5.0) as running:
         control = Server(access_to(running.url))
-        info = control.inspect(None)
+        info = control.inspect(None, "openai-chat")
         begun = time.monotonic()
         calibration = control.calibrate(info, "openai-chat", random.Random(1))
         made = random_prompts(calibration, "key", 512, 8192, 2048)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.support.bench import benchmark
 fact = benchmark(sys.argv[3], Path(sys.argv[4]), num_prompts=4, warmup=2, validity=json.loads(sys.argv[5]))
 print(json.dumps({"reason": fact["reason"], "completed": fact["metrics"]["completed"], "client": fact["client"]}))
 """
+PROXIES = {"http_proxy": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1"}  # would measure a proxy
 TOLERANT = '{"coalesced_share": 1, "loop_lag_ms": 60000, "cpu_share": 2, "cpu_wait_share": 2, "closure": 10}'
 
 
@@ -39,7 +41,8 @@ def test_a_run(version: str, tmp_path: Path) -> None:
         pytest.skip(f"no Python {version} here")
     with simulator(tmp_path) as server:
         paths = [str(ROOT), str(ROOT / "playbooks" / "collections"), server.url, str(tmp_path), TOLERANT]
-        ran = subprocess.run([python, "-W", "error", "-c", CODE, *paths], capture_output=True, text=True, check=False)
+        command = [python, "-W", "error", "-c", CODE, *paths]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **PROXIES})
     assert ran.returncode == 0, ran.stderr
     assert '"reason": null' in ran.stdout
     assert '"clock": "kernel"' in ran.stdout

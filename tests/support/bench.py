@@ -72,7 +72,7 @@ def measure(url: str, folder: Path, access: Access | None = None, **options: Any
     access = access or access_to(url)
     plan = make_plan({**OPTIONS, **options}, salt=new_run_id())
     server = Server(access)
-    bench = Bench(plan, access, server, server.inspect(None), folder)
+    bench = Bench(plan, access, server, server.inspect(None, plan.workload.endpoint_type), folder)
     try:
         return bench.measure("test", plan.workload.max_concurrency, lambda phase, total, counts: True)
     finally:
@@ -85,7 +85,7 @@ def benchmark(url: str, folder: Path, **options: Any) -> dict[str, Any]:
     run_id = new_run_id()
     plan = make_plan({**OPTIONS, **options}, salt=run_id)
     server = Server(access)
-    run = Run(run_id, plan, access, server.inspect(None), folder, {}, "")
+    run = Run(run_id, plan, access, server.inspect(None, plan.workload.endpoint_type), folder, {}, "")
     bench = Bench(plan, access, server, run.info, run.folder)
     bench.verify()
     return run_benchmark(run, bench, lambda phase, total, counts: True)

@@ -1,0 +1,46 @@
+"""bench_serve as a user calls it: the controller shows how far the run is, and returns the result."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.simulator import Simulator, simulator
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOW = {"decode_base_ms": 20.0, "frontend_ms": 0.1}
+TOLERANT = {"coalesced_share": 1, "loop_lag_ms": 60_000, "cpu_share": 2, "cpu_wait_share": 2, "closure": 10}
+
+
+def ansible(server: Simulator, folder: Path, *flags: str, **options: Any) -> str:
+    """The output of an ad-hoc call."""
+    arguments = {"base_url": server.url, "state_dir": str(folder / "state"), "validity": TOLERANT, **options}
+    command = [str(Path(sys.executable).with_name("ansible")), "localhost", "-i", "localhost,", "-c", "local"]
+    command += ["-e", f"ansible_python_interpreter={sys.executable}", "--playbook-dir", str(ROOT / "playbooks")]
+    command += ["-m", "llmfleet.serving.bench_serve", "-a", json.dumps(arguments), *flags]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def test_progress_and_result(tmp_path: Path) -> None:
+    with simulator(tmp_path, timing=SLOW) as server:
+        load = {"input_tokens": 64, "output_tokens": 100, "num_prompts": 4, "max_concurrency": 2, "warmup": 0}
+        output = ansible(server, tmp_path, progress_interval=0.5, **load)
+    lines = [line for line in output.splitlines() if line.startswith("localhost: run-1 ")]
+    assert lines
+    assert all("/4 requests" in line and "tok/s" in line for line in lines)
+    assert "status: ok" in output or '"status": "ok"' in output
+    assert len(list((tmp_path / "state" / "runs").iterdir())) == 1
+
+
+def test_check_mode_and_not_waiting(tmp_path: Path) -> None:
+    with simulator(tmp_path, timing=SLOW) as server:
+        assert "has_tokenize" in ansible(server, tmp_path, "--check", workload="smoke")
+        assert server.send_log.read_text() == ""
+        load = {"workload": "smoke", "num_prompts": 400}
+        assert "run_folder" in ansible(server, tmp_path, wait=False, **load)
+        assert "partial" in ansible(server, tmp_path, state="cancelled", **load)
