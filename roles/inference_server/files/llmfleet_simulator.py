@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import ctypes
 import gc
 import hashlib
 import hmac
+import inspect
 import itertools
 import json
 import os
@@ -71,7 +73,9 @@ def trie_pattern(words: Iterable[str]) -> str:
     leaves = "".join(head for head, rest in tails.items() if not any(rest))
     if leaves:
         branches.append("[" + leaves + "]")
-    return "(?:" + "|".join(branches) + ")" + ("?" if "" in words else "") if branches else ""
+    if "" in words:
+        branches.append("")
+    return "(?:" + "|".join(branches) + ")"
 
 
 class Tokenizer:
@@ -117,15 +121,17 @@ class Tokenizer:
 
     def _encode(self, text: str) -> array[int]:
         pieces = self._find(text)
-        ids = list(map(self.ids.get, pieces))
-        if None in ids:
-            base = self.byte_base
-            spelled = (
-                [i] if i is not None else [base + byte for byte in piece.encode("utf-8", "surrogatepass")]
-                for i, piece in zip(ids, pieces)
-            )
-            ids = list(itertools.chain.from_iterable(spelled))
-        return array("H", ids)  # type: ignore[arg-type]
+        try:
+            return array("H", map(self.ids.__getitem__, pieces))
+        except KeyError:  # some piece has to be spelled in bytes
+            spelled = map(self._spell, pieces)
+            return array("H", itertools.chain.from_iterable(spelled))
+
+    def _spell(self, piece: str) -> list[int]:
+        known = self.ids.get(piece)
+        if known is not None:
+            return [known]
+        return [self.byte_base + byte for byte in piece.encode("utf-8", "surrogatepass")]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids; bytes that are not UTF-8 become U+FFFD. Raises IndexError for an unknown id."""
@@ -1101,10 +1107,20 @@ def parse_fault(text: str) -> Fault:
     if kind not in FAULTS:
         raise ValueError("unknown fault {!r}; there are: {}".format(kind, ", ".join(FAULTS)))
     stage, apply = FAULTS[kind]
-    names = apply.__code__.co_varnames[STAGE_ARGUMENTS[stage] : apply.__code__.co_argcount]
+    names = fault_numbers(FAULTS[kind])
     if len(numbers) > len(names):
-        raise ValueError(f"fault {kind!r} takes at most {len(names)} numbers")
+        raise ValueError(f"a fault {kind!r} has at most {len(names)} numbers")
     return Fault(stage, partial(apply, **dict(zip(names, map(float, numbers)))))
+
+
+def fault_numbers(fault: Fault) -> dict[str, Any]:
+    """The numbers that a fault takes, with their defaults."""
+    parameters = list(inspect.signature(fault.apply).parameters.values())
+    return {parameter.name: parameter.default for parameter in parameters[STAGE_ARGUMENTS[fault.stage] :]}
+
+
+def fault_usage(kind: str) -> str:
+    return kind + "".join(f"[,{name}={default}]" for name, default in fault_numbers(FAULTS[kind]).items())
 
 
 GENERATING = ("/v1/chat/completions", "/v1/completions")
@@ -1547,11 +1563,12 @@ def make_settings(values: dict[str, Any]) -> Settings:
 
 def parse_arguments(argv: Sequence[str] | None) -> Settings:
     """Settings from the command line over those of the --config file."""
-    faults = "\n".join(f"  {name:15} {entry.apply.__doc__}" for name, entry in FAULTS.items())
+    faults = "\n".join(f"  {fault_usage(name):42} {entry.apply.__doc__}" for name, entry in FAULTS.items())
     parser = argparse.ArgumentParser(
         prog="llmfleet_simulator.py",
         description="A simulated, OpenAI-compatible inference server. Its speed is a model, not a measurement.",
-        epilog="faults (header X-Fault: kind[,number...], or option --faults):\n" + faults,
+        epilog="faults, by request header (X-Fault: stall,5) or by --faults, where `every` (each n-th request), `first`\n"
+        "(the first n) and `path` (default: the completion endpoints) say which requests they strike:\n" + faults,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", metavar="FILE", help="JSON object with any of these options")
@@ -1587,7 +1604,8 @@ def raise_file_limit(wanted: int = 65536) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < limit:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        with contextlib.suppress(ValueError):  # macOS has a lower limit of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 async def run(settings: Settings, sock: socket.socket) -> None:

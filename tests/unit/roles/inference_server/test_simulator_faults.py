@@ -7,7 +7,7 @@ import socket
 import time
 
 import pytest
-from conftest import message, parse
+from simulated_server import message, parse
 
 PATH = "/v1/chat/completions"
 BODY = {

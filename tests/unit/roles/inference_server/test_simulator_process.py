@@ -15,10 +15,10 @@ import time
 
 import llmfleet_simulator as simulator
 import pytest
-from conftest import FILES, QUICK, Server
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from simulated_server import FILES, QUICK, Server
 
 PROGRAM = FILES / "llmfleet_simulator.py"
 

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from conftest import message, parse
+from simulated_server import message, parse
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 HELLO = {"messages": [{"role": "user", "content": "Hello there"}], "ignore_eos": True}

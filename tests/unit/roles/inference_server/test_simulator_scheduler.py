@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import time
+
 import llmfleet_simulator as simulator
 import pytest
 from hypothesis import given, settings
@@ -229,3 +232,22 @@ def test_a_job_that_became_ready_within_a_step_waits_for_its_end():
     assert scheduler.begin(end) is None
     scheduler.submit(jobs[1], end / 2)
     assert scheduler.begin(end / 2) == pytest.approx(2 * end)
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_an_alarm_rings_once_for_its_last_setting_and_never_early(platform, monkeypatch):
+    monkeypatch.setattr(simulator.sys, "platform", platform)
+
+    async def ring():
+        rung = []
+        alarm = simulator.Alarm(asyncio.get_running_loop(), lambda: rung.append(time.monotonic()))
+        alarm.set(time.monotonic() + 0.05)
+        alarm.set(at := time.monotonic() + 0.1)
+        await asyncio.sleep(0.5)
+        alarm.set(0.001)  # long over: at once
+        await asyncio.sleep(0.5)
+        return at, rung
+
+    at, rung = asyncio.run(ring())
+    assert len(rung) == 2
+    assert rung[0] >= at
