@@ -163,6 +163,19 @@ def test_two_instances_answer_and_a_second_one_that_is_not_wanted_goes(fleet):
         served_names(port + 1)
 
 
+def test_clients_files_are_written_once_and_work(fleet):
+    fleet.add("one")
+    assert "deploy.yml" in fleet.play("clients.yml").failures("one")
+    assert fleet.play("deploy.yml").rc == 0
+    made = fleet.play("clients.yml")
+    assert made.rc == 0, made.output
+    env = (fleet.folder / "state" / "one" / "clients" / "claude-code.env").read_text()
+    port = fleet.hosts["one"][1]["inference_server_port"]
+    assert f'export ANTHROPIC_BASE_URL="http://127.0.0.1:{port}"' in env
+    assert 'export ANTHROPIC_MODEL="lfm25_8b_a1b"' in env
+    assert fleet.play("clients.yml").changed("one") == 0
+
+
 def test_an_unreachable_host_does_not_stop_the_others(fleet):
     fleet.add("one")
     fleet.add("gone", ansible_connection="ssh", ansible_host="127.0.0.1", ansible_port=1, ansible_ssh_timeout=2)
