@@ -77,7 +77,13 @@ class Fleet:
             "inference_server_backend": "simulator",
             "inference_server_state_dir": f"{folder}/disks/{{{{ inventory_hostname }}}}",
             "inference_server_simulator": {"time-scale": 0.01},
-            "benchmark_validity": {"coalesced_share": 1, "loop_lag_ms": 1e6, "closure": 10, "cpu_share": 100},
+            "benchmark_validity": {
+                "coalesced_share": 1,
+                "loop_lag_ms": 1e6,
+                "closure": 10,
+                "cpu_share": 100,
+                "cpu_wait_share": 1,
+            },
             "report_dir": f"{folder}/reports",
             **BENCH,
         }

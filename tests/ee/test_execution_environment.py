@@ -32,7 +32,8 @@ set -eu
 export PATH=/venv/bin:$PATH LC_ALL=C.UTF-8
 cd /project
 ansible-playbook -i inventory/demo playbooks/deploy.yml
-ansible-playbook -i inventory/demo playbooks/bench.yml -e benchmark_workload=smoke
+ansible-playbook -i inventory/demo playbooks/bench.yml -e benchmark_workload=smoke -e '{"benchmark_validity": {
+  "coalesced_share": 1, "loop_lag_ms": 10000, "closure": 1, "cpu_share": 10, "cpu_wait_share": 1}}'
 ansible-playbook -i inventory/demo playbooks/teardown.yml
 """
 

@@ -27,7 +27,13 @@ def awx(tmp_path):
         "ansible_python_interpreter": sys.executable,
         "inference_server_backend": "simulator",
         "inference_server_state_dir": f"{tmp_path}/disks/{{{{ inventory_hostname }}}}",
-        "benchmark_validity": {"coalesced_share": 1, "loop_lag_ms": 10000, "closure": 1, "cpu_share": 10},
+        "benchmark_validity": {
+            "coalesced_share": 1,
+            "loop_lag_ms": 10000,
+            "closure": 1,
+            "cpu_share": 10,
+            "cpu_wait_share": 1,
+        },
         "report_dir": f"{tmp_path}/exposed/reports",
     }
     yield made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -34,7 +35,13 @@ def play(account, tmp_path):
         "inference_server_state_dir": f"{tmp_path}/state/{{{{ inventory_hostname }}}}",
         "benchmark_workload": "smoke",
         # Two servers and two clients share this machine, which may be busy.
-        "benchmark_validity": {"coalesced_share": 1, "loop_lag_ms": 10000, "closure": 1, "cpu_share": 10},
+        "benchmark_validity": {
+            "coalesced_share": 1,
+            "loop_lag_ms": 10000,
+            "closure": 1,
+            "cpu_share": 10,
+            "cpu_wait_share": 1,
+        },
         "report_dir": f"{tmp_path}/reports",
     }
     inventory.write_text(yaml.safe_dump({"lambda_campaign": {"vars": variables}}))
@@ -152,8 +159,9 @@ def test_the_sweep_terminates_what_is_overdue_and_nothing_else(account, play):
 
 
 def test_a_campaign_deploys_what_deploy_deploys():
-    """campaign.yml repeats the roles of deploy.yml, because no later play runs once all hosts of one have failed."""
-    deploy, campaign = ((ROOT / "playbooks" / f"{name}.yml").read_text() for name in ("deploy", "campaign"))
-    roles = [line.split("name: ")[1] for line in deploy.splitlines() if "name: llmfleet.serving." in line]
-    repeated = [line.split("name: ")[1] for line in campaign.splitlines() if "name: llmfleet.serving." in line]
-    assert [name for name in repeated if name in roles] == roles
+    """campaign.yml repeats the parts of deploy.yml, because no later play runs once all hosts of one have failed."""
+    parts = re.compile(r"(llmfleet\.serving\.\w+|tasks/\w+\.yml)$", re.MULTILINE)
+    deploy, campaign = (
+        parts.findall((ROOT / "playbooks" / f"{name}.yml").read_text()) for name in ("deploy", "campaign")
+    )
+    assert [part for part in campaign if part in deploy] == deploy
