@@ -32,6 +32,7 @@ class Containers(Fleet):
                 "inference_server_image": self.image,
                 "inference_server_name": self.container(name),
                 "inference_server_become": False,
+                "docker_engine_mode": "verify",
                 "inference_server_hf_cache_dir": "",
                 "inference_server_model": "/models/LFM2.5-8B-A1B",
                 "inference_server_env": {"STAND_IN": mode},
