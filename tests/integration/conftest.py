@@ -83,7 +83,13 @@ class Fleet:
             "benchmark_state_dir": "{{ inference_server_state_dir }}",
             "benchmark_workload": "smoke",
             # Servers, clients and Ansible share the test machine; what these limits mean is tested on its own.
-            "benchmark_validity": {"coalesced_share": 1, "loop_lag_ms": 10000, "closure": 1, "cpu_share": 10, "cpu_wait_share": 1},
+            "benchmark_validity": {
+                "coalesced_share": 1,
+                "loop_lag_ms": 10000,
+                "closure": 1,
+                "cpu_share": 10,
+                "cpu_wait_share": 1,
+            },
             "report_dir": str(self.reports),
         }
         self.inventory.write_text(yaml.safe_dump({"inference": {"children": groups, "vars": fleet}}))
