@@ -128,7 +128,7 @@ def test_repeats(tmp_path: Path) -> None:
 
 
 def test_ranges_prefix_and_goodput(tmp_path: Path) -> None:
-    shape = {"range_ratio": 0.5, "prefix_tokens": 32, "slo": {"ttft": 60_000}, "validity": TOLERANT}
+    shape = {"range_ratio": 0.5, "prefix_tokens": 16, "slo": {"ttft": 60_000}, "validity": TOLERANT}
     with simulator(tmp_path, timing=QUICK) as server:
         fact = benchmark(server.url, tmp_path, **LOAD, **shape)
     assert fact["status"] == "ok", fact["reason"]
