@@ -128,9 +128,15 @@ def test_repeats(tmp_path: Path) -> None:
 
 
 def test_ranges_prefix_and_goodput(tmp_path: Path) -> None:
-    shape = {"range_ratio": 0.5, "prefix_tokens": 16, "slo": {"ttft": 60_000}, "validity": TOLERANT}
+    shape = {
+        "input_tokens": 128,
+        "range_ratio": 0.5,
+        "prefix_tokens": 32,
+        "slo": {"ttft": 60_000},
+        "validity": TOLERANT,
+    }
     with simulator(tmp_path, timing=QUICK) as server:
-        fact = benchmark(server.url, tmp_path, **LOAD, **shape)
+        fact = benchmark(server.url, tmp_path, **{**LOAD, **shape})
     assert fact["status"] == "ok", fact["reason"]
     assert fact["server_counters"]["prefix_cache_hits"] > 0
     assert fact["metrics"]["request_goodput"] == fact["metrics"]["request_throughput"]
