@@ -64,9 +64,14 @@ CAUSES = (
         "correct inference_server_model; a directory must be mounted with inference_server_volumes",
     ),
     Cause(
+        "weights_damaged",
+        r"SafetensorError|Error while deserializing header",
+        "a weights file is incomplete: remove it from the model's directory or cache and fetch it again",
+    ),
+    Cause(
         "out_of_memory",
-        r"MemoryError|Cannot allocate memory|std::bad_alloc|\bKilled\b",
-        "give the host or the container more memory",
+        r"is less than requested memory for kv|MemoryError|Cannot allocate memory|std::bad_alloc|\bKilled\b",
+        "give the host or the container more memory, or ask for less (vLLM on a CPU: VLLM_CPU_KVCACHE_SPACE)",
     ),
 )
 

@@ -44,13 +44,21 @@ LOGS = Path(__file__).resolve().parents[2] / "fixtures" / "server_logs"
         ("vllm_context_over_model", "context_too_long"),
         ("vllm_invalid_choice", "unknown_flag"),
         ("vllm_invalid_parser", "unknown_flag"),
+        ("vllm_kvcache_over_memory", "out_of_memory"),
+        ("vllm_kvcache_too_small", "context_too_long"),
         ("vllm_model_dir_empty", "model_missing"),
         ("vllm_model_dir_missing", "model_missing"),
         ("vllm_model_hub_offline", "model_missing"),
         ("vllm_port_taken", "port_taken"),
         ("vllm_shm_too_small", "shared_memory_full"),
         ("vllm_unknown_flag", "unknown_flag"),
+        ("vllm_weights_truncated", "weights_damaged"),
     ],
 )
 def test_the_real_engines_log_is_recognised(log, name):
     assert recognise((LOGS / f"{log}.txt").read_text().splitlines()).name == name
+
+
+@pytest.mark.parametrize("log", ["vllm_started", "vllm_memory_limit"])
+def test_a_log_without_a_failure_names_no_cause(log):
+    assert recognise((LOGS / f"{log}.txt").read_text().splitlines()) is None
