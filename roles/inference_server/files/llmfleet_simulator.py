@@ -35,6 +35,7 @@ import sys
 import time
 import traceback
 import zlib
+from abc import ABC, abstractmethod
 from array import array
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field, fields
@@ -706,7 +707,7 @@ class SendLog:
         self._file.close()
 
 
-class Reply:
+class Reply(ABC):
     """A generation on its way to a client. The engine calls token() for every token but the last, then finish()."""
 
     def __init__(self, connection: Connection, request: Request, generation: Generation) -> None:
@@ -726,8 +727,9 @@ class Reply:
     def token(self) -> None:
         self.count += 1
 
+    @abstractmethod
     def finish(self) -> None:
-        raise NotImplementedError
+        """The last token is there: ends the answer."""
 
     def abort(self) -> None:
         """The client is gone."""
