@@ -6,6 +6,9 @@
 With SO_TIMESTAMPNS set, each recvmsg() carries the time at which the kernel received the newest segment that it
 returns, as CLOCK_REALTIME. A client that wakes up late still learns when a token came. What a late client loses is the
 separate time of events that one read returned together; those are counted (`coalesced`).
+
+The kernel stamps packets only while some socket wants it, and begins to in the background, shortly after the first one
+asked. `kernel_time()` waits for that, so that the first token of a load has its time too.
 """
 
 from __future__ import annotations
@@ -13,10 +16,14 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from contextlib import contextmanager
+from typing import Iterator
 
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h, also the type of the ancillary message
 _TIMESPEC = struct.Struct("@ll")  # seconds, nanoseconds
 ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
+
+_BEGINS_WITHIN_S = 1.0
 
 now_ns = time.time_ns  # CLOCK_REALTIME: the clock of the kernel's own stamps
 
@@ -37,6 +44,27 @@ def kernel_time_ns(ancillary: list[tuple[int, int, bytes]]) -> int | None:
             seconds, nanoseconds = _TIMESPEC.unpack_from(data)
             return int(seconds * 1_000_000_000 + nanoseconds)
     return None
+
+
+@contextmanager
+def kernel_time() -> Iterator[bool]:
+    """While this holds, the kernel stamps packets from the first one on. Yields False where it does not, after a second."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        server, _ = listener.accept()
+        with server:
+            yield enable_kernel_time(client) and _stamps(server, client)
+
+
+def _stamps(sender: socket.socket, receiver: socket.socket) -> bool:
+    """Sends byte after byte until one arrives with the kernel's time."""
+    deadline = time.monotonic() + _BEGINS_WITHIN_S
+    while time.monotonic() < deadline:
+        sender.sendall(b"x")
+        _, ancillary, _, _ = receiver.recvmsg(1, ANCILLARY_BYTES)
+        if kernel_time_ns(ancillary) is not None:
+            return True
+        time.sleep(0.001)
+    return False
 
 
 class ClockWatch:

@@ -22,7 +22,7 @@ from typing import Any, Callable
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench_error import BenchError
 from ansible_collections.llmfleet.serving.plugins.module_utils._board import Board, Counts
-from ansible_collections.llmfleet.serving.plugins.module_utils._clock import ClockWatch, now_ns
+from ansible_collections.llmfleet.serving.plugins.module_utils._clock import ClockWatch, kernel_time, now_ns
 from ansible_collections.llmfleet.serving.plugins.module_utils._connection import Address
 from ansible_collections.llmfleet.serving.plugins.module_utils._records import Record
 from ansible_collections.llmfleet.serving.plugins.module_utils._url import Endpoint
@@ -164,17 +164,18 @@ def run_load(
     gc.freeze()
     children: list[_Child] = []
     try:
-        for number in range(workers):
-            share = slots // workers + (number < slots % workers)
-            children.append(_Child(load, share, queue, board, number))
-        for child in children:
-            child.expect(_READY)
-        watch = ClockWatch()
-        start_ns = now_ns() + _START_DELAY_NS
-        for child in children:
-            child.socket.sendall(_START.pack(start_ns))
-        _wait_for(children, board, watch, on_tick)
-        results = [child.result() for child in children]
+        with kernel_time():
+            for number in range(workers):
+                share = slots // workers + (number < slots % workers)
+                children.append(_Child(load, share, queue, board, number))
+            for child in children:
+                child.expect(_READY)
+            watch = ClockWatch()
+            start_ns = now_ns() + _START_DELAY_NS
+            for child in children:
+                child.socket.sendall(_START.pack(start_ns))
+            _wait_for(children, board, watch, on_tick)
+            results = [child.result() for child in children]
     finally:
         board.stop()
         for child in children:

@@ -17,17 +17,22 @@ def test_kernel_time_of_a_message() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's time is Linux's")
-def test_the_kernel_stamps_a_stream() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+def test_the_kernel_stamps_a_stream_from_its_first_packet() -> None:
+    with (
+        _clock.kernel_time() as stamps,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+    ):
+        assert stamps
         server, _ = listener.accept()
-        assert _clock.enable_kernel_time(client)
-        before = time.time_ns()
-        server.sendall(b"x")
-        _, ancillary, _, _ = client.recvmsg(10, _clock.ANCILLARY_BYTES)
+        with server:
+            assert _clock.enable_kernel_time(client)
+            before = time.time_ns()
+            server.sendall(b"x")
+            _, ancillary, _, _ = client.recvmsg(10, _clock.ANCILLARY_BYTES)
         stamp = _clock.kernel_time_ns(ancillary)
         assert stamp is not None
         assert before <= stamp <= time.time_ns()
-        server.close()
 
 
 def test_a_step_is_seen_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
