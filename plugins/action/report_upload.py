@@ -10,8 +10,8 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import upload
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import plain
 
 _ARGUMENTS = {
     "directory": {"type": "path", "required": True},

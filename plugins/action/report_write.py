@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import (
     digest,
     forms,
@@ -21,7 +22,6 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import (
     tables,
     terminal,
 )
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import plain
 
 _T = TypeVar("_T")
 

@@ -83,8 +83,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import aggregate
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import plain
 
 
 def fleet_report(hostvars: Mapping[str, Any], **options: Any) -> dict[str, Any]:

@@ -8,51 +8,43 @@ from __future__ import annotations
 from typing import Any, Iterable, Mapping
 
 from ansible_collections.llmfleet.serving.plugins.module_utils import _gpu_container, _preflight, _prepare
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
 
 
 def preflight_checks(host: Any, want: Any, severities: Any) -> list[dict[str, Any]]:
     """Every check of a host."""
-    return _preflight.evaluate(_plain(host), _plain(want), _plain(severities))
+    return _preflight.evaluate(plain(host), plain(want), plain(severities))
 
 
 def preflight_summary(checks: Any, host: Any) -> dict[str, Any]:
     """What is kept of a preflight as a fact."""
-    return _preflight.summary(_plain(host), _plain(checks))
+    return _preflight.summary(plain(host), plain(checks))
 
 
 def preflight_message(checks: Any, hostname: str) -> str:
     """All that is wrong with a host, in one text."""
-    return _preflight.message(hostname, _plain(checks))
+    return _preflight.message(hostname, plain(checks))
 
 
 def preflight_table(hostvars: Mapping[str, Any], hosts: Iterable[str]) -> str:
     """The fleet in one table. A host without a summary was not reached."""
     summaries = [(name, hostvars.get(name, {}).get("gpu_preflight_summary")) for name in hosts]
-    return _preflight.table((str(name), _plain(summary)) for name, summary in summaries)
+    return _preflight.table((str(name), plain(summary)) for name, summary in summaries)
 
 
 def docker_engine_plan(host: Any, want: Any) -> dict[str, Any]:
     """What to do about the Docker engine."""
-    return _prepare.engine_plan(_plain(host), _plain(want))
+    return _prepare.engine_plan(plain(host), plain(want))
 
 
 def nvidia_toolkit_plan(host: Any, want: Any) -> dict[str, Any]:
     """What to do about the NVIDIA container toolkit."""
-    return _prepare.toolkit_plan(_plain(host), _plain(want))
+    return _prepare.toolkit_plan(plain(host), plain(want))
 
 
 def gpu_container_verdict(result: Any, access: str) -> dict[str, Any]:
     """What the probe container's end says of the GPU in containers."""
-    return _gpu_container.verdict(_plain(result), access)
-
-
-def _plain(value: Any) -> Any:
-    """Ansible's lazy and tagged containers as plain ones."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
+    return _gpu_container.verdict(plain(result), access)
 
 
 class FilterModule:

@@ -52,6 +52,7 @@ from typing import Any
 
 import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils import _server_spec as spec
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
 
 
 def server_spec(
@@ -59,7 +60,7 @@ def server_spec(
 ) -> dict[str, Any]:
     """The specification with `problems: []`, or the problems alone."""
     try:
-        parts = [_plain(part) for part in (want, gpu_profile, host)]
+        parts = [plain(part) for part in (want, gpu_profile, host)]
         return {
             **spec.server_spec(parts[0], *knowledge(parts[0], Path(role_path)), *parts[1:]),
             "problems": [],
@@ -83,17 +84,17 @@ def _read(path: Path) -> dict[str, Any]:
 
 def server_pinned(server: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
     """The specification with the image that the host has."""
-    return spec.pinned(_plain(server), _plain(image))
+    return spec.pinned(plain(server), plain(image))
 
 
 def server_good(kept: dict[str, Any], server: dict[str, Any], fact: dict[str, Any]) -> dict[str, Any]:
     """What a host keeps to go back to."""
-    return spec.good(_plain(kept), _plain(server), _plain(fact))
+    return spec.good(plain(kept), plain(server), plain(fact))
 
 
 def server_surplus(previous: dict[str, Any], server: dict[str, Any], target: dict[str, Any]) -> dict[str, list[str]]:
     """Names of instances to remove, by runtime."""
-    return spec.surplus(_plain(previous), _plain(server), _plain(target))
+    return spec.surplus(plain(previous), plain(server), plain(target))
 
 
 def gpu_profile_of(card_name: str, folder: str) -> dict[str, Any]:
@@ -107,16 +108,7 @@ def server_fact(
     server: dict[str, Any], gpu: dict[str, Any], previous: dict[str, Any], ready: dict[str, Any]
 ) -> dict[str, Any]:
     """The fact `llmfleet_server` of a server that answers."""
-    return spec.server_fact(_plain(server), _plain(gpu), _plain(previous), _plain(ready))
-
-
-def _plain(value: Any) -> Any:
-    """Ansible's lazy and tagged containers as plain ones, which can be copied and serialised."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
+    return spec.server_fact(plain(server), plain(gpu), plain(previous), plain(ready))
 
 
 class FilterModule:

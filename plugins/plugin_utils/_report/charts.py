@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, number, sequence
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.markup import Markup, join, tag
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.numbers import figure, percent
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import mapping, number, sequence
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.svg import (
     LEFT,
     RIGHT,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from statistics import fmean, median
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import mapping, number, sequence
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, number, sequence
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.statistics import lone_change, relative_change
 
 SCHEMA_VERSION = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import number
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import number
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.workload import differences
 
 # metric name in our results -> path in a published cell

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, sequence
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.facts import MEASURED, STATUSES
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.numbers import (
     MISSING,
@@ -16,7 +17,6 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.numbers i
     ratio,
     span,
 )
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.plain import mapping, sequence
 
 SIMULATED = "SIMULATED"
 SIMULATED_NOTE = "SIMULATED: figures marked so come from a simulated server, not from a GPU."
