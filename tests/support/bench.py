@@ -38,7 +38,7 @@ OPTIONS: dict[str, Any] = {
     "slo": {},
     "percentiles": [50, 90, 99],
     "workers": 0,
-    "real_time": True,
+    "real_time": False,
     "timeouts": {},
     "validity": {},
 }

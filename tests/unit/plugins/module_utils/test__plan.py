@@ -7,35 +7,9 @@ import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench_error import BenchError
 from ansible_collections.llmfleet.serving.plugins.module_utils._plan import Plan, make_plan
 
-OPTIONS: dict[str, Any] = {
-    "workload": "published",
-    "dataset": "random",
-    "dataset_path": None,
-    "input_tokens": None,
-    "output_tokens": None,
-    "range_ratio": 0.0,
-    "prefix_tokens": 0,
-    "num_prompts": None,
-    "max_concurrency": None,
-    "request_rate": "inf",
-    "burstiness": "1",
-    "endpoint_type": "openai-chat",
-    "seed": 0,
-    "salt": None,
-    "ignore_eos": None,
-    "sampling": {"temperature": 0.0},
-    "continuous_usage": False,
-    "warmup": None,
-    "sweep": None,
-    "repeats": 1,
-    "repeat_until": 0.0,
-    "slo": {},
-    "percentiles": [99],
-    "workers": 0,
-    "real_time": True,
-    "timeouts": {},
-    "validity": {},
-}
+from tests.support import bench
+
+OPTIONS: dict[str, Any] = {**bench.OPTIONS, "workload": "published", "warmup": None}
 
 
 def plan(**options: Any) -> Plan:
