@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from tests.support.progress import say
 from tests.support.side_by_side import disagreements, table
 from tests.support.vllm_bench import Workload, bench_arguments, run_vllm_bench
 
-from .conftest import Host
+from .conftest import MODEL, Host
 
 WORKLOAD = Workload(input_tokens=256, output_tokens=128, num_prompts=64, max_concurrency=8)
 PAIRS, MOST_PAIRS = 5, 7
@@ -50,3 +51,26 @@ def test_both_clients_report_the_same(server: Host, work_dir: Path) -> None:
         theirs.append(bench_theirs(server, 201 + len(theirs), results))
     say(f"the same workload on the same server: {workload}\n{table(ours, theirs)}")
     assert disagreements(ours, theirs, TOLERANCE) == []
+
+
+def test_the_sources_own_command_fills_the_same_schema(server: Host) -> None:
+    """Client `vllm`: the command of the published figures, run from the serving image, with its own file kept."""
+    workload = replace(WORKLOAD, num_prompts=16)
+    knobs = {f"benchmark_{name}": value for name, value in asdict(workload).items()}
+    server.play(
+        "bench.yml",
+        "client vllm",
+        benchmark_client="vllm",
+        benchmark_vllm_tokenizer=MODEL,
+        benchmark_vllm_volumes=[f"{server.checkpoint}:{MODEL}:ro"],
+        **knobs,
+    )
+    fact = server.fact("llmfleet_benchmark")
+    assert (fact["status"], fact["reason"], fact["client"]["name"]) == ("ok", None, "vllm")
+    metrics = fact["metrics"]
+    assert (metrics["completed"], metrics["failed"]) == (16, 0)
+    assert metrics["total_output_tokens"] == 16 * 128 == fact["server_counters"]["generation_tokens"]
+    assert metrics["total_input_tokens"] == fact["server_counters"]["prompt_tokens"]
+    assert 0 < metrics["mean_tpot_ms"] <= metrics["p99_tpot_ms"]
+    [raw] = Path(fact["record_path"]).parent.glob("vllm-*.json")
+    assert json.loads(raw.read_text())["output_throughput"] == metrics["output_throughput"]
