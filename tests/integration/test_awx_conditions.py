@@ -123,6 +123,9 @@ def test_facts_alone_make_a_report_when_the_hosts_are_out_of_reach(awx, tmp_path
     assert "llmfleet_benchmark" in json.dumps(awx.facts["one"])
     row = rows(tmp_path)["one"]
     assert row["metrics"], job.output
+    unasked = awx.launch("report.yml", survey={"report_read_hosts": "false"}, limit="one")
+    assert unasked.rc == 0, unasked.output
+    assert rows(tmp_path)["one"]["status"] == "ok"
 
 
 def test_a_check_job_on_bare_hosts_predicts_and_changes_nothing(awx, tmp_path):
