@@ -9,7 +9,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.support.awx_api import TOKEN, Awx, serve, survey_problem
+from tests.support.awx_api import ENCRYPTED, MODULES, TOKEN, Awx, serve, survey_problem
 
 from .conftest import ROOT
 
@@ -21,6 +21,9 @@ SETTINGS = {
     "awx_setup_notification_configuration": {
         "url": "https://hooks.example.org/secret-path",
         "http_method": "POST",
+        "disable_ssl_verification": False,
+        "username": "",
+        "password": "",
         "headers": {},
     },
 }
@@ -65,14 +68,22 @@ def play(awx, tmp_path):
         yield run
 
 
+TEMPLATES = {
+    "llmfleet prepare": ["inference_server_backend"],
+    "llmfleet keys": [],
+    "llmfleet deploy": ["inference_server_backend", "inference_server_release", "inference_server_intent"],
+    "llmfleet bench": ["benchmark_workload"],
+    "llmfleet report": ["report_label", "report_baseline"],
+    "llmfleet rollback": ["inference_server_ready_timeout_s"],
+    "llmfleet teardown": ["inference_server_purge"],
+}
+
+
 def test_everything_is_made_and_a_second_run_changes_nothing(awx, play):
     rc, output = play("-vvv")
     assert rc == 0, output
-    assert awx.names("organizations") == ["llmfleet"]
-    assert len(awx.objects["credential_types"]) == 3
-    assert awx.names("projects") == ["llmfleet serving"]
-    assert awx.names("workflow_job_templates") == ["llmfleet deploy, bench, report"]
-    assert awx.names("schedules") == ["llmfleet nightly"]
+    organization = check_organization(awx)
+    check_project(awx, organization)
     check_job_templates(awx)
     check_workflow(awx)
 
@@ -82,23 +93,107 @@ def test_everything_is_made_and_a_second_run_changes_nothing(awx, play):
     assert "changed=0" in output
     assert awx.writes()[written:] == []
 
+    check_a_secret_is_the_one_thing_sent_anew(awx, play)
+
+    rc, output = play(host="http://127.0.0.1:1", awx_setup_dry_run=True)
+    assert rc == 0, output
+    for collection in MODULES:
+        for entry in awx.objects[collection].values():
+            assert entry.get("name", entry.get("identifier")) in output
+
+
+def check_a_secret_is_the_one_thing_sent_anew(awx, play):
+    """AWX does not give secrets back, so its module cannot know that they are the same."""
+    (notification,) = awx.objects["notification_templates"].values()
+    notification["notification_configuration"]["password"] = ENCRYPTED
+    written = len(awx.writes())
+    configuration = {**SETTINGS["awx_setup_notification_configuration"], "password": "secret-path"}
+    rc, output = play(awx_setup_notification_configuration=configuration)
+    assert rc == 0, output
+    assert "changed=1" in output
+    ((method, path),) = awx.writes()[written:]
+    assert (method, path) == ("PATCH", notification["url"])
+
+
+def only(awx, collection, **expected):
+    """The only object of a collection, when it is as expected."""
+    (entry,) = awx.objects[collection].values()
+    assert {name: entry[name] for name in expected} == expected
+    return entry["id"]
+
+
+def check_organization(awx):
+    organization = only(awx, "organizations", name="llmfleet")
+    galaxy = awx.find("credentials", {"name": "Ansible Galaxy"})[0]["id"]
+    assert awx.related["organizations", organization, "galaxy_credentials"] == [galaxy]
+    types = {entry["name"]: entry for entry in awx.objects["credential_types"].values()}
+    assert set(types) == {"llmfleet model hub token", "llmfleet API key", "Lambda Cloud API key"}
+    for entry in types.values():
+        assert all(field["secret"] for field in entry["inputs"]["fields"])
+        assert "extra_vars" not in entry["injectors"]
+    assert set(types["llmfleet model hub token"]["injectors"]["env"]) == {"LLMFLEET_HUB_TOKEN_FILE"}
+    assert set(types["llmfleet API key"]["injectors"]["env"]) == {"LLMFLEET_API_KEY_FILE"}
+    only(awx, "notification_templates", name="llmfleet", notification_type="webhook", organization=organization)
+    return organization
+
+
+def check_project(awx, organization):
+    environment = only(awx, "execution_environments", name="llmfleet", image="llmfleet/serving-ee:latest")
+    project = only(
+        awx,
+        "projects",
+        name="llmfleet serving",
+        organization=organization,
+        scm_type="git",
+        scm_branch="main",
+        default_environment=environment,
+    )
+    inventory = only(awx, "inventories", name="llmfleet", organization=organization)
+    assert json.loads(awx.objects["inventories"][inventory]["variables"]) == {"ansible_user": "ubuntu"}
+    source = {
+        "source": "scm",
+        "source_project": project,
+        "source_path": "inventory/hosts.yml",
+        "update_on_launch": True,
+    }
+    only(awx, "inventory_sources", inventory=inventory, execution_environment=environment, **source)
+    assert (ROOT / "inventory" / "hosts.yml").exists()
+
 
 def check_job_templates(awx):
     templates = {entry["name"]: entry for entry in awx.objects["job_templates"].values()}
-    assert templates["llmfleet bench"]["job_slice_count"] == 3
-    assert templates["llmfleet report"]["job_slice_count"] == 1
-    for entry in templates.values():
-        assert awx.related["job_templates", entry["id"], "credentials"]
-        assert awx.related["job_templates", entry["id"], "notification_templates_error"]
-    survey = awx.surveys["job_templates", templates["llmfleet deploy"]["id"]]
-    assert "inference_server_backend" in [question["variable"] for question in survey["spec"]]
+    assert set(templates) == set(TEMPLATES)
+    for name, variables in TEMPLATES.items():
+        entry = templates[name]
+        assert (ROOT / entry["playbook"]).exists()
+        assert entry["job_slice_count"] == (1 if name == "llmfleet report" else 3)
+        assert entry["use_fact_cache"]
+        assert entry["ask_limit_on_launch"]
+        assert entry["ask_job_type_on_launch"]
+        for relation in ("credentials", "notification_templates_error"):
+            assert len(awx.related["job_templates", entry["id"], relation]) == 1
+        assert entry["survey_enabled"] is bool(variables)
+        survey = awx.surveys.get(("job_templates", entry["id"]), {"spec": []})
+        assert [question["variable"] for question in survey["spec"]] == variables
 
 
 def check_workflow(awx):
-    nodes = {entry["identifier"]: entry["id"] for entry in awx.objects["workflow_job_template_nodes"].values()}
+    workflow = only(awx, "workflow_job_templates", name="llmfleet deploy, bench, report")
+    asked = [question["variable"] for question in awx.surveys["workflow_job_templates", workflow]["spec"]]
+    assert asked == TEMPLATES["llmfleet deploy"] + TEMPLATES["llmfleet bench"]
+    for relation in ("notification_templates_success", "notification_templates_error"):
+        assert len(awx.related["workflow_job_templates", workflow, relation]) == 1
+    nodes = {entry["identifier"]: entry for entry in awx.objects["workflow_job_template_nodes"].values()}
     assert set(nodes) == {"deploy", "bench", "report"}
+    for step, node in nodes.items():
+        template = awx.objects["job_templates"][node["unified_job_template"]]
+        assert (template["name"], node["workflow_job_template"]) == (f"llmfleet {step}", workflow)
+    # Whatever became of the step before: on success and on failure.
     for parent, child in (("deploy", "bench"), ("bench", "report")):
-        assert awx.related["workflow_job_template_nodes", nodes[parent], "always_nodes"] == [nodes[child]]
+        follows = awx.related["workflow_job_template_nodes", nodes[parent]["id"], "always_nodes"]
+        assert follows == [nodes[child]["id"]]
+    rrule = "DTSTART;TZID=Etc/UTC:20260101T020000 RRULE:FREQ=DAILY;INTERVAL=1"
+    only(awx, "schedules", name="llmfleet nightly", unified_job_template=workflow, rrule=rrule, enabled=True)
 
 
 def test_a_dry_run_prints_everything_and_asks_nobody(awx, play):
@@ -129,15 +224,11 @@ def test_every_question_asks_for_a_knob_with_its_choices_and_default():
     for path in (ROOT / "roles").glob("*/meta/argument_specs.yml"):
         for entry in yaml.safe_load(path.read_text())["argument_specs"].values():
             specs.update(entry.get("options", {}))
-    for name in ("server", "workload"):
-        questions = knowledge()[f"__awx_setup_question_{name}"]
+    surveys = {name: value for name, value in knowledge().items() if name.startswith("__awx_setup_question_")}
+    for questions in surveys.values():
         assert not survey_problem({"name": "", "description": "", "spec": questions})
         for question in questions:
             knob = specs[question["variable"]]
-            assert question["default"] == knob["default"]
-            assert question["choices"] == knob.get("choices", question["choices"])
-
-
-def test_every_job_template_has_its_playbook():
-    for template in knowledge()["__awx_setup_job_templates"]:
-        assert (ROOT / template["playbook"]).exists()
+            truths = {False: "false", True: "true"} if knob["type"] == "bool" else {}
+            assert question["default"] == truths.get(knob["default"], knob["default"])
+            assert question.get("choices") == (list(truths.values()) or knob.get("choices", question.get("choices")))

@@ -4,6 +4,7 @@ what exists, names that are free, surveys as AWX's own description demands. It c
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,19 @@ ASSOCIATIONS = {
 }
 # What AWX answers for a field that was never set; the modules compare with it.
 BLANKS = {"inventories": {"kind": "", "host_filter": None}}
+# What AWX wants to know for a type of notification: type and, where it has one, the default that it fills in.
+WEBHOOK = {
+    "url": (str,),
+    "http_method": (str, "POST"),
+    "disable_ssl_verification": (bool, False),
+    "username": (str, ""),
+    "password": (str, ""),
+    "headers": (dict,),
+}
+ENCRYPTED = "$encrypted$"
+# What the templates of a credential type may name beside its own fields, and what AWX accepts as a schedule.
+INJECTED = re.compile(r"{{\s*([\w.]+)\s*}}")
+SCHEDULE = re.compile(r"^DTSTART(;TZID=[\w/+-]+)?:\d{8}T\d{6}Z? RRULE:FREQ=\w+;INTERVAL=\d+")
 QUESTION_TYPES = ("text", "textarea", "password", "multiplechoice", "multiselect", "integer", "float")
 
 
@@ -94,6 +108,32 @@ def survey_problem(survey: dict) -> str:
         ]:
             return f"the default of {question['variable']} is none of its choices"
     return ""
+
+
+def completed_webhook(configuration: dict) -> dict:
+    """A webhook as AWX keeps and shows it: with every field, secrets hidden. Raises Refused for what AWX does not take."""
+    unknown = set(configuration) - set(WEBHOOK)
+    if unknown:
+        raise Refused(f"a webhook has no {sorted(unknown)}")
+    kept = {name: default[0] for name, (_type, *default) in WEBHOOK.items() if default}
+    kept.update(configuration)
+    for name, (kind, *_default) in WEBHOOK.items():
+        if not isinstance(kept.get(name), kind):
+            raise Refused(f"{name} of a webhook must be {kind.__name__}, is {kept.get(name)!r}")
+    if kept["password"]:
+        kept["password"] = ENCRYPTED
+    return kept
+
+
+def injectors_problem(fields: dict) -> str:
+    """What AWX would not accept of a credential type; empty when it is right."""
+    known = {field["id"] for field in fields["inputs"]["fields"]}
+    if not set(fields["inputs"].get("required", [])) <= known:
+        return "a field is required that is none"
+    if "file" in fields["injectors"]:
+        known.add("tower.filename")
+    named = set(INJECTED.findall(json.dumps(fields["injectors"])))
+    return f"the injectors name {sorted(named - known)}, which are no fields" if named - known else ""
 
 
 class Awx:
@@ -162,8 +202,13 @@ class Awx:
             raise Refused("unified_job_template refers to nothing")
         required = {
             "job_templates": {"project", "playbook", "inventory"},
-            "projects": {"organization"},
-            "schedules": {"rrule"},
+            "projects": {"organization", "scm_type", "scm_url"},
+            "schedules": {"rrule", "unified_job_template"},
+            "execution_environments": {"image"},
+            "inventories": {"organization"},
+            "inventory_sources": {"inventory", "source", "source_project"},
+            "credential_types": {"kind", "inputs", "injectors"},
+            "notification_templates": {"organization", "notification_type", "notification_configuration"},
         }
         lacking = required.get(collection, set()) - set({**(existing or {}), **fields})
         if lacking:
@@ -180,16 +225,26 @@ class Awx:
         if twins:
             raise Refused(f"{collection} has a {fields['name']} already")
 
+    def settle(self, collection: str, fields: dict) -> dict:
+        """The fields as AWX keeps them. Raises Refused for values that it does not take."""
+        if collection == "credential_types" and injectors_problem(fields):
+            raise Refused(injectors_problem(fields))
+        if collection == "schedules" and not SCHEDULE.match(fields.get("rrule", "")):
+            raise Refused(f"{fields.get('rrule')} is no schedule")
+        if collection == "notification_templates":
+            return {**fields, "notification_configuration": completed_webhook(fields["notification_configuration"])}
+        return fields
+
     def create(self, collection: str, fields: dict) -> dict:
         """POST to a collection."""
         self.check(collection, fields, None)
-        return self.put(collection, fields)
+        return self.put(collection, self.settle(collection, fields))
 
     def change(self, collection: str, number: int, fields: dict) -> dict:
         """PATCH of an object."""
         entry = self.objects[collection][number]
         self.check(collection, fields, entry)
-        entry.update(fields)
+        entry.update(self.settle(collection, {**entry, **fields}))
         return entry
 
     def associate(self, collection: str, number: int, relation: str, body: dict) -> None:
