@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import llmfleet_simulator as simulator
 import pytest
-from simulator_calibration import closed_loop, deviations, profile, published_figures
+from simulator_calibration import TEMPLATE_TOKENS, closed_loop, deviations, profile, published_figures
 
 TOLERANCE = 0.05
 
 
-@pytest.mark.parametrize("reaction_s", [0.0003, 0.004], ids=["quick-client", "slow-client"])
+@pytest.mark.parametrize(
+    ("reaction_s", "extra_tokens"),
+    [(0.0003, 0), (0.004, 0), (0.0003, TEMPLATE_TOKENS)],
+    ids=["quick-client", "slow-client", "template-on-top"],
+)
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])
 @pytest.mark.parametrize("gpu", ["b200", "h100", "a100"])
-def test_published_figures(gpu, engine, reaction_s):
+def test_published_figures(gpu, engine, reaction_s, extra_tokens):
     timing = simulator.as_timing(profile(gpu)["simulated_timing"][engine])
-    apart = deviations(closed_loop(timing, engine, reaction_s=reaction_s), published_figures(gpu, engine))
+    run = closed_loop(timing, engine, reaction_s=reaction_s, extra_tokens=extra_tokens)
+    apart = deviations(run, published_figures(gpu, engine))
     assert {name: d for name, d in apart.items() if abs(d) > TOLERANCE} == {}
 
 
