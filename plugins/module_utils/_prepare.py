@@ -51,7 +51,7 @@ def engine_plan(host: Host, want: Want) -> Plan:
         "packages": [_pinned(packages["manager"], name, want["version"]) for name in offered] if install else [],
         "conflicts": conflicts if install else [],
         "needs": [] if verify else missing,
-        "hold": [] if verify else _to_hold(packages, offered, want),
+        "hold": [] if verify else _to_hold(packages, offered, want["hold"], install),
         "config": not verify and config != docker["daemon_config"]["content"],
         "start": not verify and (docker["state"] != "running" or docker["enabled"] is False),
     }
@@ -75,12 +75,12 @@ def _pinned(manager: str | None, package: str, version: str) -> str:
     return f"{package}=*{version}*" if manager == "apt" else f"{package}-{version}*"
 
 
-def _to_hold(packages: Mapping[str, Any], offered: list[str], want: Want) -> list[str]:
-    return (
-        [name for name in offered if name not in packages["held"]]
-        if want["hold"] and packages["manager"] == "apt"
-        else []
-    )
+def _to_hold(packages: Mapping[str, Any], offered: list[str], wanted: bool, install: bool) -> list[str]:
+    """The packages to hold, those that were held before included when an install comes first: apt releases what it changes."""
+    if packages["manager"] != "apt":
+        return []
+    kept = [name for name in offered if wanted or name in packages["held"]]
+    return [name for name in kept if install or name not in packages["held"]]
 
 
 def _verify_problems(docker: Mapping[str, Any], want: Want) -> list[str]:
@@ -156,7 +156,7 @@ def toolkit_plan(host: Host, want: Want) -> Plan:
         "packages": [_pinned_all(packages["manager"], name, want["version"]) for name in want["packages"]]
         if install
         else [],
-        "hold": [] if verify else _to_hold(packages, list(want["packages"]), want),
+        "hold": [] if verify else _to_hold(packages, list(want["packages"]), want["hold"], install),
         "config": not verify and merge_config(current, {}, options) != current,
         "restart": not verify and access == "runtime" and _engine_is_older(docker, toolkit),
         "refresh_cdi": not verify and access == "cdi" and (install or cdi_is_stale(host)),
@@ -188,13 +188,20 @@ def daemon_options(access: str, engine: str | None) -> dict[str, Any]:
 
 
 def cdi_is_stale(host: Host) -> bool:
-    """Whether the CDI specification is missing, was written for another driver, or misses a card."""
+    """Whether the CDI specification is missing, was written for another driver or by an older toolkit, or misses a card."""
     toolkit, gpu = host["toolkit"], host["gpu"]
     numbered = [name for name in toolkit["cdi_devices"] if name.partition("=")[2].isdigit()]
     written_for = {version for spec in toolkit["cdi_specs"] for version in spec["driver_versions"]}
     other_driver = bool(written_for) and gpu["driver_version"] not in written_for
     split = any(card["mig_mode"] for card in gpu["cards"])
-    return not toolkit["cdi_devices"] or other_driver or (not split and len(numbered) != gpu["count"])
+    misses_a_card = not split and len(numbered) != gpu["count"]
+    return not toolkit["cdi_devices"] or other_driver or _toolkit_is_newer(toolkit) or misses_a_card
+
+
+def _toolkit_is_newer(toolkit: Mapping[str, Any]) -> bool:
+    """Whether the toolkit came after the newest specification; its own refresh unit may have written one since."""
+    came, written = toolkit["hook_changed_at_s"], [spec["changed_at_s"] for spec in toolkit["cdi_specs"]]
+    return bool(written) and came is not None and max(written) < came
 
 
 def _pinned_all(manager: str | None, package: str, version: str) -> str:
@@ -214,6 +221,11 @@ def _toolkit_problems(host: Host, want: Want, enough: bool, verify: bool, access
         problems.append(
             f"toolkit {toolkit['version'] or 'not'} found, {want['version_min']} or newer needed, and nvidia_container_toolkit_mode "
             "is verify. Remedy: install or upgrade it, or set nvidia_container_toolkit_mode: install"
+        )
+    if not enough and not verify and not at_least(want["version"], want["version_min"]):
+        problems.append(
+            f"nvidia_container_toolkit_version {want['version']} is what would be installed, and {want['version_min']} or newer is "
+            "needed. Remedy: raise nvidia_container_toolkit_version along with nvidia_container_toolkit_version_min"
         )
     if access == "cdi" and docker["version"] is not None and not at_least(docker["version"], CDI_ENGINE):
         problems.append(

@@ -65,10 +65,12 @@ def _cdi_specs(system: System) -> list[dict[str, Any]]:
         for name in system.listing(folder):
             spec = parse_cdi_spec(system.read(f"{folder}/{name}") or "")
             if spec["nvidia"]:
-                found.append({"path": f"{folder}/{name}", "driver_versions": spec["driver_versions"]})
+                path = f"{folder}/{name}"
+                changed = _changed_at(str(system.path(path)))
+                found.append({"path": path, "driver_versions": spec["driver_versions"], "changed_at_s": changed})
     return found
 
 
 def _changed_at(path: str | None) -> float | None:
-    """When a program came to this host (its inode's change, which a package's own dates do not touch)."""
+    """When a file came to this host (its inode's change, which a package's own dates do not touch)."""
     return None if path is None else Path(path).stat().st_ctime

@@ -529,6 +529,13 @@ toolkit:
           elements: str
           returned: always
           sample: [580.95.05]
+        changed_at_s:
+          description:
+            - When the file was written, in seconds since the epoch.
+            - It is stale when an upgrade of the toolkit came after it.
+          type: float
+          returned: always
+          sample: 1763790000.25
     guard_rule:
       description: Content of the udev rule that keeps containers' GPUs across a C(systemctl daemon-reload).
       type: str

@@ -42,7 +42,7 @@ HOST = {
         "version": "1.20.0",
         "hook_changed_at_s": 1000.0,
         "cdi_devices": ["nvidia.com/gpu=0", "nvidia.com/gpu=GPU-1", "nvidia.com/gpu=all"],
-        "cdi_specs": [{"path": "/var/run/cdi/nvidia.yaml", "driver_versions": ["580.95.05"]}],
+        "cdi_specs": [{"path": "/var/run/cdi/nvidia.yaml", "driver_versions": ["580.95.05"], "changed_at_s": 1001.0}],
         "guard_rule": GUARD_RULE,
     },
 }
@@ -66,6 +66,9 @@ TOOLKIT = {
     "access": "auto",
     "packages": FOUR,
 }
+
+
+SPEC = {"path": "/etc/cdi/nvidia.yaml", "driver_versions": [], "changed_at_s": 1001.0}
 
 
 def changed(*changes):
@@ -128,6 +131,7 @@ def test_a_bare_host():
         ([], {"source": "distribution"}, {"install": False, "conflicts": []}),
         ([], {"source": "distribution", "version_min": "29"}, {"conflicts": ["docker-ce", "docker-ce-cli"]}),
         ([("packages.held", ["docker-ce"])], {"hold": True}, {"hold": ["docker-ce-cli", "containerd.io"]}),
+        ([("packages.held", ["docker-ce"]), ("docker.version", "19.03")], {}, {"install": True, "hold": ["docker-ce"]}),
         ([("docker.state", "stopped")], {}, {"start": True}),
         ([("docker.enabled", False)], {}, {"start": True}),
         ([("docker.enabled", None)], {}, {"start": False}),
@@ -190,11 +194,14 @@ def test_a_host_without_a_toolkit():
             {"packages": [f"{name}-1.20.0" for name in FOUR]},
         ),
         ([], {"hold": True}, {"hold": FOUR}),
+        ([("packages.held", FOUR)], {"hold": True}, {"hold": []}),
+        ([("packages.held", FOUR), ("toolkit.version", "1.16.2")], {"hold": True}, {"install": True, "hold": FOUR}),
+        ([("packages.held", FOUR[:1]), ("toolkit.version", "1.16.2")], {}, {"install": True, "hold": FOUR[:1]}),
         ([("docker.version", "26.1.5")], {}, {"config": True, "daemon_options": {"features": {"cdi": True}}}),
         ([("docker.version", "20.10.24+dfsg1")], {}, {"access": "runtime", "config": True, "refresh_cdi": False}),
         ([], {"access": "runtime"}, {"access": "runtime", "config": True, "restart": False}),
         ([("toolkit.hook_changed_at_s", 3000.0)], {"access": "runtime"}, {"restart": True}),
-        ([("toolkit.hook_changed_at_s", 3000.0)], {}, {"restart": False}),
+        ([("toolkit.hook_changed_at_s", 3000.0)], {}, {"restart": False, "refresh_cdi": True}),
         ([("gpu.driver_version", "590.1")], {}, {"refresh_cdi": True, "cdi_path": "/var/run/cdi/nvidia.yaml"}),
         ([("toolkit.guard_rule", "old")], {}, {"guard": True}),
         ([("toolkit.guard_rule", None)], {"mode": "verify"}, {"guard": False, "changes": False}),
@@ -211,6 +218,7 @@ def test_what_differs_in_the_toolkit(changes, want, expected):
     [
         (EMPTY_TOOLKIT, {"mode": "verify"}, "nvidia_container_toolkit_mode: install"),
         ([("docker.version", "20.10.24")], {"access": "cdi"}, "nvidia_container_toolkit_access: auto"),
+        ([], {"version_min": "1.21.0"}, "raise nvidia_container_toolkit_version "),
     ],
 )
 def test_a_toolkit_that_is_refused_has_its_remedy(changes, want, said):
@@ -250,7 +258,13 @@ def test_daemon_options(access, engine, keys):
         ([("gpu.driver_version", "590.1")], True),
         ([("gpu.count", 2)], True),
         ([("gpu.count", 2), ("gpu.cards", [{"mig_mode": True}])], False),
-        ([("toolkit.cdi_specs", [{"path": "/etc/cdi/nvidia.yaml", "driver_versions": []}])], False),
+        ([("toolkit.cdi_specs", [SPEC])], False),
+        ([("toolkit.hook_changed_at_s", None)], False),
+        ([("toolkit.hook_changed_at_s", 1500.0)], True),
+        (
+            [("toolkit.hook_changed_at_s", 1500.0), ("toolkit.cdi_specs", [SPEC, {**SPEC, "changed_at_s": 1600.0}])],
+            False,
+        ),
     ],
 )
 def test_a_stale_specification(changes, stale):

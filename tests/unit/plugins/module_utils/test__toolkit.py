@@ -67,5 +67,7 @@ def test_a_host_with_a_toolkit(fake_host):
     found = probe_toolkit(fake_host)
     assert found["installed"] and found["version"] == "1.20.0"
     assert found["hook_path"].endswith("nvidia-container-runtime-hook") and found["hook_changed_at_s"] > 0
-    assert found["cdi_specs"] == [{"path": "/etc/cdi/nvidia.yaml", "driver_versions": ["580.95.05"]}]
+    [spec] = found["cdi_specs"]
+    assert (spec["path"], spec["driver_versions"]) == ("/etc/cdi/nvidia.yaml", ["580.95.05"])
+    assert spec["changed_at_s"] > 0
     assert "nvidia.com/gpu=all" in found["cdi_devices"]
