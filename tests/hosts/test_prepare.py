@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 
 import pytest
 
@@ -11,6 +13,23 @@ from tests.support.progress import say
 CALL_LIMIT = 10
 CONFIG = "/etc/docker/daemon.json"
 CONTAINER = "docker inspect --format '{{.State.Pid}} {{.State.StartedAt}} {{.RestartCount}}' "
+CARDS = [
+    f"GPU {number}: NVIDIA H100 80GB HBM3 (UUID: GPU-0b100000-0000-4000-8000-00000000000{number})" for number in (0, 1)
+]
+ONE_CARD = ["GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-0b100000-0000-4000-8000-000000000002)"]
+TOOLKIT = [
+    "nvidia-container-toolkit",
+    "nvidia-container-toolkit-base",
+    "libnvidia-container-tools",
+    "libnvidia-container1",
+]
+SPECIFICATION = "/etc/cdi/nvidia.yaml"
+OLDER_TOOLKIT = f"""
+    held=$(apt-mark showhold)
+    apt-get install --yes --allow-downgrades --allow-change-held-packages {" ".join(name + "=1.18.2-1" for name in TOOLKIT)}
+    test -z "$held" || apt-mark hold $held
+    test ! -f {SPECIFICATION} || nvidia-ctk cdi generate --output={SPECIFICATION}
+"""
 
 
 @pytest.fixture
@@ -27,6 +46,21 @@ def card(fleet):
         fleet.sh(host, "rm -rf /etc/pretend; mv /tmp/pretend /etc/pretend; mv /tmp/nvidia-smi /usr/bin/nvidia-smi")
 
 
+@pytest.fixture
+def container(fleet):
+    """Starts containers that do nothing, and removes them at the end."""
+    started = []
+
+    def start(host, *options, name="model"):
+        fleet.sh(host, f"docker run --detach --name {name} {shlex.join(options)} 127.0.0.1:5000/probe:1 sleep 100000")
+        started.append((host, name))
+        return fleet.sh(host, CONTAINER + name)
+
+    yield start
+    for host, name in started:
+        fleet.sh(host, f"docker rm --force {name}")
+
+
 @pytest.mark.parametrize("host", ["debian12", "debian13", "lived_in"])
 def test_a_prepared_host_costs_few_module_calls(fleet, host):
     run = fleet.prepare(host)
@@ -34,6 +68,39 @@ def test_a_prepared_host_costs_few_module_calls(fleet, host):
     assert run.rc == 0, run.output
     assert run.changed(host) == 0
     assert run.calls[host] <= CALL_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("host", "ways"),
+    [
+        ("debian12", {"--gpus all": ONE_CARD}),
+        (
+            "debian13",
+            {
+                "--gpus all": CARDS,
+                "--gpus device=1": CARDS[1:],
+                "--device nvidia.com/gpu=all": CARDS,
+                "--device nvidia.com/gpu=1": CARDS[1:],
+                "--device nvidia.com/gpu=GPU-0b100000-0000-4000-8000-000000000001": CARDS[1:],
+            },
+        ),
+    ],
+    ids=["debian12", "debian13"],
+)
+def test_containers_get_their_cards_side_by_side_in_every_way(fleet, container, host, ways):
+    for number, way in enumerate(ways):
+        container(host, *way.split(), name=f"way{number}")
+    seen = {way: fleet.sh(host, f"docker exec way{number} nvidia-smi -L") for number, way in enumerate(ways)}
+    assert {way: cards.splitlines() for way, cards in seen.items()} == ways
+
+
+def test_two_cards_are_in_the_table_in_the_facts_and_in_the_proof(fleet):
+    run = fleet.prepare("debian13", "-v")
+    assert run.rc == 0, run.output
+    line = next(line for line in run.output.splitlines() if line.startswith("debian13 "))
+    assert line.split()[1] == "ok" and "2 x NVIDIA H100 80GB HBM3" in line
+    assert re.search(r"gpu_preflight_summary:\n[^*]*?  gpu:\n +count: 2\n", run.output)
+    assert all(card in run.output for card in CARDS)  # what the proof's container printed
 
 
 def test_the_preflight_alone_is_a_check_up_of_the_fleet(fleet, small):
@@ -73,6 +140,12 @@ REFUSALS = {
     ),
     "no GPU": ("rm /usr/bin/nvidia-smi", {}, ["gpu_present", "no nvidia-smi", "gpu_preflight_gpu_required"]),
     "wrong card": (XML.format("b200.xml"), {}, ["gpu_matches_profile", "NVIDIA B200", "inventory group"]),
+    "wrong second card": (
+        "sed -i '0,/H100 80GB HBM3/! s/H100 80GB HBM3/A100-SXM4-80GB/' /etc/pretend/smi.xml",
+        {},
+        ["gpu_matches_profile", "NVIDIA A100-SXM4-80GB, NVIDIA H100 80GB HBM3", "inventory group"],
+    ),
+    "too few cards": ("", {"gpu_preflight_gpu_count": 3}, ["gpu_present", "2 x NVIDIA H100", "needed 3 GPU"]),
     "split card": (XML.format("a100_mig.xml"), {"gpu_profile": {}}, ["mig", "MIG on card 0", "nvidia-smi -mig 0"]),
     "two failures at once": (
         XML.format("a100_mig.xml"),
@@ -125,33 +198,54 @@ def test_a_file_that_is_no_json_is_refused_and_left_alone(fleet):
         ("debian12", "did not come back"),  # an engine too old for --validate: started, refused, taken back
     ],
 )
-def test_an_option_that_the_engine_refuses_costs_no_container(fleet, host, said):
-    fleet.sh(host, "docker run --detach --name model 127.0.0.1:5000/probe:1 sleep 100000")
-    try:
-        model, settings = fleet.sh(host, CONTAINER + "model"), fleet.sh(host, f"cat {CONFIG}")
-        run = fleet.prepare(host, docker_engine_daemon_options={"no-such-option": 1})
-        assert run.rc != 0
-        assert said in run.output and "no-such-option" in run.output
-        assert fleet.sh(host, f"cat {CONFIG}") == settings
-        assert fleet.sh(host, CONTAINER + "model") == model
-    finally:
-        fleet.sh(host, "docker rm --force model")
+def test_an_option_that_the_engine_refuses_costs_no_container(fleet, container, host, said):
+    model, before = container(host), fleet.fingerprint(host)
+    run = fleet.prepare(host, docker_engine_daemon_options={"no-such-option": 1})
+    assert run.rc != 0
+    assert said in run.output and "no-such-option" in run.output
+    assert fleet.fingerprint(host) == before
+    assert fleet.sh(host, CONTAINER + "model") == model
 
 
-def test_a_container_lives_through_every_change_of_the_settings(fleet):
-    fleet.sh("debian12", "docker run --detach --name model 127.0.0.1:5000/probe:1 sleep 100000")
-    try:
-        model = fleet.sh("debian12", CONTAINER + "model")
-        run = fleet.prepare(
-            "debian12", docker_engine_log_max_size="20m", docker_engine_daemon_options={"debug": False, "mtu": 1450}
-        )
-        assert run.rc == 0, run.output
-        config = json.loads(fleet.sh("debian12", f"cat {CONFIG}"))
-        assert (config["mtu"], config["log-opts"]["max-size"]) == (1450, "50m")  # the role's default yields to the file
-        assert fleet.sh("debian12", CONTAINER + "model") == model
-        say(f"debian12: a running container had 0 restarts, its process {model.split()[0]} is the same")
-    finally:
-        fleet.sh("debian12", "docker rm --force model")
+def test_a_container_lives_through_every_change_of_the_settings(fleet, container):
+    model = container("debian12")
+    run = fleet.prepare(
+        "debian12", docker_engine_log_max_size="20m", docker_engine_daemon_options={"debug": False, "mtu": 1450}
+    )
+    assert run.rc == 0, run.output
+    config = json.loads(fleet.sh("debian12", f"cat {CONFIG}"))
+    assert (config["mtu"], config["log-opts"]["max-size"]) == (1450, "50m")  # the role's default yields to the file
+    assert fleet.sh("debian12", CONTAINER + "model") == model
+    say(f"debian12: a running container had 0 restarts, its process {model.split()[0]} is the same")
+
+
+@pytest.mark.parametrize(
+    ("host", "way", "cards", "changed"),
+    [
+        ("debian12", "--gpus all", ONE_CARD, 2),  # the packages, the engine's restart for the new hook
+        ("debian13", "--device nvidia.com/gpu=all", CARDS, 3),  # the packages, their hold, the CDI specification
+    ],
+    ids=["debian12", "debian13"],
+)
+def test_an_older_toolkit_is_upgraded_as_a_whole_under_a_running_container(fleet, container, host, way, cards, changed):
+    state = "dpkg-query --show --showformat '${Version} ${db:Status-Want}\\n' " + " ".join(TOOLKIT)
+    before = fleet.sh(host, state)
+    fleet.sh(host, OLDER_TOOLKIT)
+    assert fleet.sh(host, state) == before.replace("1.20.0", "1.18.2")
+    model = container(host, *way.split())
+
+    wanted = {"nvidia_container_toolkit_version": "1.20.0", "nvidia_container_toolkit_version_min": "1.20.0"}
+    first = fleet.prepare(host, "-v", **wanted)
+    assert first.rc == 0, first.output
+    assert first.changed(host) == changed, first.output
+    assert all(card in first.output for card in cards)  # what the proof's container printed
+    assert fleet.sh(host, state) == before
+    assert "1.18.2" not in fleet.sh(host, f"cat {SPECIFICATION} 2>/dev/null || :")
+    second = fleet.prepare(host, **wanted)
+    assert (second.rc, second.changed(host)) == (0, 0), second.output
+    assert fleet.sh(host, CONTAINER + "model") == model
+    assert fleet.sh(host, "docker exec model nvidia-smi -L").splitlines() == cards
+    say(f"{host}: the toolkit was upgraded; a running container had 0 restarts and keeps its {len(cards)} card(s)")
 
 
 def test_a_disk_that_is_full_is_refused(fleet, small):
@@ -191,13 +285,21 @@ def test_a_new_driver_gets_a_new_cdi_specification(fleet, card):
     try:
         run = fleet.prepare("debian13")
         assert run.rc == 0, run.output
-        assert "libcuda.so.590.48.01" in fleet.sh("debian13", "cat /etc/cdi/nvidia.yaml")
+        assert "libcuda.so.590.48.01" in fleet.sh("debian13", f"cat {SPECIFICATION}")
         assert fleet.prepare("debian13").changed("debian13") == 0
     finally:
-        fleet.sh("debian13", "rm /etc/cdi/nvidia.yaml")
+        fleet.sh("debian13", f"rm {SPECIFICATION}")
 
 
 def test_a_container_that_gets_no_gpu_is_told_with_the_remedy(fleet):
+    before = fleet.fingerprint("lived_in")
     run = fleet.prepare("lived_in", nvidia_container_toolkit_probe_image="127.0.0.1:5000/none:1")
     assert run.rc != 0
     assert "nvidia_container_toolkit_probe_image" in run.output
+    assert fleet.fingerprint("lived_in") == before
+
+
+def test_a_container_from_before_the_first_run_lives_after_the_last(fleet):
+    was, is_now = fleet.sh("lived_in", f"cat /opt/pretend/survivor; {CONTAINER} survivor").splitlines()
+    assert is_now == was
+    say(f"lived_in: a container from before the first run has {is_now.split()[-1]} restarts after the last")
