@@ -6,17 +6,25 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Options and requirements of the modules."""
+    """What all share, and in two forms what modules and other plugins describe differently."""
 
     DOCUMENTATION = r"""
 requirements:
   - requests
+options:
+  request_timeout_s:
+    description: Longest time for one answer in seconds. Answers 429 and 5xx are asked again, after what C(Retry-After) says.
+    type: float
+    default: 30
+"""
+
+    # Modules read the environment by their argument_spec: plugins.module_utils._lambda_module.
+    MODULE = r"""
 notes:
   - Runs where the API can be reached, so usually on the controller with C(delegate_to=localhost).
 options:
   api_key:
-    description:
-      - The API key. Better left to the environment variable E(LAMBDA_API_KEY) or to O(api_key_file).
+    description: The API key. Better left to the environment variable E(LAMBDA_API_KEY) or to O(api_key_file).
     type: str
   api_key_file:
     description: File that holds the API key.
@@ -25,8 +33,24 @@ options:
     description: Where the API is.
     type: str
     default: https://cloud.lambda.ai/api/v1
-  request_timeout_s:
-    description: Longest time for one answer in seconds. Answers 429 and 5xx are asked again, after what C(Retry-After) says.
-    type: float
-    default: 30
+"""
+
+    PLUGIN = r"""
+options:
+  api_key:
+    description: The API key. Better left to the environment or to O(api_key_file).
+    type: str
+    env:
+      - name: LAMBDA_API_KEY
+  api_key_file:
+    description: File that holds the API key.
+    type: path
+    env:
+      - name: LAMBDA_API_KEY_FILE
+  api_url:
+    description: Where the API is.
+    type: str
+    default: https://cloud.lambda.ai/api/v1
+    env:
+      - name: LAMBDA_API_URL
 """

@@ -16,9 +16,9 @@ description:
   - Each host has the keys of RV(llmfleet.serving.lambda_instance#module:instance) as variables with the prefix C(lambda_).
     Jupyter's tokens are left out, also of the cache.
   - The file's name ends in V(lambda_cloud.yml) or V(lambda_cloud.yaml).
-requirements:
-  - requests
 extends_documentation_fragment:
+  - llmfleet.serving.lambda_cloud
+  - llmfleet.serving.lambda_cloud.plugin
   - constructed
   - inventory_cache
 options:
@@ -27,26 +27,6 @@ options:
     type: str
     required: true
     choices: [llmfleet.serving.lambda_cloud]
-  api_key:
-    description: The API key. Better left to the environment or to O(api_key_file).
-    type: str
-    env:
-      - name: LAMBDA_API_KEY
-  api_key_file:
-    description: File that holds the API key.
-    type: path
-    env:
-      - name: LAMBDA_API_KEY_FILE
-  api_url:
-    description: Where the API is.
-    type: str
-    default: https://cloud.lambda.ai/api/v1
-    env:
-      - name: LAMBDA_API_URL
-  request_timeout_s:
-    description: Longest time for one answer in seconds. Answers 429 and 5xx are asked again, after what C(Retry-After) says.
-    type: float
-    default: 30
   parent_group:
     description: The group of all hosts, parent of the GPU classes.
     type: str

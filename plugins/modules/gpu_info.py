@@ -16,13 +16,8 @@ description:
   - A host without a GPU is an answer and no error. RV(gpu.state) says what is the case, and RV(gpu) has the same keys
     on every host.
   - Needs Python 3.8 and nothing else.
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Changes nothing.
+extends_documentation_fragment:
+  - llmfleet.serving.attributes.info
 seealso:
   - module: llmfleet.serving.host_info
 """

@@ -14,10 +14,9 @@ description:
     by its O(ansible.builtin.setup#module:fact_path).
   - Returns it as an Ansible fact too, so that the play and the fact cache have it.
   - So a fact outlives the controller, the fact cache and an execution environment.
+extends_documentation_fragment:
+  - llmfleet.serving.attributes.change
 attributes:
-  check_mode:
-    description: Predicts the change and makes none.
-    support: full
   idempotent:
     description: An equal fact is left alone.
     support: full

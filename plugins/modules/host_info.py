@@ -49,13 +49,8 @@ options:
     description: How long O(url) may take to answer, in seconds.
     type: float
     default: 5.0
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Changes nothing.
+extends_documentation_fragment:
+  - llmfleet.serving.attributes.info
 seealso:
   - module: llmfleet.serving.gpu_info
 """

@@ -18,6 +18,7 @@ description:
   - There is no stopped state at Lambda Cloud. An instance bills from its launch until it is terminated, and C(shutdown) does not stop that.
 extends_documentation_fragment:
   - llmfleet.serving.lambda_cloud
+  - llmfleet.serving.lambda_cloud.module
 attributes:
   check_mode:
     description: Reads the account, predicts the change and makes none. The cost limit is checked too.
@@ -208,9 +209,10 @@ account_usd_per_hour:
 import time
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils import _lambda_api as api
 from ansible_collections.llmfleet.serving.plugins.module_utils import _lambda_cloud as cloud
+from ansible_collections.llmfleet.serving.plugins.module_utils._lambda_module import account_of, argument_spec
 
 
 class Failed(Exception):
@@ -397,10 +399,7 @@ class Instance:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "api_key": {"type": "str", "no_log": True, "fallback": (env_fallback, ["LAMBDA_API_KEY"])},
-            "api_key_file": {"type": "path", "no_log": False},
-            "api_url": {"type": "str", "default": cloud.API_URL},
-            "request_timeout_s": {"type": "float", "default": 30},
+            **argument_spec(),
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "name": {"type": "str", "required": True},
             "instance_type": {"type": "str"},
@@ -423,17 +422,9 @@ def main() -> None:
         mutually_exclusive=[("image_family", "image_id")],
         supports_check_mode=True,
     )
-    if api.REQUESTS_ERROR:
-        module.fail_json(msg=missing_required_lib("requests"), exception=api.REQUESTS_ERROR)
     if not 0 < len(module.params["name"]) <= cloud.NAME_LIMIT:
         module.fail_json(msg=f"name must have 1 to {cloud.NAME_LIMIT} characters, has {len(module.params['name'])}")
-    try:
-        key = api.read_key(module.params["api_key"], module.params["api_key_file"])
-    except api.ApiError as error:
-        module.fail_json(msg=str(error))
-    module.no_log_values.add(key)
-    account = api.LambdaApi(module.params["api_url"], key, module.params["request_timeout_s"])
-    instance = Instance(module.params, account, module.check_mode)
+    instance = Instance(module.params, account_of(module), module.check_mode)
     try:
         instance.present() if module.params["state"] == "present" else instance.absent()
     except (api.ApiError, Failed) as error:

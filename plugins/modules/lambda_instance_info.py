@@ -13,10 +13,8 @@ description:
   - Lists the account's instances, and all types with their price and the regions that say they have room.
 extends_documentation_fragment:
   - llmfleet.serving.lambda_cloud
-attributes:
-  check_mode:
-    description: Changes nothing anyway.
-    support: full
+  - llmfleet.serving.lambda_cloud.module
+  - llmfleet.serving.attributes.info
 options:
   tags:
     description: Only instances that carry all of these tags.
@@ -75,28 +73,22 @@ account_usd_per_hour:
   sample: 4.29
 """
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils import _lambda_api as api
 from ansible_collections.llmfleet.serving.plugins.module_utils import _lambda_cloud as cloud
+from ansible_collections.llmfleet.serving.plugins.module_utils._lambda_module import account_of, argument_spec
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "api_key": {"type": "str", "no_log": True, "fallback": (env_fallback, ["LAMBDA_API_KEY"])},
-            "api_key_file": {"type": "path", "no_log": False},
-            "api_url": {"type": "str", "default": cloud.API_URL},
-            "request_timeout_s": {"type": "float", "default": 30},
+            **argument_spec(),
             "tags": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
-    if api.REQUESTS_ERROR:
-        module.fail_json(msg=missing_required_lib("requests"), exception=api.REQUESTS_ERROR)
+    account = account_of(module)
     try:
-        key = api.read_key(module.params["api_key"], module.params["api_key_file"])
-        module.no_log_values.add(key)
-        account = api.LambdaApi(module.params["api_url"], key, module.params["request_timeout_s"])
         instances, types = account.instances(), account.instance_types()
     except api.ApiError as error:
         module.fail_json(msg=str(error))

@@ -15,10 +15,9 @@ description:
   - The client lives in a virtual environment in O(work_dir) that is removed when the weights are there. What an interrupted run
     fetched is kept; the next one goes on from it.
   - Without a network, O(archive) brings the weights.
+extends_documentation_fragment:
+  - llmfleet.serving.attributes.change
 attributes:
-  check_mode:
-    description: Predicts the change and makes none.
-    support: full
   idempotent:
     description: A complete revision is left alone.
     support: full

@@ -17,16 +17,12 @@ options:
     description: What to print.
     type: str
     required: true
+extends_documentation_fragment:
+  - llmfleet.serving.attributes.controller
 attributes:
-  action:
-    description: Runs on the controller.
-    support: full
   check_mode:
     description: Prints in check mode as well.
     support: full
-  diff_mode:
-    description: Shows what a real run would change.
-    support: none
 author:
   - The llmfleet authors (@llmfleet)
 """

@@ -38,16 +38,12 @@ options:
     description: Longest wait for the server to connect or to answer, in seconds.
     type: float
     default: 30.0
+extends_documentation_fragment:
+  - llmfleet.serving.attributes.controller
 attributes:
-  action:
-    description: Runs on the controller.
-    support: full
   check_mode:
     description: In check mode nothing is sent.
     support: full
-  diff_mode:
-    description: Shows what a real run would change.
-    support: none
 author:
   - The llmfleet authors (@llmfleet)
 """

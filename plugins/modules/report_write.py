@@ -48,16 +48,12 @@ options:
   query:
     description: JMESPath expression over the report.
     type: str
+extends_documentation_fragment:
+  - llmfleet.serving.attributes.controller
 attributes:
-  action:
-    description: Runs on the controller.
-    support: full
   check_mode:
     description: In check mode the report is rendered, and nothing is written.
     support: full
-  diff_mode:
-    description: Shows what a real run would change.
-    support: none
 author:
   - The llmfleet authors (@llmfleet)
 """

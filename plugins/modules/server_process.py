@@ -13,10 +13,9 @@ description:
   - Starts a server as a process of its own session, with a record and a log in O(server_dir), finds it again and stops it.
   - Needs neither root nor Docker. It is the C(process) runtime of the role C(inference_server).
   - A process started with another O(digest) is stopped and started anew. One with the same digest is left alone.
+extends_documentation_fragment:
+  - llmfleet.serving.attributes.change
 attributes:
-  check_mode:
-    description: Predicts the change and makes none.
-    support: full
   idempotent:
     description: A running server with the same digest is left alone.
     support: full

@@ -1,0 +1,36 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What modules of one kind support alike."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """One form for each kind of module; what a module says of an attribute itself comes before it."""
+
+    CHANGE = r"""
+attributes:
+  check_mode:
+    description: Predicts the change and makes none.
+    support: full
+"""
+
+    INFO = r"""
+attributes:
+  check_mode:
+    description: Reads only.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+"""
+
+    CONTROLLER = r"""
+attributes:
+  action:
+    description: Runs on the controller.
+    support: full
+  diff_mode:
+    description: Shows what a real run would change.
+    support: none
+"""
