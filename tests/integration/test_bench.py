@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 
 import pytest
 
@@ -71,6 +73,51 @@ def test_an_unreachable_host_has_a_row(fleet):
     found = rows(fleet.report())
     assert found["one"]["status"] == "ok"
     assert found["gone"]["status"] == "unreachable"
+
+
+# In place of ssh: runs what it is asked here, and after so many times does not reach its host any more.
+LOSING_SSH = """#!/bin/sh
+for command; do :; done
+echo >> {folder}/calls
+[ "$(wc -l < {folder}/calls)" -le {calls} ] || {{ echo "no route to host" >&2; exit 255; }}
+exec sh -c "$command"
+"""
+
+
+def kill_in_the_middle(fleet, host):
+    """Kills a host's server once its run sends load."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        for progress in (fleet.folder / "state" / host / "runs").glob("*/progress.json"):
+            state = json.loads(progress.read_text())
+            if state.get("phase") == "run-1" and state["done"]:
+                os.kill(pid_of(fleet, host), 9)
+                return
+        time.sleep(0.05)
+
+
+def test_hosts_that_are_lost_on_the_way_are_reported(fleet):
+    """One loses its server under load, one goes out of reach between two tasks of its own; the third is measured."""
+    for name in ("sound", "dies", "goes"):
+        fleet.add(name)
+    slow = {"inference_server_simulator": {"timing": {"decode_base_ms": 20.0, "frontend_ms": 0.1}}}
+    assert fleet.play("deploy.yml", **slow).rc == 0
+    ssh = fleet.folder / "ssh"
+    ssh.write_text(LOSING_SSH.format(folder=fleet.folder, calls=2))
+    ssh.chmod(0o755)
+    fleet.hosts["goes"][1].update(ansible_connection="ssh", ansible_ssh_executable=str(ssh), ansible_pipelining=True)
+    killer = threading.Thread(target=kill_in_the_middle, args=(fleet, "dies"))
+    killer.start()
+    played = fleet.play("bench.yml", benchmark_num_prompts=200, benchmark_output_tokens=64)
+    killer.join()
+    assert played.rc != 0
+    assert played.stats["dark"] == {"goes": 1}
+    assert "llmfleet.serving.bench_serve" not in played.tasks_of("goes")
+    assert "ansible.builtin.setup" in played.tasks_of("goes")
+    found = rows(fleet.report())
+    assert {name: row["status"] for name, row in found.items()} == {"sound": "ok", "dies": "failed", "goes": "failed"}
+    assert "unreachable" in found["goes"]["reason"]
+    assert found["dies"]["reason"]
 
 
 def test_a_limit_still_reports(fleet):
