@@ -15,10 +15,13 @@ for kind in module filter inventory; do
   ansible-doc -t "$kind" --json $names >/dev/null
   echo "$kind: $(echo "$names" | wc -w | tr -d ' ') documented"
 done
-# The check of Ansible's own sanity tests that needs no download: documentation against argument_spec, module by module.
+# The check of Ansible's own sanity tests that needs no download: documentation against argument_spec, module by module, and the
+# documentation of inventory plugins. Ansible's tests do not look at filters.
 checker=$(python -c 'import ansible_test, pathlib; print(pathlib.Path(ansible_test.__file__).parent)')/_util/controller/sanity/validate-modules
 cd "$out/installed/ansible_collections/llmfleet/serving"
-PYTHONPATH="$out/installed" python "$checker/validate.py" --collection ansible_collections/llmfleet/serving --format plain plugins/modules
+validate() { PYTHONPATH="$out/installed" python "$checker/validate.py" --collection ansible_collections/llmfleet/serving --format plain "$@"; }
+validate plugins/modules
+validate --plugin-type inventory plugins/inventory
 echo "validate-modules: clean"
 find "$out/installed/ansible_collections/llmfleet/serving" -type l | grep . && { echo "the artifact holds links" >&2; exit 1; }
 for kept_out in tests inventory group_vars molecule .venv; do
