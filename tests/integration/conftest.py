@@ -20,6 +20,14 @@ from ansible_collections.llmfleet.serving.plugins.module_utils import _process
 ROOT = Path(__file__).resolve().parents[2]
 
 
+# What runs on the controller, for no host or once for the whole fleet.
+CONTROLLER_ONLY = {
+    *(f"ansible.builtin.{name}" for name in ("assert", "debug", "fail", "include_role", "include_tasks")),
+    *(f"ansible.builtin.{name}" for name in ("set_fact", "set_stats", "validate_argument_spec")),
+    *(f"llmfleet.serving.{name}" for name in ("print_text", "report_upload", "report_write")),
+}
+
+
 def free_port() -> int:
     """A port on loopback that nothing listens on."""
     with socket.socket() as probe:
@@ -53,6 +61,10 @@ class Outcome:
             for event in self.events
             if event["event"] == "runner_on_ok" and event["event_data"].get("host") == host
         ]
+
+    def module_calls(self, host: str) -> list[str]:
+        """The modules that ran on the host itself: what decides how long a fleet takes."""
+        return [name for name in self.tasks_of(host) if name not in CONTROLLER_ONLY]
 
     def changed(self, host: str) -> int:
         return self.stats.get("changed", {}).get(host, 0)

@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 
 import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils import _process
 
 from tests.support.awx_jobs import Awx, listing
 
@@ -72,6 +73,7 @@ def test_deploy_bench_and_report_as_awx_runs_them(awx, tmp_path):
 
     bench_in_slices(awx, tmp_path)
     relaunch_on_failed_hosts(awx, tmp_path)
+    everything_goes(awx, tmp_path)
     nothing_is_left_behind(awx, tmp_path)
 
 
@@ -84,7 +86,7 @@ def bench_in_slices(awx, tmp_path):
         handed_over = {**handed_over, **job.artifacts}
     assert handed_over["llmfleet_report"]
 
-    joined = awx.launch("report.yml", artifacts=handed_over)
+    joined = awx.launch("report.yml", artifacts=handed_over, survey={"report_label": "joined"})
     assert joined.rc == 0, joined.output
     found = rows(tmp_path)
     assert set(found) == set(awx.hosts)
@@ -104,6 +106,15 @@ def relaunch_on_failed_hosts(awx, tmp_path):
     mended = awx.launch("bench.yml", survey=BENCH, limit=failed)
     assert mended.rc == 0, mended.output
     assert rows(tmp_path)["two"]["status"] == "ok"
+
+
+def everything_goes(awx, tmp_path):
+    """Teardown does not know the engine that a survey chose for deploy: the hosts do."""
+    pids = [pid_of(tmp_path, host) for host in awx.hosts]
+    awx.group_vars["inference"].pop("inference_server_backend")
+    removed = awx.launch("teardown.yml", survey={"inference_server_purge": "false"})
+    assert removed.rc == 0, removed.output
+    assert [pid for pid in pids if _process.identity(pid)] == []
 
 
 def nothing_is_left_behind(awx, tmp_path):

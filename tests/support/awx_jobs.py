@@ -22,6 +22,8 @@ import ansible_runner
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+# Where a job may write in its private directory: what AWX keeps, and Ansible's own connections.
+KEPT = ("artifacts/", "cp/")
 SCRIPT = "#! /usr/bin/env python3\n# -*- coding: utf-8 -*-\nprint(%r)\n"
 
 
@@ -131,7 +133,7 @@ class Awx:
         cache = private / "artifacts" / str(self.jobs) / "fact_cache"
         for host, facts in self.facts.items():
             (cache / f"{self.fact_prefix}{host}").write_text(json.dumps(facts))
-        before = listing(private / "project")
+        before = _beside_artifacts(private)
         run = ansible_runner.run(
             private_data_dir=str(private),
             playbook=f"playbooks/{playbook}",
@@ -140,8 +142,8 @@ class Awx:
             fact_cache_type="jsonfile",
         )
         job = _job(run)
-        assert listing(private / "project") == before, "the job wrote into the project"
-        assert not listing(private / "tmp"), "the job left temporary files behind"
+        changed = sorted(path for path, _state in _beside_artifacts(private).items() ^ before.items())
+        assert not changed, f"the job wrote beside its artifacts: {changed}"
         for host in self.hosts:
             if (cache / f"{self.fact_prefix}{host}").exists():
                 self.facts[host] = json.loads((cache / f"{self.fact_prefix}{host}").read_text())
@@ -198,6 +200,11 @@ def copy_project(target: Path) -> None:
         if (ROOT / name).is_symlink() or (ROOT / name).exists():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
+
+
+def _beside_artifacts(private: Path) -> dict[str, tuple[int, int]]:
+    """The files of a job in which it has nothing to write: project, inventory, environment, temporary folder."""
+    return {path: state for path, state in listing(private).items() if not path.startswith(KEPT)}
 
 
 def _write_protected(folder: Path) -> None:
