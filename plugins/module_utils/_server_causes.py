@@ -24,6 +24,11 @@ CAUSES = (
         "stop what holds the port, or set inference_server_port to a free one",
     ),
     Cause(
+        "key_unreadable",
+        r"the API key's file cannot be read or is empty|(Permission denied|Is a directory): '/run/secrets/llmfleet_api_key'",
+        "the file of inference_server_api_key_file must hold a key that the container's user (inference_server_user) may read",
+    ),
+    Cause(
         "gpu_memory",
         r"CUDA out of memory|torch\.OutOfMemoryError|Free memory on device .* is less than desired",
         "stop other programs on the card, or lower the memory share (vLLM: --gpu-memory-utilization, SGLang: --mem-fraction-static)",
