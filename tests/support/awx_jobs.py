@@ -133,6 +133,7 @@ class Awx:
         cache = private / "artifacts" / str(self.jobs) / "fact_cache"
         for host, facts in self.facts.items():
             (cache / f"{self.fact_prefix}{host}").write_text(json.dumps(facts))
+        private.chmod(0o555)  # nor beside the project
         before = _beside_artifacts(private)
         run = ansible_runner.run(
             private_data_dir=str(private),
@@ -147,7 +148,7 @@ class Awx:
         for host in self.hosts:
             if (cache / f"{self.fact_prefix}{host}").exists():
                 self.facts[host] = json.loads((cache / f"{self.fact_prefix}{host}").read_text())
-        shutil.rmtree(private)  # AWX keeps none of it
+        _throw_away(private)  # AWX keeps none of it
         return job
 
     def _write_inventory(self, private: Path, number: int, count: int) -> None:
@@ -214,6 +215,13 @@ def _write_protected(folder: Path) -> None:
             path = Path(place, name)
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode & 0o555)
+
+
+def _throw_away(folder: Path) -> None:
+    """Removes a folder, also where it is write-protected."""
+    for place, _folders, _files in os.walk(folder):
+        Path(place).chmod(0o700)
+    shutil.rmtree(folder)
 
 
 def _job(run: Any) -> Job:
