@@ -81,12 +81,16 @@ def main() -> None:
     )
     folder = Path(module.params["state_dir"]) / "facts.d"
     wanted = {folder / f"{name}.fact": value for name, value in module.params["facts"].items()}
-    stale = {path: value for path, value in wanted.items() if read(path) != value}
-    for path, value in () if module.check_mode else stale.items():
-        if value is None:
-            path.unlink()
-        else:
-            write(path, value)
+    try:
+        stale = {path: value for path, value in wanted.items() if read(path) != value}
+        for path, value in () if module.check_mode else stale.items():
+            if value is None:
+                path.unlink()
+            else:
+                write(path, value)
+    except PermissionError as error:
+        remedy = f'Give the folder back to the user who logs in: sudo chown -R "$(id -un)" {module.params["state_dir"]}'
+        module.fail_json(msg=f"no right to {error.filename}. {remedy}")
     kept = {name: value for name, value in module.params["facts"].items() if value is not None}
     module.exit_json(changed=bool(stale), paths=[str(path) for path in stale], ansible_facts=kept)
 

@@ -57,7 +57,9 @@ options:
     description: Address of a mirror of the hub.
     type: str
   token_file:
-    description: File on the host that holds a token for models that ask for one.
+    description:
+      - File on the host that holds a token for models that ask for one. Without it C(token) in O(cache_dir) is taken, where it is
+        there, as the hub's own client does.
     type: path
   archive:
     description: An archive on the host, made by C(tar) in the folder C(hub) of another host's cache folder.
@@ -108,12 +110,19 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils import _model_cache as cache
+from ansible_collections.llmfleet.serving.plugins.module_utils._folders import make_folder
 
 REMEDY = "set inference_server_prefetch to false and let the engine fetch the model, or bring the weights with model_cache_archive"
 
 
 class FetchError(RuntimeError):
     """The weights did not come; the message says why and what to do."""
+
+
+def own_token_file(cache_dir: Path) -> str | None:
+    """The cache folder's own token, where the hub's client keeps it too; None when there is none."""
+    path = cache_dir / "token"
+    return str(path) if path.is_file() else None
 
 
 def client_command(params: dict, folder: Path) -> list:
@@ -166,7 +175,6 @@ def wait_for_image(image: str, timeout_s: float) -> None:
 def fetch(params: dict) -> tuple[str, list]:
     """The commit and its checked files."""
     folder = Path(params["work_dir"]) / "hub-client"
-    Path(params["cache_dir"]).mkdir(parents=True, exist_ok=True)
     order = {key: params[key] for key in ("model", "revision", "cache_dir", "endpoint", "token_file")}
     try:
         done = subprocess.run(
@@ -192,7 +200,10 @@ def explain(said: str, params: dict) -> str:
     """What the client said at its end, with the remedy where the cause is known."""
     end = said.strip().splitlines()[-1] if said.strip() else "no word"
     remedies = (
-        (r"GatedRepo|401|403", "accept the licence on the model's page and set model_cache_token_file"),
+        (
+            r"GatedRepo|401|403",
+            "accept the licence on the model's page and bring a token (playbook keys.yml, or model_cache_token_file)",
+        ),
         (r"RepositoryNotFound|RevisionNotFound", "correct inference_server_model or its revision"),
         (r"No space left", f"free space below {params['cache_dir']}"),
         (r"Connect|Timeout|Name or service|resolve", REMEDY),
@@ -206,7 +217,7 @@ def explain(said: str, params: dict) -> str:
 def unpack(params: dict) -> tuple[str, list]:
     """The commit and the files that an archive brought."""
     cache_dir = Path(params["cache_dir"])
-    (cache_dir / "hub").mkdir(parents=True, exist_ok=True)
+    make_folder(cache_dir / "hub")
     command = ["tar", "-xf", params["archive"], "-C", str(cache_dir / "hub")]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if done.returncode != 0:
@@ -240,12 +251,14 @@ def main() -> None:
         required_one_of=[("script", "archive")],
         supports_check_mode=True,
     )
-    params = module.params
-    cache_dir = Path(params["cache_dir"])
+    cache_dir = Path(module.params["cache_dir"])
+    params = {**module.params, "token_file": module.params["token_file"] or own_token_file(cache_dir)}
     commit = cache.complete_commit(cache_dir, params["model"], params["revision"])
     missing = commit is None
     began = time.monotonic()
     if missing and not module.check_mode:
+        for folder in (cache_dir, Path(params["work_dir"])):
+            make_folder(folder)
         try:
             commit, files = unpack(params) if params["archive"] else fetch(params)
         except FetchError as error:

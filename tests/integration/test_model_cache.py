@@ -100,6 +100,28 @@ def test_a_token_is_sent_and_its_absence_told_with_the_remedy(run: Any, python: 
         assert "hf_not_to_be_seen" not in json.dumps([refused, came])
 
 
+def test_the_token_that_keys_yml_brings_is_taken(run: Any, python: str, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "token").write_text("hf_not_to_be_seen\n")
+    with model_hub(FILES, token="hf_not_to_be_seen") as hub:
+        assert run(python=python, endpoint=hub.url)["changed"] is True
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="fetches as root into another user's home, which takes root")
+def test_folders_that_root_makes_in_a_home_are_the_users(run: Any, python: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 12345, 12345)
+    folders = {
+        "cache_dir": str(home / ".cache" / "huggingface"),
+        "work_dir": str(home / ".local" / "state" / "llmfleet"),
+    }
+    with model_hub(FILES) as hub:
+        run(python=python, endpoint=hub.url, **folders)
+    made = [".cache", ".cache/huggingface", ".local", ".local/state", ".local/state/llmfleet"]
+    assert {(home / name).stat().st_uid for name in made} == {12345}
+
+
 def test_an_archive_brings_the_weights_without_a_network(run: Any, python: str, tmp_path: Path) -> None:
     with model_hub(FILES) as hub:
         run(python=python, endpoint=hub.url)
