@@ -29,7 +29,8 @@ options:
     required: true
   host:
     description:
-      - The return of M(llmfleet.serving.host_info), sections V(gpu) and V(ports), for runtime V(docker) V(docker) and V(toolkit) too.
+      - The return of M(llmfleet.serving.host_info), sections V(gpu) and V(ports), for runtime V(docker) V(docker) and V(toolkit) too,
+        and V(disk) with the key's file in C(paths) where there is one.
     type: dict
     required: true
 """

@@ -87,7 +87,7 @@ def probe_disk(system: System, path: str) -> dict[str, Any]:
     C(measured_path) is the path itself, or its nearest folder that exists.
     """
     place = Path(path)
-    while not system.path(str(place)).exists() and place != place.parent:
+    while not _is_there(system.path(str(place))) and place != place.parent:
         place = place.parent
     try:
         usage = shutil.disk_usage(str(system.path(str(place))))
@@ -99,6 +99,14 @@ def probe_disk(system: System, path: str) -> dict[str, Any]:
         "total_mib": usage.total // MIB,
         "free_mib": usage.free // MIB,
     }
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something is at this path; in a folder that the caller may not enter nothing is."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def probe_clock(system: System, reference_time_s: float | None) -> dict[str, Any]:

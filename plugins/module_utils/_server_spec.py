@@ -14,9 +14,11 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._model_cache import is_hub_name
+from ansible_collections.llmfleet.serving.plugins.module_utils._phases import pull_s
 from ansible_collections.llmfleet.serving.plugins.module_utils._ports import taken_port
 from ansible_collections.llmfleet.serving.plugins.module_utils._server_flags import (
     flag_problems,
@@ -109,6 +111,18 @@ def port_problems(name: str, port: int, host: Mapping[str, Any], runtime: str) -
     containers = host.get("docker", {}).get("containers", [])
     ours = any(item["name"] == name and port in item["host_ports"] and item["labels"] for item in containers)
     return [] if ours else [taken_port(taken[0])]
+
+
+def key_file_problems(want: Mapping[str, Any], host: Mapping[str, Any]) -> list[str]:
+    """The key's file is not on the host; Docker would make an empty folder in its place. `host` has it in section disk."""
+    path = want["api_key_file"]
+    measured = [entry["measured_path"] for entry in host.get("disk", []) if entry["path"] == path]
+    if measured in ([], [str(PurePosixPath(path))]):
+        return []
+    return [
+        f"inference_server_api_key_file is {path}: the host has no such file; bring the key with playbooks/keys.yml, "
+        f"or make one on the host: (umask 077; openssl rand -hex 32 > {shlex.quote(path)})"
+    ]
 
 
 def engine_flag_problems(want: Mapping[str, Any], argv: Sequence[str], known: Mapping[str, Any]) -> list[str]:
@@ -233,7 +247,7 @@ def server_spec(
     `healthcheck`. Each instance carries a `digest`, the SHA-256 of its other keys, and the whole one of theirs: two
     specifications are the same server exactly when their digests are equal.
 
-    `host` is the return of module host_info (sections gpu and ports; docker and toolkit for runtime docker).
+    `host` is the return of module host_info (sections gpu and ports; docker and toolkit for runtime docker; disk for a key's file).
     `engine` is a file of vars/backends/, with the `known` flags of its pinned release (a file of files/flags/). `license` is the recipe's;
     `smoke` and `context_tokens` are what module server_smoke takes.
     Raises SpecError with every problem found.
@@ -248,6 +262,7 @@ def server_spec(
     cards = host["gpu"]["cards"]
     if gpu_profile.get("gpu_class") != "cpu":
         found += memory_problems(want, recipe, cards)
+    found += key_file_problems(want, host)
     if found:
         raise SpecError(*found)
     instances = _instances(want, engine, recipe, gpu_profile, host)
@@ -538,6 +553,7 @@ def pinned(spec: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
         "digest": _digest([spec["digest"], image_id]),
         "image_id": image_id or None,
         "image_digest": image_digest(image),
+        "image_tagged_at": (image.get("Metadata") or {}).get("LastTagTime"),
         "instances": instances,
     }
 
@@ -564,8 +580,9 @@ def server_fact(
     """The fact `llmfleet_server` (schema_version 1) of a server that answers.
 
     `gpu` is what module gpu_info returns; `ready` is the return of module server_ready with `started` (whether this run
-    started the server), `smoke` (the outcome of each smoke test) and `model_revision` where the cache told it.
-    A server found running keeps the `ready_s` of its start.
+    started the server), `smoke` (the outcome of each smoke test), `probed_at_s` (when this run looked at the host, by the host's
+    clock) and, where the cache told them, `model_revision` and `weights_s`.
+    A server found running keeps the `ready_s` and `phases` of its start.
     """
     first = spec["instances"][0]
     return {
@@ -594,4 +611,15 @@ def server_fact(
         "spec_digest": spec["digest"],
         "smoke": ready.get("smoke"),
         "ready_s": ready["elapsed_s"] if ready.get("started") else previous.get("ready_s"),
+        "phases": start_phases(spec, ready) if ready.get("started") else previous.get("phases"),
+    }
+
+
+def start_phases(spec: Mapping[str, Any], ready: Mapping[str, Any]) -> dict[str, float | None]:
+    """Seconds of each phase of a start: what the engine told, and what came before it; None where nobody told or nothing was to do."""
+    told = ready.get("phases") or {}
+    return {
+        "image_s": pull_s(spec.get("image_tagged_at"), ready.get("probed_at_s")),
+        "weights_s": ready.get("weights_s") or told.get("weights_s"),
+        **{name: told.get(name) for name in ("load_s", "compile_s", "ready_s")},
     }

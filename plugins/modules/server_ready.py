@@ -11,6 +11,7 @@ version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
   - Polls C(/v1/models) until the served name is listed and C(/health) is well. That alone is not enough, it only proves the process.
+  - Shows on the controller, while it waits, what each server does and the last line of its log.
   - Watches the process or container meanwhile. One that died fails the wait at once, with the last lines of its log and, where the
     log shows a known cause, the remedy.
 attributes:
@@ -49,6 +50,21 @@ options:
     description: Seconds between two questions.
     type: float
     default: 0.5
+  progress_interval:
+    description: Seconds between two lines of progress on the controller; 0 shows none.
+    type: float
+    default: 15
+  slice_s:
+    description:
+      - Longest time of one call in seconds; the call then ends with RV(ready=false).
+      - For the action plugin, which shows the progress and calls again. Leave it unset.
+    type: float
+  waited_s:
+    description: Seconds that calls before this one took. For the action plugin too.
+    type: float
+    default: 0
+notes:
+  - Behind the progress are calls of the module, one every O(progress_interval); a server that answers costs one.
 """
 
 EXAMPLES = r"""
@@ -62,7 +78,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ready:
-  description: Whether every server serves the model. Only in check mode it can be false.
+  description: Whether every server serves the model. It can be false in check mode, and at the end of O(slice_s).
   returned: success
   type: bool
 elapsed_s:
@@ -95,6 +111,54 @@ simulated:
   description: Whether the server says of itself that it is a simulator.
   returned: success
   type: bool
+phases:
+  description:
+    - Seconds of each phase of the start, as the engine's log tells them; of several servers the longest, of an engine with several
+      processes the slowest.
+    - Null where the log does not tell, as that of a server that started long ago.
+  returned: success
+  type: dict
+  contains:
+    weights_s:
+      description: The engine's own download of the weights, in seconds; null where they were there.
+      type: float
+      returned: always
+      sample: null
+    load_s:
+      description: Reading the weights into memory, in seconds.
+      type: float
+      returned: always
+      sample: 12.9
+    compile_s:
+      description: C(torch.compile), CUDA graphs and warming up, in seconds.
+      type: float
+      returned: always
+      sample: 35.22
+    ready_s:
+      description: The whole wait, as RV(elapsed_s).
+      type: float
+      returned: always
+      sample: 72.1
+waiting:
+  description: What the servers do that are not ready.
+  returned: at the end of O(slice_s)
+  type: list
+  elements: dict
+  contains:
+    base_url:
+      description: The server.
+      type: str
+      returned: always
+      sample: http://127.0.0.1:8000
+    stage:
+      description: V(starting), V(loading weights), V(compiling and warming up) or V(started).
+      type: str
+      returned: always
+      sample: loading weights
+    last_line:
+      description: The last line of its log.
+      type: str
+      returned: always
 log_tail:
   description: The last lines of the server's log.
   returned: failure
@@ -115,7 +179,15 @@ from urllib.error import HTTPError, URLError
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 from ansible_collections.llmfleet.serving.plugins.module_utils import _process
-from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import Verdict, judge, with_health
+from ansible_collections.llmfleet.serving.plugins.module_utils._phases import phases, slowest, stage
+from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import (
+    STATE_FORMAT,
+    Verdict,
+    container_end,
+    container_state,
+    judge,
+    with_health,
+)
 from ansible_collections.llmfleet.serving.plugins.module_utils._server_causes import recognise
 
 
@@ -133,6 +205,7 @@ def ask(url: str, headers: dict[str, str]) -> tuple[int | None, bytes]:
 # vLLM prints the reason some 60 lines before the end: the tracebacks of its other processes come after it.
 SEARCHED_LINES = 400
 SHOWN_LINES = 40
+START_LINES = 5000  # the log of a start, progress bars of many shards included
 
 
 class Server:
@@ -145,6 +218,7 @@ class Server:
         self.container = described["container"]
         self.headers = headers
         self.restarts_before: int | None = None  # a server may have restarted long ago; a loop restarts while we watch
+        self.started_at = ""
 
     def verdict(self, served_model_name: str) -> Verdict:
         """The answer of `/v1/models`, judged; one that lists the name counts when `/health` has nothing against it."""
@@ -161,31 +235,38 @@ class Server:
         return None
 
     def _container_death(self) -> str | None:
-        state = "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}} {{.State.OOMKilled}}"
-        rc, out, _dummy = self.module.run_command(["docker", "inspect", "--format", state, self.container])
+        rc, out, _dummy = self.module.run_command(["docker", "inspect", "--format", STATE_FORMAT, self.container])
         if rc != 0:
             return f"there is no container {self.container}"
-        status, exit_code, restarts, oom = out.split()
-        if oom == "true":
-            return f"container {self.container} was killed for memory"
+        state = container_state(out)
+        self.started_at = state.started_at
         if self.restarts_before is None:
-            self.restarts_before = int(restarts)
-        if status in ("exited", "dead", "restarting"):
-            return f"container {self.container} ended with exit code {exit_code} (restarts: {restarts})"
-        if int(restarts) > self.restarts_before:
-            return f"container {self.container} ended and was started again by Docker (restarts: {restarts})"
-        return None
+            self.restarts_before = state.restarts
+        return container_end(self.container, state, self.restarts_before)
 
     def log(self) -> list[str]:
         """The last lines of the log."""
+        return self._log(SEARCHED_LINES)
+
+    def start_log(self) -> list[str]:
+        """The last lines of the log since the last start."""
+        return self._log(START_LINES, *(["--since", self.started_at] if self.started_at else []))
+
+    def _log(self, lines: int, *options: str) -> list[str]:
         if self.folder:
-            return _process.log_tail(self.folder / _process.LOG, SEARCHED_LINES)
+            return _process.log_tail(self.folder / _process.LOG, lines)
         if self.container:
             _dummy, out, err = self.module.run_command(
-                ["docker", "logs", "--tail", str(SEARCHED_LINES), self.container]
+                ["docker", "logs", "--tail", str(lines), *options, self.container]
             )
             return (out + err).splitlines()
         return []
+
+    def now(self) -> dict:
+        """What a server that is not ready does, as an item of `waiting`."""
+        lines = self.start_log()
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return {"base_url": self.base_url, "stage": stage(lines), "last_line": last[:200]}
 
     def version(self) -> dict:
         """What `/version` tells of the engine."""
@@ -209,7 +290,8 @@ class Wait:
         self.params = module.params
         headers = _auth(module.params["api_key_file"])
         self.servers = [Server(module, described, headers) for described in module.params["servers"]]
-        self.began = time.monotonic()
+        self.began = time.monotonic() - self.params["waited_s"]
+        self.ends = time.monotonic() + self.params["slice_s"] if self.params["slice_s"] else None
         self.attempts = 0
 
     def once(self) -> list[Verdict]:
@@ -218,7 +300,10 @@ class Wait:
         return [server.verdict(self.params["served_model_name"]) for server in self.servers]
 
     def until_ready(self) -> list[Verdict]:
-        """Asks until each server serves the model; fails the module when one never will or the time is over."""
+        """Asks until each server serves the model; fails the module when one never will or the time is over.
+
+        Ends the module at the end of its slice of the wait.
+        """
         ready: dict[str, Verdict] = {}
         while True:
             for server in self.servers:
@@ -234,6 +319,9 @@ class Wait:
                     self._refuse(server, verdict, death)
             if len(ready) == len(self.servers):
                 return [ready[server.base_url] for server in self.servers]
+            if self.ends and time.monotonic() > self.ends:
+                waiting = [server.now() for server in self.servers if server.base_url not in ready]
+                self.module.exit_json(changed=False, ready=False, waiting=waiting, models=[], **self.spent())
             time.sleep(self.params["poll_interval_s"])
 
     def _refuse(self, server: Server, verdict: Verdict, death: str | None) -> None:
@@ -290,16 +378,22 @@ def main() -> None:
             "api_key_file": {"type": "path", "no_log": False},
             "timeout_s": {"type": "float", "default": 900},
             "poll_interval_s": {"type": "float", "default": 0.5},
+            "progress_interval": {"type": "float", "default": 15},
+            "slice_s": {"type": "float"},
+            "waited_s": {"type": "float", "default": 0},
         },
         supports_check_mode=True,
     )
     wait = Wait(module)
     verdicts = wait.once() if module.check_mode else wait.until_ready()
+    spent = wait.spent()
+    told = slowest([phases(server.start_log()) for server in wait.servers])
     module.exit_json(
         changed=False,
         ready=all(verdict.state == "ready" for verdict in verdicts),
         models=verdicts[0].models,
-        **wait.spent(),
+        phases={**told, "ready_s": spent["elapsed_s"]},
+        **spent,
         **wait.servers[0].version(),
     )
 

@@ -74,6 +74,7 @@ def test_check_mode_predicts_and_writes_nothing(fleet):
         ({"inference_server_served_model_name": ""}, "inference_server_served_model_name"),
         ({"inference_server_port": 0}, "1 to 65535"),
         ({"inference_server_bind_address": "0.0.0.0"}, "inference_server_api_key_file"),
+        ({"inference_server_api_key_file": "/nonexistent/key"}, "the host has no such file"),
     ],
 )
 def test_a_wrong_choice_is_refused_before_anything_is_changed(fleet, choice, told):

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import Verdict, judge, with_health
+from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import (
+    Verdict,
+    container_end,
+    container_state,
+    judge,
+    with_health,
+)
 
 
 def models(*names):
@@ -39,3 +46,24 @@ def test_each_answer_is_judged(status, body, state, told):
 )
 def test_a_listed_model_counts_when_health_has_nothing_against_it(status, state):
     assert with_health(Verdict("ready", "m is served", ["m"]), status).state == state
+
+
+@pytest.mark.parametrize(
+    ("printed", "told"),
+    [
+        ("running 0 0 false", None),
+        ("running 0 2 false", None),
+        ("created 0 0 false", None),
+        ("running 0 3 false", r"started again by Docker \(restarts: 3\)"),
+        ("exited 1 2 false", r"exit code 1 \(restarts: 2\)$"),
+        ("restarting 137 3 false", r"exit code 137 .*memory.*VLLM_CPU_KVCACHE_SPACE"),
+        ("exited 137 0 true", "was killed for memory$"),
+    ],
+)
+def test_the_end_of_a_container_is_told(printed, told):
+    end = container_end("mine", container_state(f"{printed} 2026-11-22T18:50:01.123456789Z\n"), restarts_before=2)
+    if told is None:
+        assert end is None
+    else:
+        assert end.startswith("container mine ")
+        assert re.search(told, end)

@@ -217,6 +217,27 @@ def test_a_taken_port_is_refused_and_its_owner_named(ports, containers, refused)
         make(ports=ports, sections=sections)
 
 
+@pytest.mark.parametrize(
+    ("key_file", "asked", "measured", "refused"),
+    [
+        ("/etc/key", "/etc/key", "/etc/key", False),
+        ("/etc//key", "/etc//key", "/etc/key", False),
+        ("/etc/key", "/var", "/", False),  # nobody asked
+        ("/etc/key", "/etc/key", "/etc", True),
+        ("key", "key", ".", True),
+    ],
+)
+def test_a_key_that_is_not_on_the_host_is_refused(key_file, asked, measured, refused):
+    sections = {"disk": [{"path": asked, "measured_path": measured}]}
+    if not refused:
+        make(api_key_file=key_file, sections=sections)
+        return
+    with pytest.raises(
+        spec.SpecError, match=rf"inference_server_api_key_file is {key_file}: .* openssl rand .* {key_file}\)"
+    ):
+        make(api_key_file=key_file, sections=sections)
+
+
 @pytest.mark.parametrize("backend", ["vllm", "sglang"])
 @pytest.mark.parametrize("release", ["stable", "published"])
 def test_a_key_stays_out_of_the_specification(backend, release):
@@ -414,6 +435,7 @@ def test_the_fact_keeps_the_start_time_of_a_server_found_running():
     assert spec.server_fact(made, ONE_GPU, {"ready_s": 97.0}, ready)["ready_s"] == 97.0
     fact = spec.server_fact(made, ONE_GPU, {}, {**ready, "started": True, "elapsed_s": 42.0})
     assert fact["ready_s"] == 42.0
+    assert set(fact["phases"].values()) == {None}
     assert fact["gpu"] == {
         "class": "h100",
         "name": "NVIDIA H100 80GB HBM3",
@@ -425,3 +447,13 @@ def test_the_fact_keeps_the_start_time_of_a_server_found_running():
     assert fact["instances"] == [
         {"name": "llmfleet-server", "base_url": "http://127.0.0.1:8000", "port": 8000, "gpu_uuids": ["GPU-1"]}
     ]
+
+
+def test_the_phases_of_a_start_are_the_hosts_and_the_engines():
+    made = spec.pinned(make(), {"Id": "sha256:1", "Metadata": {"LastTagTime": "1970-01-01T00:01:40Z"}})
+    engine_told = {"weights_s": None, "load_s": 12.5, "compile_s": None, "ready_s": 70.0}
+    ready = {"elapsed_s": 70.0, "started": True, "probed_at_s": 40.0, "weights_s": 33.3, "phases": engine_told}
+    started = spec.server_fact(made, ONE_GPU, {}, ready)["phases"]
+    assert started == {"image_s": 60.0, "weights_s": 33.3, "load_s": 12.5, "compile_s": None, "ready_s": 70.0}
+    found = spec.server_fact(made, ONE_GPU, {"phases": started}, {**ready, "started": False})
+    assert found["phases"] == started

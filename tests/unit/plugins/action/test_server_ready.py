@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.action import server_ready
+
+WAITING = {"base_url": "http://127.0.0.1:8000", "stage": "loading weights", "last_line": "INFO Loading"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, "one http://127.0.0.1:8000: loading weights, 45 s: INFO Loading"),
+        ({"last_line": ""}, "one http://127.0.0.1:8000: loading weights, 45 s"),
+    ],
+)
+def test_describe(change: dict[str, Any], expected: str) -> None:
+    assert server_ready.describe("one", {**WAITING, **change}, 45.2) == expected
+
+
+class Scripted(server_ready.ActionModule):
+    """The plugin with a module that answers as told."""
+
+    def __init__(self, answers: list[dict[str, Any]], **task: Any) -> None:
+        self.answers, self.calls = answers, []
+        self._task = SimpleNamespace(args={"served_model_name": "m"}, check_mode=False, async_val=0)
+        vars(self._task).update(task)
+        self._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+
+    def _execute_module(self, module_args: dict[str, Any], **_rest: Any) -> dict[str, Any]:
+        self.calls.append(module_args)
+        return self.answers.pop(0)
+
+
+def play(monkeypatch: pytest.MonkeyPatch, answers: list[dict[str, Any]], **task: Any) -> Any:
+    monkeypatch.setattr(server_ready.ActionBase, "run", lambda *_arguments: {})
+    shown: list[str] = []
+    monkeypatch.setattr(server_ready.display, "display", shown.append)
+    action = Scripted(answers, **task)
+    told = action.run(None, {"inventory_hostname": "one"})
+    return told, action.calls, shown
+
+
+def test_a_ready_server_costs_one_call(monkeypatch):
+    told, calls, shown = play(monkeypatch, [{"ready": True, "attempts": 1, "elapsed_s": 0.1}])
+    assert told == {"ready": True, "attempts": 1, "elapsed_s": 0.1}
+    assert (len(calls), shown) == (1, [])
+
+
+def test_a_slow_one_is_shown_and_asked_again(monkeypatch):
+    slice_ = {"ready": False, "waiting": [WAITING], "attempts": 30, "elapsed_s": 15.0}
+    told, calls, shown = play(monkeypatch, [slice_, slice_, {"ready": True, "attempts": 2}])
+    assert told == {"ready": True, "attempts": 62}
+    assert calls[0]["waited_s"] <= calls[1]["waited_s"] <= calls[2]["waited_s"]
+    assert len(shown) == 2
+
+
+@pytest.mark.parametrize("answer", [{"failed": True, "msg": "dead", "attempts": 3}, {"failed": True, "msg": "no key"}])
+def test_a_failure_ends_the_wait(monkeypatch, answer):
+    assert play(monkeypatch, [dict(answer)])[0] == answer
+
+
+@pytest.mark.parametrize("task", [{"check_mode": True}, {"async_val": 60}, {"args": {"progress_interval": 0}}])
+def test_without_progress_the_module_runs_as_it_is(monkeypatch, task):
+    _told, calls, _shown = play(monkeypatch, [{"ready": False, "attempts": 1}], **task)
+    assert "slice_s" not in calls[0]
