@@ -38,6 +38,7 @@ class Host:
     folder: Path
     image: str
     checkpoint: Path
+    name: str = NAME
     port: int = field(default_factory=free_port)
 
     @property
@@ -56,7 +57,7 @@ class Host:
             "inference_server_volumes": [f"{self.checkpoint}:{MODEL}:ro"],
             "inference_server_hf_cache_dir": "",
             "inference_server_env": {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
-            "inference_server_name": NAME,
+            "inference_server_name": self.name,
             "inference_server_port": self.port,
             "inference_server_become": False,
             "docker_engine_mode": "verify",
@@ -109,7 +110,7 @@ def host(image: str, work_dir: Path) -> Host:
     return Host(folder, image, ensure_checkpoint(image, work_dir))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(host: Host) -> Iterator[Host]:
     """The host with its server deployed by playbooks/deploy.yml; torn down at the end."""
     try:

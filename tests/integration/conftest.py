@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils import _process
 
 ROOT = Path(__file__).resolve().parents[2]
-
 
 # What runs on the controller, for no host or once for the whole fleet.
 CONTROLLER_ONLY = {
@@ -68,6 +68,14 @@ class Outcome:
 
     def changed(self, host: str) -> int:
         return self.stats.get("changed", {}).get(host, 0)
+
+    def failed_for_s(self) -> float:
+        """Seconds from the first failed task to the end of the run."""
+        failed, ended = (
+            datetime.fromisoformat(next(event["created"] for event in self.events if event["event"] == name))
+            for name in ("runner_on_failed", "playbook_on_stats")
+        )
+        return (ended - failed).total_seconds()
 
 
 class Fleet:
