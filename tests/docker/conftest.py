@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from tests.integration.conftest import ROOT, Fleet
 from tests.support.docker_engine import docker, docker_engine
 from tests.support.stand_in import ensure_image
 
-PREFIX = "llmfleet-test-"
+PREFIX = f"llmfleet-test-{os.getpid()}-"  # two runs on one engine must not remove each other's containers
 
 
 class Containers(Fleet):
