@@ -24,6 +24,7 @@ _INTERVAL_S = 10.0  # the module's default for progress_interval
 _FIRST_POLL_S = 0.1
 _LONGEST_POLL_S = 2.0
 _RECONNECT_S = 300.0
+_SILENT_S = 60.0  # a live load says every second for how long it has run
 
 
 class ActionModule(ActionBase):
@@ -56,10 +57,11 @@ class ActionModule(ActionBase):
         )
 
     def _follow(self, folder: str, interval_s: float, task_vars: dict[str, Any]) -> None:
-        """Polls the run until it has ended, and shows its progress every `interval_s` seconds."""
+        """Polls the run until it has ended or fallen silent, and shows its progress every `interval_s` seconds."""
         host = task_vars.get("inventory_hostname", "")
         command = f"touch {shlex.quote(folder)}/heartbeat && cat {shlex.quote(folder)}/progress.json"
-        poll_s, shown_at, answered_at = _FIRST_POLL_S, time.monotonic(), time.monotonic()
+        poll_s, last = _FIRST_POLL_S, None
+        shown_at = answered_at = changed_at = time.monotonic()
         while True:
             time.sleep(poll_s)
             poll_s = min(poll_s * 1.5, _LONGEST_POLL_S)
@@ -70,6 +72,10 @@ class ActionModule(ActionBase):
             if progress is None or progress["state"] not in ("starting", "running"):
                 return
             answered_at = now
+            if progress != last:
+                last, changed_at = progress, now
+            elif now - changed_at > _SILENT_S:
+                return  # the job may have died: whoever waits for its result finds out
             if interval_s and now - shown_at >= interval_s and progress["state"] == "running":
                 shown_at = now
                 display.display(f"{host}: {describe(progress)}")

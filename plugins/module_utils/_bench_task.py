@@ -142,7 +142,7 @@ class Task:
 
     def _same_run(self) -> str:
         """The run in progress, when it measures what this call would. Raises BenchError."""
-        note = self._running.read()
+        note = self._note()
         if not note:
             raise self._foreign_load()
         if note["fingerprint"] != self._fingerprint(make_plan(self._params, salt="")):
@@ -155,10 +155,15 @@ class Task:
 
     def _foreign_load(self) -> BenchError:
         return BenchError(
-            f"Another load is running on {self._endpoint.url}, not from {self._state_dir}.",
+            f"Another load is running on {self._endpoint.url}, not from {self._state_dir}, or is just starting.",
             "one load at a time on a server.",
-            "Wait for it, or use the state_dir (and user) that it was started with.",
+            "Try again; if it goes on, wait for it, or use the state_dir (and user) that it was started with.",
         )
+
+    def _note(self) -> dict[str, str]:
+        """The note about the load on this server; empty when its job is dead, so that the load is somebody else's."""
+        note = self._running.read()
+        return note if note and self._folder(note["run_id"]).alive() else {}
 
     def _folder(self, run_id: str) -> JobFolder:
         return JobFolder(self._state_dir / "runs" / run_id)
@@ -185,7 +190,7 @@ class Task:
         if lock is not None:
             lock.release()
             return {}
-        run_id = self._running.read().get("run_id")
+        run_id = self._note().get("run_id")
         if run_id is None:
             raise self._foreign_load()
         if check_mode:

@@ -117,6 +117,17 @@ def test_a_job_that_dies_is_found_out_and_takes_its_workers_along(server: Simula
     assert "benchmark" in task(server, tmp_path, num_prompts=4, output_tokens=8).act(False)
 
 
+def test_the_note_of_a_dead_job_is_no_note(server: Simulator, tmp_path: Path) -> None:
+    old = task(server, tmp_path, num_prompts=4, output_tokens=8).act(False)
+    until(lambda: not JobFolder(tmp_path / "state" / "runs" / old["run_id"]).alive())
+    _, job = start(server, tmp_path / "another", num_prompts=400)
+    for options in ({"num_prompts": 4, "output_tokens": 8}, {"state": "cancelled"}):
+        with pytest.raises(BenchError, match="Another load"):
+            task(server, tmp_path, **options).act(False)
+    job.ask_to_stop()
+    until(lambda: not job.alive())
+
+
 def status(pid: int) -> str:
     return Path(f"/proc/{pid}/status").read_text()
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.action.bench_serve import describe
+from ansible_collections.llmfleet.serving.plugins.action import bench_serve
+from ansible_collections.llmfleet.serving.plugins.action.bench_serve import ActionModule, describe
 
 PROGRESS = {"phase": "run-1", "done": 128, "failed": 0, "total": 512, "output_tok_s": 6980.4, "eta_s": 112.3}
 
@@ -19,3 +20,35 @@ PROGRESS = {"phase": "run-1", "done": 128, "failed": 0, "total": 512, "output_to
 )
 def test_describe(change: dict[str, Any], expected: str) -> None:
     assert describe({**PROGRESS, **change}) == expected
+
+
+class Clock:
+    """Time that passes while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(
+    ("said", "ends_after"),
+    [
+        (lambda now: {**PROGRESS, "state": "done"} if now > 500 else {**PROGRESS, "state": "running", "at": now}, 500),
+        (lambda now: {**PROGRESS, "state": "running", "at": min(now, 100)}, 160),
+        (lambda now: {"state": "starting"}, 60),
+        (lambda now: {"state": "starting"} if now < 10 else None, 305),
+    ],
+)
+def test_following_ends_with_the_run_or_its_silence(
+    monkeypatch: pytest.MonkeyPatch, said: Any, ends_after: float
+) -> None:
+    clock, action = Clock(), ActionModule.__new__(ActionModule)
+    monkeypatch.setattr(bench_serve, "time", clock)
+    monkeypatch.setattr(action, "_ask", lambda command: said(clock.now) if clock.now < 3600 else {"state": "done"})
+    action._follow("/runs/r1", 0.0, {})
+    assert ends_after <= clock.now < ends_after + 5
