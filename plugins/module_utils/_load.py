@@ -16,6 +16,7 @@ import select
 import socket
 import struct
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -96,6 +97,8 @@ class _Child:
                 self.socket.close()
                 _work(Worker(load, share, queue, board, number), theirs)
                 status = 0
+            except BaseException:
+                os.write(2, traceback.format_exc().encode())
             finally:
                 os._exit(status)  # never back into the caller's code
         theirs.close()
@@ -123,9 +126,8 @@ class _Child:
             "See job.log in the run's folder, and dmesg for the out-of-memory killer.",
         )
 
-    def end(self) -> None:
-        """Frees the worker; after an error in the parent its socket's end stops it."""
-        self.socket.close()
+    def join(self) -> None:
+        """Waits for the end of the worker."""
         if self.pid:
             os.waitpid(self.pid, 0)
 
@@ -178,8 +180,10 @@ def run_load(
             results = [child.result() for child in children]
     finally:
         board.stop()
+        for child in children:  # all before the first is waited for: later workers have inherited these ends
+            child.socket.close()
         for child in children:
-            child.end()
+            child.join()
         queue.close()
         gc.unfreeze()
     records = sorted((record for result in results for record in result["records"]), key=lambda record: record.index)

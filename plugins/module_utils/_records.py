@@ -11,6 +11,7 @@ the end-of-sequence token.
 from __future__ import annotations
 
 import json
+import operator
 import zlib
 from array import array
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._stream import (
 MAX_EVENT_BYTES = 256 * 1024  # no single token needs more; a larger event is an error of the server
 _BLOCK_BYTES = 32 * 1024
 _TAIL_BYTES = 16  # stays uncompressed, so that the end of the chunks is seen across two reads
+_NOT_A_MESSAGE = (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError)  # of what was sent
 _TEXT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls")
 
 
@@ -173,18 +175,17 @@ def _read_events(record: Record, recording: Recording, body: Body) -> None:
             record.fail("oversized_event", f"an event of {len(data)} bytes")
         else:
             before = len(record.bearing)
-            _read_message(record, data, recording.times[read])
+            try:
+                _read_message(record, data, recording.times[read])
+            except _NOT_A_MESSAGE as error:
+                record.fail("invalid_json", f"{error}: {data[:80]!r}")
             if any(record.bearing[before:]):
                 record.coalesced += read == text_read
                 text_read = read
 
 
 def _read_message(record: Record, data: bytes, time_ns: int) -> None:
-    try:
-        message = json.loads(data.decode("utf-8"))
-    except ValueError as error:
-        record.fail("invalid_json", f"{error}: {data[:80]!r}")
-        return
+    message = json.loads(data.decode("utf-8"))
     if not isinstance(message, dict) or message.get("error"):
         record.fail("stream_error", data[:200].decode("utf-8", "replace"))
         return
@@ -199,16 +200,17 @@ def _read_message(record: Record, data: bytes, time_ns: int) -> None:
 
 
 def _read_usage(record: Record, usage: dict[str, Any]) -> None:
-    record.prompt_tokens = usage.get("prompt_tokens") or record.prompt_tokens
-    record.completion_tokens = usage.get("completion_tokens") or record.completion_tokens
+    record.prompt_tokens = operator.index(usage.get("prompt_tokens") or record.prompt_tokens)
+    record.completion_tokens = operator.index(usage.get("completion_tokens") or record.completion_tokens)
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
-    record.cached_tokens = record.cached_tokens if cached is None else cached
+    record.cached_tokens = record.cached_tokens if cached is None else operator.index(cached)
 
 
 def _read_choice(record: Record, choice: dict[str, Any], time_ns: int, counted: bool) -> None:
     delta = choice.get("delta") or {}
+    bearing = bool(choice.get("text") or any(delta.get(key) for key in _TEXT_KEYS))
     record.event_ns.append(time_ns)
-    record.bearing.append(bool(choice.get("text") or any(delta.get(key) for key in _TEXT_KEYS)))
+    record.bearing.append(bearing)
     if counted:
         record.cumulative.append(record.completion_tokens)
     record.finish_reason = choice.get("finish_reason") or record.finish_reason

@@ -136,6 +136,32 @@ def test_refusals(status: bytes, headers: bytes, kind: str, part: str) -> None:
     assert part in record.detail
 
 
+def odd_usage(**usage: Any) -> bytes:
+    return message(choices=[], usage={"prompt_tokens": 7, "completion_tokens": 3, **usage})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        message(choices=[None]),
+        message(choices={"a": 1}),
+        message(choices=7),
+        message(choices=[{"delta": "x"}]),
+        odd_usage(prompt_tokens_details=[1]),
+        odd_usage(prompt_tokens_details={"cached_tokens": "3"}),
+        odd_usage(completion_tokens="3"),
+        odd_usage(prompt_tokens=7.5),
+        message(choices=[{"text": "a"}], usage={"completion_tokens": 2**40}),
+        b"data: " + b"[" * 100_000 + b"\n\n",
+    ],
+)
+def test_an_event_of_another_shape_fails_its_request_alone(event: bytes) -> None:
+    record = answer([*GOOD[:2], event, *GOOD[2:]])
+    assert record.error == "invalid_json"
+    assert len(record.event_ns) == len(record.bearing)
+    assert (record.prompt_tokens, record.done) == (7, True)
+
+
 @pytest.mark.parametrize(
     ("end", "outcome", "kind"),
     [
