@@ -50,10 +50,13 @@ def half_width(values: Sequence[float]) -> float | None:
 
 
 def confidence(repeats: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]] | None:
-    """For each main metric its mean over the repeats, the half width of its 95 % interval, and that as a share."""
-    intervals = {}
+    """For each main metric its mean over the repeats, the half width of its 95 % interval, and that as a share.
+
+    Repeats in which no request was completed say nothing about it.
+    """
+    intervals, measured = {}, [repeat for repeat in repeats if repeat["completed"]]
     for name in _METRICS:
-        values = [float(repeat[name]) for repeat in repeats if repeat.get(name) is not None]
+        values = [float(repeat[name]) for repeat in measured if repeat.get(name) is not None]
         half = half_width(values)
         if half is not None:
             mean = math.fsum(values) / len(values)
@@ -63,13 +66,14 @@ def confidence(repeats: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, floa
 
 def enough(repeats: Sequence[Mapping[str, Any]], target: float) -> bool:
     """True when three repeats or more give the output throughput within `target` (a share) at 95 % confidence."""
-    if len(repeats) < 3 or not target:
+    if sum(bool(repeat["completed"]) for repeat in repeats) < 3 or not target:
         return False
     found = confidence(repeats)
     return bool(found and found["output_throughput"]["relative"] <= target)
 
 
 def median_index(repeats: Sequence[Mapping[str, Any]]) -> int:
-    """The repeat whose output throughput is the (lower) median: it speaks for all."""
-    order = sorted(range(len(repeats)), key=lambda index: float(repeats[index]["output_throughput"] or 0))
+    """The repeat whose output throughput is the (lower) median of those with completed requests: it speaks for all."""
+    measured = [index for index, repeat in enumerate(repeats) if repeat["completed"]]
+    order = sorted(measured or range(len(repeats)), key=lambda index: float(repeats[index]["output_throughput"] or 0))
     return order[(len(order) - 1) // 2]

@@ -24,6 +24,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench import (
     request_row,
     utc,
 )
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench_error import BenchError
 from ansible_collections.llmfleet.serving.plugins.module_utils._http import Access
 from ansible_collections.llmfleet.serving.plugins.module_utils._json_file import write_json
 from ansible_collections.llmfleet.serving.plugins.module_utils._plan import Plan, Workload
@@ -99,27 +100,43 @@ def run_benchmark(run: Run, bench: Client, on_tick: OnTick) -> dict[str, Any]:
     run.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     started = time.time()
     bench.warm_up(on_tick)
-    levels, measurements = _measure_all(run.plan, bench, on_tick)
-    chosen = _choose(run.plan, measurements)
-    fact = _fact(run, bench, levels, measurements, chosen, started)
-    write_json(run.record_path, _record(fact, measurements[chosen]))
+    measurements, cut_short = _measure_all(run.plan, bench, on_tick)
+    fact = _fact(run, bench, measurements, cut_short, started)
+    write_json(run.record_path, _record(fact, measurements))
     write_json(run.folder / "fact.json", fact)
     write_json(run.fact_path, fact)
     return fact
 
 
-def _measure_all(plan: Plan, bench: Client, on_tick: OnTick) -> tuple[list[int], list[Measurement]]:
-    """One measurement for each level of a sweep, or repeats of one level until they agree."""
+def _levels(workload: Workload) -> list[int]:
+    """The concurrency of each measurement."""
+    return list(workload.sweep) or [workload.max_concurrency] * workload.repeats
+
+
+def _measure_all(plan: Plan, bench: Client, on_tick: OnTick) -> tuple[list[Measurement], str]:
+    """One measurement for each level of a sweep, or repeats of one level until they agree; and why they ended early.
+
+    What was measured is kept when a later measurement cannot be made.
+    """
     workload = plan.workload
-    levels = list(workload.sweep) or [workload.max_concurrency] * workload.repeats
     measurements: list[Measurement] = []
-    for number, level in enumerate(levels):
-        name = f"level-{level}" if workload.sweep else f"run-{number + 1}"
-        measurements.append(bench.measure(name, level, on_tick))
+    for number, level in enumerate(_levels(workload), 1):
+        try:
+            measurements.append(bench.measure(_name(workload, number, level), level, on_tick))
+        except BenchError as error:
+            if not measurements:
+                raise
+            return measurements, f"measurement {number} failed ({error.found})"
+        if measurements[-1].cancelled:
+            return measurements, "the run was cancelled"
         done = [measurement.compat for measurement in measurements]
-        if measurements[-1].cancelled or (not workload.sweep and _repeats.enough(done, plan.repeat_until)):
+        if not workload.sweep and _repeats.enough(done, plan.repeat_until):
             break
-    return levels[: len(measurements)], measurements
+    return measurements, ""
+
+
+def _name(workload: Workload, number: int, level: int) -> str:
+    return f"level-{level}" if workload.sweep else f"run-{number}"
 
 
 def _choose(plan: Plan, measurements: Sequence[Measurement]) -> int:
@@ -130,22 +147,40 @@ def _choose(plan: Plan, measurements: Sequence[Measurement]) -> int:
     return _repeats.median_index(figures)
 
 
+def _failures_of_others(measurements: Sequence[Measurement], chosen: int) -> list[str]:
+    """A message for each repeat that does not speak for the run and failed a check."""
+    failures = [(number, _validity.failed_names(other.checks)) for number, other in enumerate(measurements, 1)]
+    return [
+        f"repeat {number} failed {', '.join(names)}" for number, names in failures if names and number - 1 != chosen
+    ]
+
+
+def _all_errors(measurements: Sequence[Measurement]) -> dict[str, dict[str, Any]]:
+    """The errors of all measurements: for each class how often it happened, and the first example."""
+    merged: dict[str, dict[str, Any]] = {}
+    for measurement in measurements:
+        for kind, errors in measurement.errors.items():
+            entry = merged.setdefault(kind, {"count": 0, "example": errors["example"]})
+            entry["count"] += errors["count"]
+    return merged
+
+
 def _point(measurement: Measurement) -> dict[str, Any]:
     """The main figures of a measurement that does not speak for the run."""
     point = {key: measurement.compat[key] for key in _POINT_KEYS}
-    point["invalid"] = [check["name"] for check in measurement.checks if check["status"] == "fail"]
+    point["invalid"] = _validity.failed_names(measurement.checks)
     return point
 
 
 def _fact(
-    run: Run, bench: Client, levels: Sequence[int], measurements: Sequence[Measurement], chosen: int, started: float
+    run: Run, bench: Client, measurements: Sequence[Measurement], cut_short: str, started: float
 ) -> dict[str, Any]:
-    measurement, workload = measurements[chosen], run.plan.workload
+    workload, chosen = run.plan.workload, _choose(run.plan, measurements)
+    measurement, levels = measurements[chosen], _levels(workload)
     points = [_point(other) for other in measurements]
-    several = len(measurements) > 1
-    verdict = _validity.verdict(
-        measurement.checks, measurement.compat["completed"], any(other.cancelled for other in measurements)
-    )
+    repeats = points if len(points) > 1 and not workload.sweep else []
+    others = _failures_of_others(measurements, chosen) if repeats else []
+    verdict = _validity.verdict(measurement.checks, measurement.compat["completed"], cut_short, others)
     return {
         "schema_version": SCHEMA_VERSION,
         **verdict,
@@ -158,14 +193,14 @@ def _fact(
         "metrics": measurement.compat,
         "strict": measurement.strict,
         "steady_state": measurement.steady_state,
-        "repeats": points if several and not workload.sweep else [],
-        "confidence": _repeats.confidence(points) if several and not workload.sweep else None,
+        "repeats": repeats,
+        "confidence": _repeats.confidence(repeats),
         "sweep": [{"max_concurrency": level, **point} for level, point in zip(levels, points)]
         if workload.sweep
         else [],
         "energy": measurement.energy,
         "server_counters": measurement.counters,
-        "errors": measurement.errors,
+        "errors": _all_errors(measurements),
         "validity": {"checks": measurement.checks},
         "provenance": {
             "server": dict(run.server_fact),
@@ -215,7 +250,11 @@ def _client(name: str, measurement: Measurement) -> dict[str, Any]:
     }
 
 
-def _record(fact: Mapping[str, Any], measurement: Measurement) -> dict[str, Any]:
-    """The full record: the fact, and one row for each request."""
-    rows = [request_row(record, measurement.result.start_ns) for record in measurement.result.records]
+def _record(fact: Mapping[str, Any], measurements: Sequence[Measurement]) -> dict[str, Any]:
+    """The full record: the fact, and one row for each request of each measurement."""
+    rows = [
+        {"measurement": number, **request_row(record, measurement.result.start_ns)}
+        for number, measurement in enumerate(measurements, 1)
+        for record in measurement.result.records
+    ]
     return {**fact, "requests": rows}

@@ -68,8 +68,11 @@ class Server:
         return document if isinstance(document, dict) else {}
 
     def version(self) -> str:
-        """The engine's version as it says now; empty where it does not tell."""
-        return str(self._version_document().get("version", ""))
+        """The engine's version as it says now; empty where it does not tell, or does not answer any more."""
+        try:
+            return str(self._version_document().get("version", ""))
+        except BenchError:
+            return ""
 
     def _check_models_answer(self, answer: Answer) -> None:
         if answer.status in (401, 403):
@@ -154,8 +157,11 @@ class Server:
     # -- counters -----------------------------------------------------------------------------------------------------
 
     def counters(self) -> Counts:
-        """The server's own counters now; all None where it has no /metrics."""
-        answer = self._client.get("/metrics")
+        """The server's own counters now; all None where it has no /metrics, or does not answer any more."""
+        try:
+            answer = self._client.get("/metrics")
+        except BenchError:
+            return parse_counters("")
         return parse_counters(answer.body.decode("utf-8", "replace") if answer.status == 200 else "")
 
     def counters_since(self, before: Counts, output_tokens: int) -> Counts:

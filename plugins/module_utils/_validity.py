@@ -72,11 +72,21 @@ def evaluate(evidence: Evidence, limits: Limits) -> list[Check]:
     ]
 
 
-def verdict(checks: Sequence[Check], completed: int, cancelled: bool) -> dict[str, str | None]:
-    """`status` (ok, invalid, failed) and `reason`, the messages of what did not pass."""
-    messages = [check["message"] for check in checks if check["status"] == "fail"]
-    if cancelled:
-        messages.insert(0, "the run was cancelled, so the result is partial")
+def failed_names(checks: Sequence[Check]) -> list[str]:
+    """The names of the checks that did not pass."""
+    return [check["name"] for check in checks if check["status"] == "fail"]
+
+
+def verdict(
+    checks: Sequence[Check], completed: int, cut_short: str = "", others: Sequence[str] = ()
+) -> dict[str, str | None]:
+    """`status` (ok, invalid, failed) and `reason`, the messages of what did not pass.
+
+    `cut_short` says why the run ended early, if it did; `others` are messages about its other measurements.
+    """
+    messages = [f"{cut_short}, so the result is partial"] if cut_short else []
+    messages += [check["message"] for check in checks if check["status"] == "fail"]
+    messages += others
     status = "failed" if not completed else "invalid" if messages else "ok"
     return {"status": status, "reason": "; ".join(messages) or None}
 
@@ -145,17 +155,17 @@ def counter_check(
 
 
 def _closure(evidence: Evidence, limits: Limits) -> Check:
-    """Little's law in a closed load: output rate = slots x tokens / latency, as far as the last wave lets it.
+    """Little's law in a closed load: while requests were left to send, every slot was to hold one.
 
-    With n requests on c slots the slots are full for n / (c x ceil(n / c)) of the time; the run must have at least
-    four waves for the law to say something.
+    The share of the slots' time, from the first request sent to the last, in which they held none; the run must have at
+    least four waves for the law to say something.
     """
     good, slots = _good(evidence), evidence.max_concurrency
     value = None
     if not evidence.open_load and len(good) >= 4 * slots and len(good) == len(evidence.records):
-        waves = -(-len(good) // slots)
-        busy_s = sum((record.event_ns[-1] - record.sent_ns) / 1e9 for record in good)
-        value = abs(1 - busy_s / (evidence.compat["duration"] * slots) / (len(good) / (slots * waves)))
+        begin, until = min(record.sent_ns for record in good), max(record.sent_ns for record in good)
+        busy = sum(min(record.event_ns[-1], until) - record.sent_ns for record in good)
+        value = 1 - busy / (slots * (until - begin)) if until > begin else None
     return at_most("closure", value, limits.closure, "slots stood idle: the client or the connections were too slow")
 
 

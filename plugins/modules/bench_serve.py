@@ -151,7 +151,9 @@ options:
     type: list
     elements: int
   repeats:
-    description: Number of measurements. The metrics are then those of the one with the median output throughput.
+    description:
+      - Number of measurements. The metrics are then those of the one with the median output throughput.
+      - A check that any of them failed makes the result invalid.
     type: int
     default: 1
   repeat_until:
@@ -222,7 +224,7 @@ options:
         type: float
         default: 0.001
       closure:
-        description: Share of time that slots of a closed load stood idle, beyond what the last wave explains.
+        description: Share of time that slots of a closed load stood idle while requests were left to send.
         type: float
         default: 0.1
       coalesced_share:
@@ -487,7 +489,9 @@ benchmark:
       returned: always
       sample: []
     confidence:
-      description: For each main metric C(mean), C(half_width) of the 95 % interval, and that as a share (C(relative)); null for one repeat.
+      description:
+        - For each main metric C(mean), C(half_width) of the 95 % interval, and that as a share (C(relative)), over the repeats that
+          completed requests; null for one repeat.
       type: dict
       returned: always
       sample: null
@@ -513,7 +517,7 @@ benchmark:
       returned: always
       sample: {prompt_tokens: 4194304.0, generation_tokens: 1048576.0, prefix_cache_hits: 0.0}
     errors:
-      description: For each class of error its C(count) and an C(example).
+      description: For each class of error its C(count) over all measurements, and an C(example).
       type: dict
       returned: always
       sample: {}
@@ -528,7 +532,7 @@ benchmark:
       returned: always
       sample: {engine_version: 0.32.0, seed: 0}
     record_path:
-      description: The full record on the target, with one row for each request.
+      description: The full record on the target, with one row for each request of each measurement (C(measurement), from 1).
       type: str
       returned: always
       sample: /home/me/.local/state/llmfleet/runs/20261122T155700Z-3fa9c1/result.json

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench import Measurement, error_classes
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench_error import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._board import Counts
+from ansible_collections.llmfleet.serving.plugins.module_utils._worker import Worker
 
 from tests.support.bench import measure
 from tests.support.simulator import simulator
@@ -91,3 +97,55 @@ def test_when_every_request_fails_the_rest_is_still_measured(tmp_path: Path, fau
     measurement, _ = struck(tmp_path, fault, every=1)
     assert (measurement.compat["completed"], measurement.compat["failed"]) == (0, LOAD["num_prompts"])
     assert measurement.compat["mean_ttft_ms"] is None
+
+
+def test_a_server_that_dies_under_load_leaves_what_was_measured(tmp_path: Path) -> None:
+    slow = {**QUICK, "decode_base_ms": 10.0}
+    with simulator(tmp_path, timing=slow) as server:
+        killed = []
+
+        def on_tick(phase: str, total: int, counts: Counts) -> bool:
+            if counts.done >= LOAD["max_concurrency"] and not killed:
+                killed.append(os.kill(server.pid, signal.SIGKILL))
+            return True
+
+        measurement = measure(server.url, tmp_path, on_tick=on_tick, **{**LOAD, "num_prompts": 60})
+    assert killed
+    assert measurement.compat["completed"] >= LOAD["max_concurrency"]
+    assert measurement.compat["failed"] > 0
+    assert set(measurement.counters.values()) == {None}
+
+
+@pytest.fixture
+def _no_longer_than_a_minute() -> Iterator[None]:
+    def too_long(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("_no_longer_than_a_minute")
+def test_an_error_of_the_parent_ends_all_workers(tmp_path: Path) -> None:
+    def on_tick(phase: str, total: int, counts: Counts) -> bool:
+        raise ZeroDivisionError
+
+    with simulator(tmp_path, timing=QUICK) as server, pytest.raises(ZeroDivisionError):
+        measure(server.url, tmp_path, workers=3, on_tick=on_tick, **LOAD)
+
+
+@pytest.mark.usefixtures("_no_longer_than_a_minute")
+def test_a_lost_worker_ends_the_others_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def one_fails(worker: Worker) -> None:
+        if worker._number == 1:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(Worker, "connect", one_fails)
+    with simulator(tmp_path, timing=QUICK) as server, pytest.raises(BenchError, match="worker ended early"):
+        measure(server.url, tmp_path, workers=3, **LOAD)
+    assert "ZeroDivisionError" in capfd.readouterr().err

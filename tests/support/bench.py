@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench import Bench, Measurement
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench import Bench, Measurement, OnTick
+from ansible_collections.llmfleet.serving.plugins.module_utils._board import Counts
 from ansible_collections.llmfleet.serving.plugins.module_utils._http import Access
 from ansible_collections.llmfleet.serving.plugins.module_utils._plan import make_plan
 from ansible_collections.llmfleet.serving.plugins.module_utils._run import Run, new_run_id, run_benchmark
@@ -67,14 +68,21 @@ def access_to(url: str, **more: Any) -> Access:
     return Access(parse_base_url(url), **more)
 
 
-def measure(url: str, folder: Path, access: Access | None = None, **options: Any) -> Measurement:
+def go_on(phase: str, total: int, counts: Counts) -> bool:
+    """Lets a load run to its end."""
+    return True
+
+
+def measure(
+    url: str, folder: Path, access: Access | None = None, on_tick: OnTick = go_on, **options: Any
+) -> Measurement:
     """One measurement, with its records."""
     access = access or access_to(url)
     plan = make_plan({**OPTIONS, **options}, salt=new_run_id())
     server = Server(access)
     bench = Bench(plan, access, server, server.inspect(None, plan.workload.endpoint_type), folder)
     try:
-        return bench.measure("test", plan.workload.max_concurrency, lambda phase, total, counts: True)
+        return bench.measure("test", plan.workload.max_concurrency, on_tick)
     finally:
         server.close()
 
@@ -88,4 +96,4 @@ def benchmark(url: str, folder: Path, **options: Any) -> dict[str, Any]:
     run = Run(run_id, plan, access, server.inspect(None, plan.workload.endpoint_type), folder, {}, "")
     bench = Bench(plan, access, server, run.info, run.folder)
     bench.verify()
-    return run_benchmark(run, bench, lambda phase, total, counts: True)
+    return run_benchmark(run, bench, go_on)

@@ -63,7 +63,7 @@ def test_a_good_run_passes_every_check_that_applies() -> None:
     checks = evaluate(evidence(run()), Limits())
     assert {check["name"] for check in checks if check["status"] == "skip"} == {"send_lag_ms"}
     assert {check["status"] for check in checks} == {"pass", "skip"}
-    assert verdict(checks, 8, False) == {"status": "ok", "reason": None}
+    assert verdict(checks, 8) == {"status": "ok", "reason": None}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,6 @@ def test_a_good_run_passes_every_check_that_applies() -> None:
         ("prompt_length_share", {"wanted_input": [10] * 7 + [11]}),
         ("prompt_tokens_mismatch", {"counters": {"prompt_tokens": 95.0}}),
         ("generation_tokens_mismatch", {"counters": {"generation_tokens": 45.0}}),
-        ("closure", {"max_concurrency": 1}),
         ("engines", {"engines": ["1", "2"]}),
         ("loop_lag_ms", {"workers": [{**WORKER, "lag_us": array("I", [90_000])}]}),
         ("cpu_share", {"workers": [WORKER, {**WORKER, "cpu_s": 0.95}]}),
@@ -85,7 +84,7 @@ def test_a_good_run_passes_every_check_that_applies() -> None:
 def test_what_fails_a_check(name: str, change: dict[str, Any]) -> None:
     changed = evidence(run(), **change)
     assert status(changed, name) == "fail"
-    assert verdict(evaluate(changed, Limits()), 8, False)["status"] == "invalid"
+    assert verdict(evaluate(changed, Limits()), 8)["status"] == "invalid"
 
 
 @pytest.mark.parametrize(
@@ -102,6 +101,31 @@ def test_what_fails_a_check(name: str, change: dict[str, Any]) -> None:
 )
 def test_what_is_not_known_is_skipped(name: str, change: dict[str, Any]) -> None:
     assert status(evidence(run(), **change), name) == "skip"
+
+
+def in_slots(*slots: list[tuple[int, int]]) -> list[Record]:
+    """The requests of some slots, each from one second to another."""
+    spans = [span for slot in slots for span in slot]
+    return [
+        record(
+            index, 0, sent_ns=begin * 1000 * MS, ended_ns=end * 1000 * MS, event_ns=array("q", [end * 1000 * MS] * 5)
+        )
+        for index, (begin, end) in enumerate(spans)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("slots", "expected"),
+    [
+        (([(0, 1), (1, 2), (2, 9)], [(0, 3), (3, 4), (4, 5), (5, 6), (6, 7)]), "pass"),
+        (([(0, 1), (1, 2), (4, 5), (5, 6)], [(0, 1), (1, 2), (4, 5), (5, 6)]), "fail"),
+        (([(0, 1), (0, 1), (0, 1), (0, 1)], [(0, 1), (0, 1), (0, 1), (0, 1)]), "skip"),
+    ],
+)
+def test_closure_looks_at_the_time_in_which_work_was_left(
+    slots: tuple[list[tuple[int, int]], ...], expected: str
+) -> None:
+    assert status(evidence(in_slots(*slots)), "closure") == expected
 
 
 @pytest.mark.parametrize(
@@ -139,10 +163,14 @@ def test_limits_are_options() -> None:
 
 
 def test_verdicts() -> None:
-    assert verdict([], 0, False)["status"] == "failed"
-    cancelled = verdict([], 5, True)
+    assert verdict([], 0)["status"] == "failed"
+    cancelled = verdict([], 5, "the run was cancelled")
     assert cancelled["status"] == "invalid"
     assert "partial" in str(cancelled["reason"])
+    assert verdict([], 5, others=["repeat 1 failed closure"]) == {
+        "status": "invalid",
+        "reason": "repeat 1 failed closure",
+    }
 
 
 def test_lag() -> None:
