@@ -115,9 +115,10 @@ def test_hosts_that_are_lost_on_the_way_are_reported(fleet):
     assert "llmfleet.serving.bench_serve" not in played.tasks_of("goes")
     assert "ansible.builtin.setup" in played.tasks_of("goes")
     found = rows(fleet.report())
-    assert {name: row["status"] for name, row in found.items()} == {"sound": "ok", "dies": "failed", "goes": "failed"}
+    assert {name: row["status"] for name, row in found.items()} == {"sound": "ok", "dies": "invalid", "goes": "failed"}
     assert "unreachable" in found["goes"]["reason"]
-    assert found["dies"]["reason"]
+    assert "failed_share" in found["dies"]["reason"]
+    assert found["dies"]["metrics"]["completed"] > 0
 
 
 def test_a_limit_still_reports(fleet):
