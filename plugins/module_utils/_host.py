@@ -91,11 +91,13 @@ def probe_disk(system: System, path: str) -> dict[str, Any]:
         place = place.parent
     try:
         usage = shutil.disk_usage(str(system.path(str(place))))
+        changed_at_s = system.path(str(place)).stat().st_mtime
     except OSError:
-        return {"path": path, "measured_path": None, "total_mib": None, "free_mib": None}
+        return {"path": path, "measured_path": None, "changed_at_s": None, "total_mib": None, "free_mib": None}
     return {
         "path": path,
         "measured_path": str(place),
+        "changed_at_s": changed_at_s,
         "total_mib": usage.total // MIB,
         "free_mib": usage.free // MIB,
     }

@@ -74,6 +74,18 @@ def with_health(verdict: Verdict, status: int | None) -> Verdict:
     )
 
 
+def with_key(verdict: Verdict, status: int | None) -> Verdict:
+    """A ready server that is to ask for a key: wrong when `/v1/models` has answered 200 without one."""
+    if verdict.state != "ready" or status != 200:
+        return verdict
+    return Verdict(
+        "wrong",
+        "/v1/models answers without the key of inference_server_api_key_file: this server is open to everybody; "
+        "another one may hold the port, or the key did not reach it",
+        verdict.models,
+    )
+
+
 def container_end(container: str, state: ContainerState, restarts_before: int) -> str | None:
     """How a container ended, as half a sentence; None while it runs. `restarts_before` is their count when the wait began."""
     if state.oom_killed:

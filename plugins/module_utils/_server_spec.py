@@ -39,8 +39,9 @@ RELEASES = ("stable", "published")
 KEY_FILE = "/run/secrets/llmfleet_api_key"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-# What a health check may cost and how long it bears with a server that answers nothing: Docker's own words.
-HEALTHCHECK_TIMES = {"interval": "30s", "timeout": "20s", "retries": 3}
+# What a health check may cost and how long it bears with a server that answers nothing: Docker's own words. It drives nothing,
+# so its patience with a start is one for all: a knob here would recreate every container when it is turned.
+HEALTHCHECK_TIMES = {"interval": "30s", "timeout": "20s", "retries": 3, "start_period": "3600s"}
 
 
 class SpecError(ValueError):
@@ -116,13 +117,27 @@ def port_problems(name: str, port: int, host: Mapping[str, Any], runtime: str) -
 def key_file_problems(want: Mapping[str, Any], host: Mapping[str, Any]) -> list[str]:
     """The key's file is not on the host; Docker would make an empty folder in its place. `host` has it in section disk."""
     path = want["api_key_file"]
-    measured = [entry["measured_path"] for entry in host.get("disk", []) if entry["path"] == path]
-    if measured in ([], [str(PurePosixPath(path))]):
+    there = [entry for entry in host.get("disk", []) if entry["path"] == path]
+    if not there or _is_itself(there[0]):
         return []
     return [
         f"inference_server_api_key_file is {path}: the host has no such file; bring the key with playbooks/keys.yml, "
         f"or make one on the host: (umask 077; openssl rand -hex 32 > {shlex.quote(path)})"
     ]
+
+
+def key_mark(want: Mapping[str, Any], host: Mapping[str, Any]) -> float | None:
+    """What tells one key from the next without telling the key: when its file was last changed. None without a key.
+
+    It is part of an instance, so that a new key starts the server anew; the old one would go on with the old key.
+    """
+    there = [entry for entry in host.get("disk", []) if entry["path"] == want["api_key_file"] and _is_itself(entry)]
+    return there[0]["changed_at_s"] if there else None
+
+
+def _is_itself(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of section disk is about the path that was asked for, not about a folder above it."""
+    return bool(entry["measured_path"] == str(PurePosixPath(entry["path"])))
 
 
 def engine_flag_problems(want: Mapping[str, Any], argv: Sequence[str], known: Mapping[str, Any]) -> list[str]:
@@ -242,8 +257,8 @@ def server_spec(
     Keys: `backend`, `runtime`, `release`, `intent`, `model`, `model_revision`, `served_model_name`, `api_key_file`,
     `simulated`, `gpu_class`, `license`, `smoke`, `prefetch`, `context_tokens`, `image` (None for a process), `warnings`, `endpoint` (the
     first instance's) and `instances`, each with `name`, `port`, `base_url`, `gpu_uuids`, `watch` (for module server_ready),
-    `argv`, `env`, `files` (name in the instance's folder -> content), `run_command` (the same as one line for a shell) and,
-    for a container, `image`, `entrypoint`, `volumes`, `ports`, `ipc_mode`, `shm_size`, `ulimits`, `user`, `device_requests`,
+    `argv`, `env`, `files` (name in the instance's folder -> content), `key_mark` (see there), `run_command` (the same as one line
+    for a shell) and, for a container, `image`, `entrypoint`, `volumes`, `ports`, `ipc_mode`, `shm_size`, `ulimits`, `user`, `device_requests`,
     `healthcheck`. Each instance carries a `digest`, the SHA-256 of its other keys, and the whole one of theirs: two
     specifications are the same server exactly when their digests are equal.
 
@@ -353,6 +368,7 @@ def _instances(
             "gpu_uuids": [card["uuid"] for card in host["gpu"]["cards"]] if uuids is None else uuids,
             "env": {str(key): str(value) for key, value in want["env"].items()},
             "files": {},
+            "key_mark": key_mark(want, host),
         }
         instance.update(build({**one, "env": instance["env"]}, engine, recipe, gpu_profile, host))
         command = docker_run_command(instance) if want["runtime"] == "docker" else instance["argv"]
@@ -426,7 +442,6 @@ def _container(
         "healthcheck": {
             "test": ["CMD", "python3", "-c", _HEALTH_PROBE.format(port=inside)],
             **HEALTHCHECK_TIMES,
-            "start_period": f"{one['ready_timeout_s']}s",
         },
     }
 

@@ -178,6 +178,11 @@ host:
           type: str
           returned: always
           sample: /var/lib
+        changed_at_s:
+          description: When that was last changed, in seconds since the epoch.
+          type: float
+          returned: always
+          sample: 1779465600.25
         total_mib:
           description: Size in MiB.
           type: int

@@ -187,6 +187,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import
     container_state,
     judge,
     with_health,
+    with_key,
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._server_causes import recognise
 
@@ -221,9 +222,13 @@ class Server:
         self.started_at = ""
 
     def verdict(self, served_model_name: str) -> Verdict:
-        """The answer of `/v1/models`, judged; one that lists the name counts when `/health` has nothing against it."""
-        status, body = ask(f"{self.base_url}/v1/models", self.headers)
-        verdict = judge(status, body, served_model_name)
+        """The answer of `/v1/models`, judged; one that lists the name counts when it does not do so without the key, and when
+        `/health` has nothing against it.
+        """
+        models = f"{self.base_url}/v1/models"
+        verdict = judge(*ask(models, self.headers), served_model_name)
+        if verdict.state == "ready" and self.headers:
+            verdict = with_key(verdict, ask(models, {})[0])
         return verdict if verdict.state != "ready" else with_health(verdict, ask(f"{self.base_url}/health", {})[0])
 
     def death(self) -> str | None:

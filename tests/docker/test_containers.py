@@ -26,6 +26,8 @@ def served_names(port: int, key: str | None = None) -> list[str]:
 
 def test_deploy_twice_change_a_flag_and_take_away(fleet: Containers) -> None:
     fleet.serve("one")
+    absent = fleet.play("deploy.yml", check=True, inference_server_image="llmfleet-test/not-here:1")
+    assert absent.rc == 0, absent.output
     planned = fleet.play("deploy.yml", check=True)
     assert planned.rc == 0, planned.output
     first = fleet.play("deploy.yml")
@@ -112,3 +114,15 @@ def test_a_key_is_asked_for_and_shown_nowhere(fleet: Containers, tmp_path: Path)
         "output": deployed.output + json.dumps(deployed.events, default=str),
     }
     assert {place for place, text in seen.items() if key in text} == set()
+
+    born = fleet.started_at("locked")
+    unchanged = fleet.play("deploy.yml")
+    assert (unchanged.rc, unchanged.changed("locked"), fleet.started_at("locked")) == (0, 0, born), unchanged.output
+    key_file.write_text("sk-the-next-one\n")
+    assert fleet.play("deploy.yml").rc == 0
+    assert fleet.started_at("locked") != born
+    assert served_names(fleet.port("locked"), "sk-the-next-one") == ["lfm25_8b_a1b"]
+    key_file.write_text("\n")
+    empty = fleet.play("deploy.yml")
+    assert empty.rc != 0
+    assert "Known cause (key_unreadable)" in empty.failures("locked")

@@ -64,4 +64,5 @@ def test_a_disk_is_measured_at_the_nearest_folder_that_exists(fake_host):
     fake_host.file("/var/lib/x")
     disk = probe_disk(fake_host, "/var/lib/docker/overlay2")
     assert disk["measured_path"] == "/var/lib"
+    assert disk["changed_at_s"] == fake_host.path("/var/lib").stat().st_mtime
     assert disk["total_mib"] >= disk["free_mib"] >= 0

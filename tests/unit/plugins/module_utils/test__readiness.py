@@ -10,6 +10,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import
     container_state,
     judge,
     with_health,
+    with_key,
 )
 
 
@@ -46,6 +47,14 @@ def test_each_answer_is_judged(status, body, state, told):
 )
 def test_a_listed_model_counts_when_health_has_nothing_against_it(status, state):
     assert with_health(Verdict("ready", "m is served", ["m"]), status).state == state
+
+
+@pytest.mark.parametrize(
+    ("before", "status", "state"),
+    [("ready", 401, "ready"), ("ready", 403, "ready"), ("ready", 200, "wrong"), ("waiting", 200, "waiting")],
+)
+def test_a_server_with_a_key_must_ask_for_it(before, status, state):
+    assert with_key(Verdict(before, "", ["m"]), status).state == state
 
 
 @pytest.mark.parametrize(

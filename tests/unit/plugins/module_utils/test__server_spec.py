@@ -65,7 +65,6 @@ def want(**changes):
         "compile_cache": False,
         "ulimits": ["memlock:-1:-1"],
         "prefetch": False,
-        "ready_timeout_s": 900,
         "smoke": {},
         "hf_cache_dir": "~/.cache/huggingface",
         "volumes": [],
@@ -228,7 +227,7 @@ def test_a_taken_port_is_refused_and_its_owner_named(ports, containers, refused)
     ],
 )
 def test_a_key_that_is_not_on_the_host_is_refused(key_file, asked, measured, refused):
-    sections = {"disk": [{"path": asked, "measured_path": measured}]}
+    sections = {"disk": [{"path": asked, "measured_path": measured, "changed_at_s": 1.5}]}
     if not refused:
         make(api_key_file=key_file, sections=sections)
         return
@@ -236,6 +235,14 @@ def test_a_key_that_is_not_on_the_host_is_refused(key_file, asked, measured, ref
         spec.SpecError, match=rf"inference_server_api_key_file is {key_file}: .* openssl rand .* {key_file}\)"
     ):
         make(api_key_file=key_file, sections=sections)
+
+
+def test_a_new_key_is_another_server():
+    disk = {"path": "/etc/key", "measured_path": "/etc/key"}
+    first, same, new = (
+        make(api_key_file="/etc/key", sections={"disk": [{**disk, "changed_at_s": at}]}) for at in (1.5, 1.5, 2.5)
+    )
+    assert first["digest"] == same["digest"] != new["digest"]
 
 
 @pytest.mark.parametrize("backend", ["vllm", "sglang"])
