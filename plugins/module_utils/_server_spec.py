@@ -257,8 +257,8 @@ def server_spec(
     Keys: `backend`, `runtime`, `release`, `intent`, `model`, `model_revision`, `served_model_name`, `api_key_file`,
     `simulated`, `gpu_class`, `license`, `smoke`, `prefetch`, `context_tokens`, `image` (None for a process), `warnings`, `endpoint` (the
     first instance's) and `instances`, each with `name`, `port`, `base_url`, `gpu_uuids`, `watch` (for module server_ready),
-    `argv`, `env`, `files` (name in the instance's folder -> content), `key_mark` (see there), `run_command` (the same as one line
-    for a shell) and, for a container, `image`, `entrypoint`, `volumes`, `ports`, `ipc_mode`, `shm_size`, `ulimits`, `user`, `device_requests`,
+    `argv`, `env`, `files` (name in the instance's folder -> content), `key_mark`, `run_command` (the same as one line for a shell)
+    and, for a container, `image`, `entrypoint`, `volumes`, `ports`, `ipc_mode`, `shm_size`, `ulimits`, `user`, `device_requests`,
     `healthcheck`. Each instance carries a `digest`, the SHA-256 of its other keys, and the whole one of theirs: two
     specifications are the same server exactly when their digests are equal.
 
