@@ -35,7 +35,7 @@ def engine_plan(host: Host, want: Want) -> Plan:
     :param want: C(mode) (C(install) or C(verify)), C(source) (C(docker) or C(distribution)), C(version), C(version_min),
         C(hold), C(defaults) and C(options) of daemon.json, C(packages) and C(conflicts) by source.
     :returns: C(problems) (with remedies; nothing may be changed when there are any), C(install), C(packages),
-        C(conflicts), C(needs), C(hold), C(config), C(start), C(changes) (any of these) and C(wait_for_first_boot).
+        C(conflicts), C(needs), C(release), C(hold), C(config), C(start), C(changes) (any of these) and C(wait_for_first_boot).
     """
     docker, packages = host["docker"], host["packages"]
     present = docker["state"] != "absent"
@@ -51,7 +51,7 @@ def engine_plan(host: Host, want: Want) -> Plan:
         "packages": [_pinned(packages["manager"], name, want["version"]) for name in offered] if install else [],
         "conflicts": conflicts if install else [],
         "needs": [] if verify else missing,
-        "hold": [] if verify else _to_hold(packages, offered, want["hold"], install),
+        **_holds(packages, offered, want["hold"], install, verify),
         "config": not verify and config != docker["daemon_config"]["content"],
         "start": not verify and (docker["state"] != "running" or docker["enabled"] is False),
     }
@@ -75,12 +75,17 @@ def _pinned(manager: str | None, package: str, version: str) -> str:
     return f"{package}=*{version}*" if manager == "apt" else f"{package}-{version}*"
 
 
-def _to_hold(packages: Mapping[str, Any], offered: list[str], wanted: bool, install: bool) -> list[str]:
-    """The packages to hold, those that were held before included when an install comes first: apt releases what it changes."""
-    if packages["manager"] != "apt":
-        return []
-    kept = [name for name in offered if wanted or name in packages["held"]]
-    return [name for name in kept if install or name not in packages["held"]]
+def _holds(
+    packages: Mapping[str, Any], offered: list[str], wanted: bool, install: bool, verify: bool
+) -> dict[str, list[str]]:
+    """C(release): what must be let go before an install, which apt does by itself. C(hold): what to hold, after an install also
+    what was held before."""
+    held = [name for name in offered if name in packages["held"]]
+    kept = offered if wanted else held
+    return {
+        "release": held if install and packages["manager"] == "dnf" else [],
+        "hold": [] if verify else [name for name in kept if install or name not in held],
+    }
 
 
 def _verify_problems(docker: Mapping[str, Any], want: Want) -> list[str]:
@@ -137,26 +142,27 @@ def _engine_problems(host: Host, want: Want, plan: Plan, config: Mapping[str, An
 def toolkit_plan(host: Host, want: Want) -> Plan:
     """What to do about the NVIDIA container toolkit.
 
-    :param want: C(mode) (C(install) or C(verify)), C(version), C(version_min), C(hold), C(access) (C(auto), C(cdi) or
-        C(runtime)) and C(packages).
-    :returns: C(problems), C(install), C(packages), C(hold), C(config), C(restart), C(refresh_cdi), C(guard), C(changes) (any
-        of these), and what they take: C(access) (C(cdi) or C(runtime)), C(daemon_options), C(guard_rule) and C(cdi_path).
+    :param want: C(mode) (C(install) or C(verify)), C(version) (empty for any that is new enough), C(version_tested) (installed
+        when none is wanted), C(version_min), C(hold), C(access) (C(auto), C(cdi) or C(runtime)) and C(packages).
+    :returns: C(problems), C(install), C(packages), C(downgrade), C(release), C(hold), C(config), C(restart), C(refresh_cdi),
+        C(guard), C(changes) (any of these), and what they take: C(access) (C(cdi) or C(runtime)), C(daemon_options),
+        C(guard_rule) and C(cdi_path).
         Make it anew after the packages were installed.
     """
     toolkit, packages, docker = host["toolkit"], host["packages"], host["docker"]
     verify = want["mode"] == "verify"
     versions = {packages["versions"].get(name) for name in want["packages"]} - {None}
-    enough = at_least(toolkit["version"], want["version_min"]) and len(versions) <= 1
+    enough = _version_is_enough(toolkit["version"], want) and len(versions) <= 1
     install = not enough and not verify
-    access = gpu_access(docker["version"], want["version"] if install else toolkit["version"], want["access"])
+    version = want["version"] or want["version_tested"]
+    access = gpu_access(docker["version"], version if install else toolkit["version"], want["access"])
     options = daemon_options(access, docker["version"])
     current = docker["daemon_config"]["content"]
     plan = {
         "install": install,
-        "packages": [_pinned_all(packages["manager"], name, want["version"]) for name in want["packages"]]
-        if install
-        else [],
-        "hold": [] if verify else _to_hold(packages, list(want["packages"]), want["hold"], install),
+        "packages": [_pinned_all(packages["manager"], name, version) for name in want["packages"]] if install else [],
+        "downgrade": install and at_least(toolkit["version"], version) and not matches(toolkit["version"], version),
+        **_holds(packages, list(want["packages"]), want["hold"], install, verify),
         "config": not verify and merge_config(current, {}, options) != current,
         "restart": not verify and access == "runtime" and _engine_is_older(docker, toolkit),
         "refresh_cdi": not verify and access == "cdi" and (install or cdi_is_stale(host)),
@@ -219,13 +225,14 @@ def _toolkit_problems(host: Host, want: Want, enough: bool, verify: bool, access
     problems = []
     if verify and not enough:
         problems.append(
-            f"toolkit {toolkit['version'] or 'not'} found, {want['version_min']} or newer needed, and nvidia_container_toolkit_mode "
-            "is verify. Remedy: install or upgrade it, or set nvidia_container_toolkit_mode: install"
+            f"toolkit {toolkit['version'] or 'not'} found, {want['version'] or want['version_min'] + ' or newer'} needed, and "
+            "nvidia_container_toolkit_mode is verify. Remedy: install or upgrade it, or set nvidia_container_toolkit_mode: install"
         )
-    if not enough and not verify and not at_least(want["version"], want["version_min"]):
+    version = want["version"] or want["version_tested"]
+    if not enough and not verify and not at_least(version, want["version_min"]):
         problems.append(
-            f"nvidia_container_toolkit_version {want['version']} is what would be installed, and {want['version_min']} or newer is "
-            "needed. Remedy: raise nvidia_container_toolkit_version along with nvidia_container_toolkit_version_min"
+            f"toolkit {version} is what would be installed, and {want['version_min']} or newer is needed. Remedy: set "
+            "nvidia_container_toolkit_version to a newer one, or lower nvidia_container_toolkit_version_min"
         )
     if access == "cdi" and docker["version"] is not None and not at_least(docker["version"], CDI_ENGINE):
         problems.append(

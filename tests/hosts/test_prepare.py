@@ -234,7 +234,7 @@ def test_an_older_toolkit_is_upgraded_as_a_whole_under_a_running_container(fleet
     assert fleet.sh(host, state) == before.replace("1.20.0", "1.18.2")
     model = container(host, *way.split())
 
-    wanted = {"nvidia_container_toolkit_version": "1.20.0", "nvidia_container_toolkit_version_min": "1.20.0"}
+    wanted = {"nvidia_container_toolkit_version": "1.20.0", "nvidia_container_toolkit_version_min": "1.18.0"}
     first = fleet.prepare(host, "-v", **wanted)
     assert first.rc == 0, first.output
     assert first.changed(host) == changed, first.output

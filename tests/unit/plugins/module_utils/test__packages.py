@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils._packages import (
+    WATCHED,
     parse_dpkg_query,
     parse_proc_locks,
     parse_rpm_query,
+    parse_versionlock,
     probe_packages,
 )
 from hypothesis import given
@@ -24,6 +29,28 @@ def test_dpkg():
 def test_rpm():
     text = "docker-ce 28.2.2-1.el9\npackage docker.io is not installed\n"
     assert parse_rpm_query(text) == {"docker-ce": "28.2.2-1.el9"}
+
+
+def test_versionlock():
+    text = "# Added lock on Sat Nov 1\ndocker-ce-3:28.2.2-1.el9.*\nnvidia-container-toolkit-base-0:1.20.0-1.*\nvim-2:9.0-1.*\n"
+    assert parse_versionlock(text) == ["docker-ce", "nvidia-container-toolkit-base"]
+
+
+def test_every_package_that_the_roles_install_hold_or_replace_is_watched():
+    roles = Path(__file__).resolve().parents[4] / "roles"
+    engine = yaml.safe_load((roles / "docker_engine/vars/main.yml").read_text())
+    named = set(
+        yaml.safe_load((roles / "nvidia_container_toolkit/vars/main.yml").read_text())[
+            "__nvidia_container_toolkit_packages"
+        ]
+    )
+    named.update(engine["__docker_engine_packages"]["docker"])
+    for names in (
+        *engine["__docker_engine_distribution_packages"].values(),
+        *engine["__docker_engine_conflicts"].values(),
+    ):
+        named.update(names)
+    assert named - set(WATCHED) == set()
 
 
 @pytest.mark.parametrize(

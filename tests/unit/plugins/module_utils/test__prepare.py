@@ -60,7 +60,8 @@ ENGINE = {
 }
 TOOLKIT = {
     "mode": "install",
-    "version": "1.20.0",
+    "version": "",
+    "version_tested": "1.20.0",
     "version_min": "1.17.8",
     "hold": False,
     "access": "auto",
@@ -132,6 +133,12 @@ def test_a_bare_host():
         ([], {"source": "distribution", "version_min": "29"}, {"conflicts": ["docker-ce", "docker-ce-cli"]}),
         ([("packages.held", ["docker-ce"])], {"hold": True}, {"hold": ["docker-ce-cli", "containerd.io"]}),
         ([("packages.held", ["docker-ce"]), ("docker.version", "19.03")], {}, {"install": True, "hold": ["docker-ce"]}),
+        ([("packages.manager", "dnf"), ("packages.held", ["docker-ce"])], {}, {"release": [], "hold": []}),
+        (
+            [("packages.manager", "dnf"), ("packages.held", ["docker-ce"]), ("docker.version", "19.03")],
+            {"hold": True},
+            {"release": ["docker-ce"], "hold": ["docker-ce", "docker-ce-cli", "containerd.io"]},
+        ),
         ([("docker.state", "stopped")], {}, {"start": True}),
         ([("docker.enabled", False)], {}, {"start": True}),
         ([("docker.enabled", None)], {}, {"start": False}),
@@ -187,6 +194,20 @@ def test_a_host_without_a_toolkit():
     [
         ([("toolkit.version", "1.16.2")], {}, {"install": True}),
         ([("toolkit.version", "1.18.2")], {}, {"install": False}),
+        (
+            [("toolkit.version", "1.18.2")],
+            {"version": "1.19.1"},
+            {"install": True, "downgrade": False, "packages": [f"{name}=1.19.1-*" for name in FOUR]},
+        ),
+        ([], {"version": "1.19.1"}, {"install": True, "downgrade": True}),
+        ([], {"version": "1.20.0"}, {"install": False}),
+        (
+            [("packages.manager", "dnf"), ("packages.held", FOUR)],
+            {"version": "1.21.0"},
+            {"release": FOUR, "hold": FOUR},
+        ),
+        ([("packages.manager", "dnf")], {"hold": True}, {"release": [], "hold": FOUR}),
+        ([("packages.manager", "dnf"), ("packages.held", FOUR)], {"hold": True}, {"changes": False}),
         ([("packages.versions", {FOUR[0]: "1.20.0-1", FOUR[1]: "1.18.2-1"})], {}, {"install": True}),
         (
             [("packages.manager", "dnf"), ("toolkit.version", None)],
@@ -218,7 +239,9 @@ def test_what_differs_in_the_toolkit(changes, want, expected):
     [
         (EMPTY_TOOLKIT, {"mode": "verify"}, "nvidia_container_toolkit_mode: install"),
         ([("docker.version", "20.10.24")], {"access": "cdi"}, "nvidia_container_toolkit_access: auto"),
-        ([], {"version_min": "1.21.0"}, "raise nvidia_container_toolkit_version "),
+        ([], {"version": "1.21.0", "mode": "verify"}, "1.21.0 needed"),
+        ([], {"version_min": "1.21.0"}, "set nvidia_container_toolkit_version "),
+        ([], {"version": "1.17.0"}, "lower nvidia_container_toolkit_version_min"),
     ],
 )
 def test_a_toolkit_that_is_refused_has_its_remedy(changes, want, said):
