@@ -61,7 +61,7 @@ EXAMPLES = r"""
     paths: [/var/lib/docker]
     ports: [8000]
     url: https://huggingface.co
-    reference_time_s: "{{ now(utc=true).timestamp() }}"
+    reference_time_s: "{{ now().timestamp() }}"
   become: true
   register: probe
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def play(account, tmp_path):
                     json.dumps(wanted),
                     *arguments,
                 ],
-                env={**os.environ, "LAMBDA_API_KEY": KEY, "ANSIBLE_NOCOLOR": "1"},
+                env={**os.environ, "LAMBDA_API_KEY": KEY, "ANSIBLE_NOCOLOR": "1", "TZ": "UTC-9"},
                 cwd=tmp_path,
                 capture_output=True,
                 text=True,
@@ -101,12 +102,14 @@ def nothing_runs(account):
 
 def test_a_campaign_measures_and_leaves_nothing_running(account, play, tmp_path):
     one = [{"name": "one", "instance_type": "gpu_1x_h100_sxm5"}]
-    rc, output = play("campaign.yml", "-vvv", lambda_campaign_instances=one)
+    began = int(time.time())
+    rc, output = play("campaign.yml", "-vvv", lambda_campaign_instances=one, lambda_campaign_max_hours=1)
     assert rc == 0, output
     assert names(account) == {"one"}, output
     assert nothing_runs(account)
     tags = {tag["key"]: tag["value"] for tag in next(iter(account.instances.values()))["tags"]}
     assert tags["campaign"] == "llmfleet"
+    assert 0 <= int(tags["expires"]) - began - 3600 < 600
     assert [row["status"] for row in report(tmp_path)["hosts"]] == ["ok"]
 
 
@@ -148,8 +151,8 @@ def test_the_sweep_terminates_what_is_overdue_and_nothing_else(account, play):
     def tags(campaign, expires):
         return [{"key": "campaign", "value": campaign}, {"key": "expires", "value": str(expires)}]
 
-    account.add("overdue", tags=tags("llmfleet", 1))
-    account.add("running", tags=tags("llmfleet", 4_000_000_000))
+    account.add("overdue", tags=tags("llmfleet", int(time.time()) - 3600))
+    account.add("running", tags=tags("llmfleet", int(time.time()) + 3600))
     account.add("another", tags=tags("other", 1))
     account.add("mine")
     rc, output = play("campaign_sweep.yml", "-vvv")
