@@ -32,6 +32,9 @@ SUPPORTED_OS = {
     ("almalinux", "9"),
 }
 
+# The name of the image that a container was deployed with; the engine itself knows it by its ID alone.
+IMAGE_LABEL = "org.llmfleet.image"
+
 # What does not keep a server from running, but should be known.
 WARNINGS = frozenset({"persistence_mode", "power_limit", "row_remap", "reboot_required", "clock_skew", "mig_pending"})
 
@@ -187,7 +190,7 @@ def _check_disk(host: Host, want: Want) -> Check:
 
 def _is_deployed(host: Host, want: Want) -> bool:
     own = [item for item in host["docker"]["containers"] if item["labels"]]
-    return any(not want["image"] or item["image"] == want["image"] for item in own)
+    return any(not want["image"] or item["labels"].get(IMAGE_LABEL) == want["image"] for item in own)
 
 
 def _check_ports(host: Host, want: Want) -> Check:

@@ -73,7 +73,8 @@ WANT = {
     "clock_skew_s": 10.0,
     "offline": False,
 }
-OWN = {"id": OURS, "name": "llm", "image": WANT["image"], "labels": {"org.llmfleet.spec": "1"}, "host_ports": [8000]}
+LABELS = {"org.llmfleet.spec": "1", "org.llmfleet.image": WANT["image"]}
+OWN = {"id": OURS, "name": "llm", "image": "sha256:5d58c024", "labels": LABELS, "host_ports": [8000]}
 FOREIGN = {"id": THEIRS, "name": "web", "image": "nginx", "labels": {}, "host_ports": [8000]}
 
 
