@@ -395,7 +395,18 @@ def _card_groups(
 
 
 def _reachable(bind_address: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(bind_address, bind_address)
+    return _literal({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind_address, bind_address))
+
+
+def _literal(address: str) -> str:
+    """An address as URLs and Docker's port publishing take it: IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
+
+
+def _published(bind_address: str, ports: str) -> str:
+    """Ports as Docker publishes them on an address; it knows no names."""
+    address = "127.0.0.1" if bind_address == "localhost" else bind_address
+    return ports if address == "0.0.0.0" else f"{_literal(address)}:{ports}"
 
 
 def _values(one: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -413,7 +424,6 @@ def _container(
     inside = engine["container_port"]
     stable = one["release"] == "stable"
     home = engine["user_home"] if one["user"] else "/root"
-    port = f"{one['port']}:{inside}"
     mounts = [f"{one['hf_cache_dir']}:{home}/.cache/huggingface"] if one["hf_cache_dir"] else []
     if stable and one["compile_cache"]:
         mounts += [f"{volume}:{home}/{folder}" for volume, folder in engine["compile_cache"].items()]
@@ -433,7 +443,7 @@ def _container(
         ),
         "env": {**({"HF_HUB_OFFLINE": "1"} if is_prefetched(one) else {}), **one["env"]},
         "volumes": [*mounts, *one["volumes"]],
-        "ports": [port if one["bind_address"] == "0.0.0.0" else f"{one['bind_address']}:{port}"],
+        "ports": [_published(one["bind_address"], f"{one['port']}:{inside}")],
         "ipc_mode": "private" if stable else "host",
         "shm_size": engine["shm_size"] if stable else None,
         "ulimits": list(one["ulimits"]) if stable and requests else [],

@@ -167,6 +167,7 @@ def test_the_operator_replaces_the_role():
         ({"port": 70000}, "1 to 65535"),
         ({"tensor_parallel_size": 0}, "inference_server_tensor_parallel_size"),
         ({"bind_address": "0.0.0.0"}, "inference_server_api_key_file"),
+        ({"bind_address": "::"}, "inference_server_api_key_file"),
         ({"runtime": "podman"}, "docker, process"),
         ({"release": "nightly"}, "stable, published"),
         ({"intent": "fast"}, "benchmark, agent, latency, throughput"),
@@ -243,6 +244,23 @@ def test_a_new_key_is_another_server():
         make(api_key_file="/etc/key", sections={"disk": [{**disk, "changed_at_s": at}]}) for at in (1.5, 1.5, 2.5)
     )
     assert first["digest"] == same["digest"] != new["digest"]
+
+
+@pytest.mark.parametrize(
+    ("address", "published", "base_url"),
+    [
+        ("127.0.0.1", "127.0.0.1:8000:", "http://127.0.0.1:8000"),
+        ("localhost", "127.0.0.1:8000:", "http://localhost:8000"),
+        ("::1", "[::1]:8000:", "http://[::1]:8000"),
+        ("0.0.0.0", "8000:", "http://127.0.0.1:8000"),
+        ("::", "[::]:8000:", "http://[::1]:8000"),
+        ("10.0.0.7", "10.0.0.7:8000:", "http://10.0.0.7:8000"),
+        ("fd00::7", "[fd00::7]:8000:", "http://[fd00::7]:8000"),
+    ],
+)
+def test_an_address_is_published_and_asked_for_as_docker_and_urls_write_it(address, published, base_url):
+    made = only(bind_address=address, api_key_file="/etc/key")
+    assert (made["ports"], made["base_url"]) == ([published + "8000"], base_url)
 
 
 @pytest.mark.parametrize("backend", ["vllm", "sglang"])
