@@ -159,7 +159,8 @@ class VllmBench:
             raise BenchError(
                 f"vllm bench serve left no result; the end of its log: {self._log_tail()}.",
                 f"a result file {result}.",
-                "Try the command by hand; it is the first line of vllm.log in the run's folder.",
+                "Try the command by hand; it is the first line of vllm.log in the run's folder. Where Docker refuses permission, put the "
+                "user who logs in into group docker, or set vllm_command to a vllm on the host.",
             )
         compat = metrics(document or {}, self._plan.percentiles)
         compat.update(
