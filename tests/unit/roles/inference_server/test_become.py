@@ -1,0 +1,41 @@
+"""When the tasks that talk to Docker become root, unless the operator says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+ROLE = Path(__file__).resolve().parents[4] / "roles" / "inference_server"
+DOCKER, PROCESS = {"spec": {"runtime": "docker"}}, {"spec": {"runtime": "process"}}
+
+
+@pytest.mark.parametrize(
+    ("backend", "kept", "become"),
+    [
+        ("vllm", {}, True),
+        ("simulator", {}, False),
+        (
+            "simulator",
+            {"llmfleet_server": {"runtime": "process"}, "llmfleet_server_good": {"current": PROCESS, "before": None}},
+            False,
+        ),
+        ("simulator", {"llmfleet_server": {"runtime": "docker"}, "llmfleet_server_good": {"current": DOCKER}}, True),
+        (
+            "simulator",
+            {"llmfleet_server": {"runtime": "process"}, "llmfleet_server_good": {"current": PROCESS, "before": DOCKER}},
+            True,
+        ),
+    ],
+)
+def test_root_where_a_container_is_wanted_kept_or_to_be_gone_back_to(backend, kept, become):
+    loader = DataLoader()
+    known = {
+        name: loader.load_from_file(str(ROLE / name / "main.yml"), trusted_as_template=True)
+        for name in ("defaults", "vars")
+    }
+    facts = {"ansible_facts": {"ansible_local": kept, "user_dir": "/home/me"}, "inference_server_backend": backend}
+    templar = Templar(loader, variables={**known["defaults"], **known["vars"], **facts})
+    assert templar.template(trust_as_template("{{ inference_server_become | bool }}")) is become
