@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Filters around the server's specification; the logic is in module_utils/_server_spec.py."""
+"""Filters around the server's specification; the logic is in plugin_utils/_server/."""
 
 from __future__ import annotations
 
@@ -52,8 +52,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.llmfleet.serving.plugins.module_utils import _server_spec as spec
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._server import gpus, kept, spec
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._server.choices import SpecError
 
 
 def server_spec(
@@ -66,7 +67,7 @@ def server_spec(
             **spec.server_spec(parts[0], *knowledge(parts[0], Path(role_path)), *parts[1:]),
             "problems": [],
         }
-    except spec.SpecError as error:
+    except SpecError as error:
         return {"problems": [str(problem) for problem in error.args]}
 
 
@@ -85,22 +86,22 @@ def _read(path: Path) -> dict[str, Any]:
 
 def server_pinned(server: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
     """The specification with the image that the host has."""
-    return spec.pinned(plain(server), plain(image))
+    return kept.pinned(plain(server), plain(image))
 
 
-def server_good(kept: dict[str, Any], server: dict[str, Any], fact: dict[str, Any]) -> dict[str, Any]:
+def server_good(before: dict[str, Any], server: dict[str, Any], fact: dict[str, Any]) -> dict[str, Any]:
     """What a host keeps to go back to."""
-    return spec.good(plain(kept), plain(server), plain(fact))
+    return kept.good(plain(before), plain(server), plain(fact))
 
 
 def server_surplus(previous: dict[str, Any], server: dict[str, Any], target: dict[str, Any]) -> dict[str, list[str]]:
     """Names of instances to remove, by runtime."""
-    return spec.surplus(plain(previous), plain(server), plain(target))
+    return kept.surplus(plain(previous), plain(server), plain(target))
 
 
 def gpu_profile_of(card_name: str, folder: str) -> dict[str, Any]:
     """The profile in `folder` whose `name_pattern` matches the card's name; an empty dict when none does."""
-    return spec.profile_for(
+    return gpus.profile_for(
         card_name, [yaml.safe_load(path.read_text())["gpu_profile"] for path in sorted(Path(folder).glob("*.yml"))]
     )
 
@@ -109,7 +110,7 @@ def server_fact(
     server: dict[str, Any], gpu: dict[str, Any], previous: dict[str, Any], ready: dict[str, Any]
 ) -> dict[str, Any]:
     """The fact `llmfleet_server` of a server that answers."""
-    return spec.server_fact(plain(server), plain(gpu), plain(previous), plain(ready))
+    return kept.server_fact(plain(server), plain(gpu), plain(previous), plain(ready))
 
 
 class FilterModule:

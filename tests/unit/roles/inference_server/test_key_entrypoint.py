@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils._server_causes import recognise
-from ansible_collections.llmfleet.serving.plugins.module_utils._server_spec import KEY_FILE
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._server.instances import KEY_FILE
 
 BACKENDS = Path(__file__).resolve().parents[4] / "roles" / "inference_server" / "vars" / "backends"
 KEY = "sk-0123456789"

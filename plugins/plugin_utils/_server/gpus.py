@@ -69,3 +69,12 @@ def docker_flags(requests: Sequence[Mapping[str, Any]]) -> list[str]:
 def _version(text: str | None) -> tuple[int, ...]:
     found = re.match(r"(\d+)\.(\d+)", text or "")
     return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+
+
+def profile_for(card_name: str, profiles: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The first profile whose `name_pattern` matches the card's name (as nvidia-smi prints it); an empty dict when none does."""
+    for profile in profiles:
+        pattern = profile.get("name_pattern")
+        if pattern and re.search(pattern, card_name):
+            return dict(profile)
+    return {}

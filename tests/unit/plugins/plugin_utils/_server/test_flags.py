@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils import _server_flags as flags_of
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._server import flags as flags_of
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.llmfleet.serving.plugins.module_utils import _server_spec as spec
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._server import choices, instances, kept, spec
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._server.gpus import profile_for
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 ROLE = ROOT / "roles" / "inference_server"
 SOURCE = ROOT / "tests" / "unit" / "fixtures" / "source_commands.txt"
 
@@ -83,7 +84,7 @@ def make(gpu_class="h100", gpu=ONE_GPU, recipe_=None, ports=(), sections=None, k
     wanted = want(**changes)
     return spec.server_spec(
         wanted,
-        {**engine(wanted["backend"]), "known": known or {}} if wanted["backend"] in spec.BACKENDS else {},
+        {**engine(wanted["backend"]), "known": known or {}} if wanted["backend"] in choices.BACKENDS else {},
         recipe() if recipe_ is None else recipe_,
         {"gpu_class": gpu_class, "simulated_timing": timing or {}},
         host(gpu, ports, **(sections or {})),
@@ -109,13 +110,15 @@ def source_command(backend):
 def test_published_is_the_source_token_for_token(backend, gpu_class):
     # The page opens the port to the network without a key; the role refuses that, so the pure parts are asked here.
     wanted = {**want(backend=backend, release="published", bind_address="0.0.0.0"), "uuids": None, "server_dir": "/s"}
-    made = spec._container(wanted, engine(backend), recipe(), {"gpu_class": gpu_class}, host(ONE_GPU))
-    assert spec.docker_run_command(made) == source_command(backend)
+    made = instances._container(
+        wanted, instances.Known(engine(backend), recipe(), {"gpu_class": gpu_class}, host(ONE_GPU))
+    )
+    assert instances.docker_run_command(made) == source_command(backend)
 
 
 @pytest.mark.parametrize("backend", ["vllm", "sglang"])
 def test_published_differs_from_the_source_by_the_loopback_address_alone(backend):
-    made = spec.docker_run_command(only(backend=backend, release="published"))
+    made = instances.docker_run_command(only(backend=backend, release="published"))
     assert [token for token in made if token not in source_command(backend)] == ["127.0.0.1:8000:8000"]
     assert make(backend=backend, release="published")["warnings"]
 
@@ -134,7 +137,7 @@ def test_the_driver_decides_the_image(driver, backend, image):
 
 
 def test_a_driver_too_old_for_every_image_is_refused_with_the_remedy():
-    with pytest.raises(spec.SpecError, match=r"470\.1.*525.*upgrade the driver"):
+    with pytest.raises(choices.SpecError, match=r"470\.1.*525.*upgrade the driver"):
         make(gpu={**ONE_GPU, "driver_version": "470.1"})
 
 
@@ -181,13 +184,13 @@ def test_the_operator_replaces_the_role():
     ],
 )
 def test_a_wrong_choice_is_told_with_its_remedy(changes, told):
-    with pytest.raises(spec.SpecError) as caught:
+    with pytest.raises(choices.SpecError) as caught:
         make(**changes)
     assert any(told in problem for problem in caught.value.args)
 
 
 def test_all_problems_are_told_at_once():
-    with pytest.raises(spec.SpecError) as caught:
+    with pytest.raises(choices.SpecError) as caught:
         make(model="", served_model_name="", port=-1)
     assert len(caught.value.args) == 3
 
@@ -213,7 +216,7 @@ def test_a_taken_port_is_refused_and_its_owner_named(ports, containers, refused)
     if not refused:
         make(ports=ports, sections=sections)
         return
-    with pytest.raises(spec.SpecError, match=r"nginx \(pid 7\)"):
+    with pytest.raises(choices.SpecError, match=r"nginx \(pid 7\)"):
         make(ports=ports, sections=sections)
 
 
@@ -233,7 +236,7 @@ def test_a_key_that_is_not_on_the_host_is_refused(key_file, asked, measured, ref
         make(api_key_file=key_file, sections=sections)
         return
     with pytest.raises(
-        spec.SpecError, match=rf"inference_server_api_key_file is {key_file}: .* openssl rand .* {key_file}\)"
+        choices.SpecError, match=rf"inference_server_api_key_file is {key_file}: .* openssl rand .* {key_file}\)"
     ):
         make(api_key_file=key_file, sections=sections)
 
@@ -307,7 +310,7 @@ def test_each_instance_has_a_name_a_port_and_cards_of_its_own(count, changes, gr
     ],
 )
 def test_the_host_decides_how_docker_is_asked_for_a_card(count, sections, flags):
-    command = spec.docker_run_command(make(gpu=gpus(count), sections=sections)["instances"][0])
+    command = instances.docker_run_command(make(gpu=gpus(count), sections=sections)["instances"][0])
     assert command[3 : 3 + len(flags)] == flags
 
 
@@ -324,14 +327,14 @@ def test_the_pinned_engine_knows_every_flag_of_ours(backend, intent):
 
 def test_a_flag_that_the_engine_does_not_know_is_refused_with_the_nearest():
     wrong = {"known": known("vllm"), "extra_args": ["--max-model-lenn", "5"]}
-    with pytest.raises(spec.SpecError, match=r"no flag of vllm 0\.32\.0: did you mean --max-model-len\?"):
+    with pytest.raises(choices.SpecError, match=r"no flag of vllm 0\.32\.0: did you mean --max-model-len\?"):
         make(**wrong)
     assert make(**wrong, image="my/vllm:1")
     assert make(**wrong, runtime="process")
 
 
 def test_weights_larger_than_the_cards_are_refused_and_little_memory_is_told():
-    with pytest.raises(spec.SpecError, match="16 GiB"):
+    with pytest.raises(choices.SpecError, match="16 GiB"):
         make(gpu=gpus(1, 15360))
     assert make(gpu=gpus(1, 15360), gpu_class="cpu")
     assert "21 GiB" in make(gpu=gpus(1, 20480))["warnings"][0]
@@ -368,32 +371,32 @@ IMAGE = {"Id": "sha256:0123456789abcdef", "RepoDigests": ["vllm/vllm-openai@sha2
 
 def test_a_pinned_specification_names_image_and_volumes_by_digest():
     made = make(compile_cache=True)
-    pinned = spec.pinned(made, IMAGE)
+    pinned = kept.pinned(made, IMAGE)
     assert pinned["image_digest"] == "sha256:feed"
     assert pinned["instances"][0]["image_id"] == IMAGE["Id"]
     assert "llmfleet-vllm-0123456789ab:/root/.cache/vllm" in pinned["instances"][0]["volumes"]
-    assert pinned["digest"] != spec.pinned(made, {**IMAGE, "Id": "sha256:ffff"})["digest"]
-    assert spec.pinned(made, {"Id": "sha256:1"})["image_digest"] == "sha256:1"
-    assert spec.pinned(made, {})["image_digest"] is None
+    assert pinned["digest"] != kept.pinned(made, {**IMAGE, "Id": "sha256:ffff"})["digest"]
+    assert kept.pinned(made, {"Id": "sha256:1"})["image_digest"] == "sha256:1"
+    assert kept.pinned(made, {})["image_digest"] is None
 
 
 def test_what_answered_before_is_kept_once():
     one, two = ({"digest": "1"}, {"digest": "2"})
-    first = spec.good({}, one, {})
-    second = spec.good(first, two, {})
+    first = kept.good({}, one, {})
+    second = kept.good(first, two, {})
     assert first["before"] is None
     assert second["before"]["spec"] == one
-    assert spec.good(second, two, {})["before"]["spec"] == one
+    assert kept.good(second, two, {})["before"]["spec"] == one
 
 
 def test_instances_that_are_no_longer_wanted_are_named_by_runtime():
     two = make(gpu=gpus(2))
     one = make()
     process = {"runtime": "process", "instances": [{"name": "llmfleet-server"}]}
-    assert spec.surplus(two, one, one) == {"docker": ["llmfleet-server-2"], "process": []}
-    assert spec.surplus(one, two, one) == {"docker": ["llmfleet-server-2"], "process": []}
-    assert spec.surplus(process, one, one) == {"docker": [], "process": ["llmfleet-server"]}
-    assert spec.surplus({}, one, one) == {"docker": [], "process": []}
+    assert kept.surplus(two, one, one) == {"docker": ["llmfleet-server-2"], "process": []}
+    assert kept.surplus(one, two, one) == {"docker": ["llmfleet-server-2"], "process": []}
+    assert kept.surplus(process, one, one) == {"docker": [], "process": ["llmfleet-server"]}
+    assert kept.surplus({}, one, one) == {"docker": [], "process": []}
 
 
 @pytest.mark.parametrize(
@@ -421,7 +424,7 @@ def test_the_simulator_gets_the_timing_of_its_gpu_and_engine():
 
 def test_a_cpu_host_asks_for_no_gpu():
     without = only(gpu_class="cpu", gpu=NO_GPU)
-    assert "--gpus" not in spec.docker_run_command(without)
+    assert "--gpus" not in instances.docker_run_command(without)
     assert without["ulimits"] == []  # a host may forbid raising them, and only a GPU's driver pins memory
 
 
@@ -451,14 +454,14 @@ def test_a_model_without_a_recipe_gets_generic_flags():
 )
 def test_a_card_finds_its_profile(card, gpu_class):
     profiles = [yaml.safe_load(path.read_text())["gpu_profile"] for path in sorted((ROOT / "group_vars").glob("*.yml"))]
-    assert spec.profile_for(card, profiles).get("gpu_class") == gpu_class
+    assert profile_for(card, profiles).get("gpu_class") == gpu_class
 
 
 def test_the_fact_keeps_the_start_time_of_a_server_found_running():
     made = make()
     ready = {"elapsed_s": 0.1, "engine_version": "0.32.0", "started": False}
-    assert spec.server_fact(made, ONE_GPU, {"ready_s": 97.0}, ready)["ready_s"] == 97.0
-    fact = spec.server_fact(made, ONE_GPU, {}, {**ready, "started": True, "elapsed_s": 42.0})
+    assert kept.server_fact(made, ONE_GPU, {"ready_s": 97.0}, ready)["ready_s"] == 97.0
+    fact = kept.server_fact(made, ONE_GPU, {}, {**ready, "started": True, "elapsed_s": 42.0})
     assert fact["ready_s"] == 42.0
     assert set(fact["phases"].values()) == {None}
     assert fact["gpu"] == {
@@ -475,10 +478,10 @@ def test_the_fact_keeps_the_start_time_of_a_server_found_running():
 
 
 def test_the_phases_of_a_start_are_the_hosts_and_the_engines():
-    made = spec.pinned(make(), {"Id": "sha256:1", "Metadata": {"LastTagTime": "1970-01-01T00:01:40Z"}})
+    made = kept.pinned(make(), {"Id": "sha256:1", "Metadata": {"LastTagTime": "1970-01-01T00:01:40Z"}})
     engine_told = {"weights_s": None, "load_s": 12.5, "compile_s": None, "ready_s": 70.0}
     ready = {"elapsed_s": 70.0, "started": True, "probed_at_s": 40.0, "weights_s": 33.3, "phases": engine_told}
-    started = spec.server_fact(made, ONE_GPU, {}, ready)["phases"]
+    started = kept.server_fact(made, ONE_GPU, {}, ready)["phases"]
     assert started == {"image_s": 60.0, "weights_s": 33.3, "load_s": 12.5, "compile_s": None, "ready_s": 70.0}
-    found = spec.server_fact(made, ONE_GPU, {"phases": started}, {**ready, "started": False})
+    found = kept.server_fact(made, ONE_GPU, {"phases": started}, {**ready, "started": False})
     assert found["phases"] == started
