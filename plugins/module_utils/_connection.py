@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 from dataclasses import dataclass
 from typing import List, Tuple
 
@@ -57,6 +58,8 @@ class Connection:
         "_begun_ns",
         "_expected",
         "_framing",
+        "_heard_ns",
+        "_heard_reads",
         "_keep",
         "_payload",
         "_streaming",
@@ -75,7 +78,8 @@ class Connection:
         self.state = CLOSED
         self.recording: Recording = Recording(-1, 0)
         self._payload = memoryview(b"")
-        self._begun_ns = self._expected = self._framing = 0
+        self._begun_ns = self._heard_ns = 0  # CLOCK_MONOTONIC: limits hold even when the time of day is set
+        self._heard_reads = self._expected = self._framing = 0
         self._keep = self._streaming = False
         self.opened = self.user_timed = self.retransmits = 0
         self.watched = 0  # the epoll mask that the loop has registered
@@ -91,7 +95,7 @@ class Connection:
             self._end("connect_error", str(error))
             return False
         self.sock, self.state = sock, CONNECTING
-        self._begun_ns = now_ns()
+        self._begun_ns = time.monotonic_ns()
         self.opened += 1
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         enable_kernel_time(sock)
@@ -135,10 +139,11 @@ class Connection:
     def start(self, recording: Recording, payload: bytes) -> bool:
         """Puts a request on the connection, opening it first when needed. True when it has failed already."""
         self.recording, self._payload = recording, memoryview(payload)
-        self._framing, self._streaming = _HEAD, False
+        self._framing, self._streaming, self._heard_reads = _HEAD, False, 0
+        recording.sent_ns = now_ns()  # of one that cannot be sent
         if self.state == CLOSED and not self.open():
             return True
-        self._begun_ns = now_ns()
+        self._begun_ns = time.monotonic_ns()
         return self.state == IDLE and self._send()
 
     def writable(self) -> bool:
@@ -250,7 +255,6 @@ class Connection:
         recording = self.recording
         recording.outcome, recording.detail = outcome, detail
         recording.ended_ns = now_ns() if outcome else recording.times[-1]
-        recording.sent_ns = recording.sent_ns or self._begun_ns or recording.ended_ns
         recording.seal()
         self._payload = memoryview(b"")
         if outcome or not self._keep or self.state == SENDING:
@@ -262,19 +266,24 @@ class Connection:
     # -- limits -------------------------------------------------------------------------------------------------------
 
     def expire(self, now: int, limits: Timeouts) -> bool:
-        """Ends the exchange when one of its limits has passed. True when it has."""
+        """Ends the exchange when one of its limits has passed at `now` (CLOCK_MONOTONIC). True when it has.
+
+        A read counts from the first call after it, which costs the reads themselves no clock.
+        """
         age_s = (now - self._begun_ns) / 1e9
         if self.state in (CONNECTING, HANDSHAKING):
             return age_s > limits.connect_s and self._end("connect_timeout", f"no connection in {limits.connect_s:g} s")
         if age_s > limits.total_s:
             return self._end("total_timeout", f"no end of the response in {limits.total_s:g} s")
-        times = self.recording.times
+        reads = len(self.recording.times)
+        if reads != self._heard_reads:
+            self._heard_reads, self._heard_ns = reads, now
         self._streaming = self._streaming or b"data:" in self.recording.data
         if not self._streaming:
             kind, silent_s, limit_s = "first_token_timeout", age_s, limits.first_token_s
         else:
-            kind, silent_s, limit_s = "idle_timeout", (now - times[-1]) / 1e9, limits.idle_s
-        return silent_s > limit_s and self._end(kind, f"nothing arrived for {limit_s:g} s after {len(times)} reads")
+            kind, silent_s, limit_s = "idle_timeout", (now - self._heard_ns) / 1e9, limits.idle_s
+        return silent_s > limit_s and self._end(kind, f"nothing arrived for {limit_s:g} s after {reads} reads")
 
     def abort(self) -> bool:
         """Ends the exchange because the run was cancelled."""

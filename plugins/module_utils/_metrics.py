@@ -225,17 +225,24 @@ def strict(
 
 
 def compat_peaks(good: Sequence[Record]) -> tuple[float, int]:
-    """Most messages in a one-second bucket, and most requests that touch one, counted from the first start."""
+    """Most messages in a one-second bucket, and most requests that touch one, counted from the first start.
+
+    What a clock that was set puts outside counts in the first or last bucket.
+    """
     if not good:
         return 0.0, 0
     origin = min(record.sent_ns for record in good)
-    buckets = int((max(record.event_ns[-1] for record in good) - origin) // _S) + 1
-    messages, active = [0] * buckets, [0] * buckets
+    last = max(0, int((max(record.event_ns[-1] for record in good) - origin) // _S))
+    messages, active = [0] * (last + 1), [0] * (last + 1)
+
+    def bucket(time: int) -> int:
+        return min(max(0, int((time - origin) // _S)), last)
+
     for record in good:
         for time in record.event_ns:
-            messages[int((time - origin) // _S)] += 1
-        for bucket in range(int((record.sent_ns - origin) // _S), int((record.event_ns[-1] - origin) // _S) + 1):
-            active[bucket] += 1
+            messages[bucket(time)] += 1
+        for second in range(bucket(record.sent_ns), bucket(record.event_ns[-1]) + 1):
+            active[second] += 1
     return float(max(messages)), max(active)
 
 

@@ -111,8 +111,8 @@ class Worker:
         self._by_fd: dict[int, Connection] = {}
         self._idle: list[Connection] = []
         self._busy = 0
-        self._held: tuple[int, int] | None = None  # open load: time and index of the request to come next
-        self._start_ns = 0
+        self._held: tuple[int, int] | None = None  # open load: time (CLOCK_MONOTONIC) and index of the next request
+        self._start_ns = self._begin_ns = 0
         self._parent = os.getppid()
         self._prompt = False
         self._finished: list[Recording] = []
@@ -134,25 +134,29 @@ class Worker:
     # -- the loop -----------------------------------------------------------------------------------------------------
 
     def run(self, start_ns: int) -> None:
-        """Sends the load from `start_ns` (CLOCK_REALTIME) on, until every request has ended."""
+        """Sends the load from `start_ns` (CLOCK_REALTIME) on, until every request has ended.
+
+        What it waits for it times by CLOCK_MONOTONIC, so that it goes on when the time of day is set.
+        """
         gc.collect()
         gc.disable()
         self._start_ns = start_ns
+        self._begin_ns = start_ns - now_ns() + time.monotonic_ns()
         self._idle = list(reversed(self._connections))
-        time.sleep(max(0, start_ns - now_ns()) / 1e9)
+        time.sleep(max(0, self._begin_ns - time.monotonic_ns()) / 1e9)
         self._prompt = self._load.real_time and be_prompt(True)
         cpu, wall, waited = time.process_time(), time.monotonic(), cpu_wait_s()
         self._launch()
         next_sweep = 0
         while self._busy or self._held:
             self._serve(_SWEEP_NS / 1e9)
-            now = now_ns()
+            now = time.monotonic_ns()
             if self._held:
                 self._launch()
             if now >= next_sweep:
                 next_sweep = now + _SWEEP_NS
                 self._sweep(now)
-        self._sweep(now_ns())
+        self._sweep(time.monotonic_ns())
         be_prompt(False)
         self._cpu_s, self._wall_s = time.process_time() - cpu, time.monotonic() - wall
         self._wait_s = cpu_wait_s() - waited
@@ -176,7 +180,7 @@ class Worker:
     def _wait(self, longest_s: float) -> list[tuple[int, int]]:
         if self._held is None or not self._can_launch():
             return self._epoll.poll(longest_s)
-        wait_s = min(max(0.0, (self._held[0] - now_ns()) / 1e9), longest_s)
+        wait_s = min(max(0.0, (self._held[0] - time.monotonic_ns()) / 1e9), longest_s)
         select.select([self._epoll], [], [], wait_s)  # epoll itself sleeps in whole milliseconds
         return self._epoll.poll(0)
 
@@ -211,9 +215,9 @@ class Worker:
             index = self._queue.take()
             if index is None:
                 return None
-            self._held = (self._start_ns + arrivals[index], index)
+            self._held = (self._begin_ns + arrivals[index], index)
         due_ns, index = self._held
-        if due_ns > now_ns():
+        if due_ns > time.monotonic_ns():
             return None
         self._held = None
         return index

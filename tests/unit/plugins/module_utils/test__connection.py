@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._clock import now_ns
 from ansible_collections.llmfleet.serving.plugins.module_utils._connection import (
     CLOSED,
     CONNECTING,
@@ -157,6 +157,18 @@ LATER = 10_000_000_000  # nanoseconds
 )
 def test_limits(peer: Peer, pieces: list[bytes], limits: dict[str, Any], outcome: str) -> None:
     recording = peer.exchange(*pieces)[1]
-    assert not peer.connection.expire(now_ns(), Timeouts(**limits))
-    assert peer.connection.expire(now_ns() + LATER, Timeouts(**limits)) is bool(outcome)
+    assert not peer.connection.expire(time.monotonic_ns(), Timeouts(**limits))
+    assert peer.connection.expire(time.monotonic_ns() + LATER, Timeouts(**limits)) is bool(outcome)
     assert recording.outcome == outcome
+
+
+def test_a_read_ends_the_silence(peer: Peer) -> None:
+    limits, now = Timeouts(idle_s=15), time.monotonic_ns()
+    peer.exchange(CHUNKED + b"9\r\ndata: a\n\n\r\n")
+    assert not peer.connection.expire(now, limits)
+    assert not peer.connection.expire(now + LATER, limits)
+    peer.server.sendall(b"9\r\ndata: a\n\n\r\n")
+    assert not peer.connection.readable()
+    assert not peer.connection.expire(now + 2 * LATER, limits)
+    assert not peer.connection.expire(now + 3 * LATER, limits)
+    assert peer.connection.expire(now + 4 * LATER, limits)

@@ -169,3 +169,14 @@ def test_the_steady_window_leaves_out_ramp_and_drain() -> None:
 
 def test_a_short_run_has_no_steady_state() -> None:
     assert _metrics.steady_state([CHAT], [99]) is None
+
+
+@pytest.mark.parametrize("step", [-3_600_000, -1_500, 3_000])
+def test_a_clock_that_is_set_does_not_break_the_peaks(step: float) -> None:
+    before, during = record(0, [50, 60]), record(100, [150 + step, 160 + step])
+    for figures in (
+        _metrics.vllm_compat([before, during], 0, [99], {}),
+        _metrics.strict([before, during], 0, [99], {}),
+    ):
+        assert figures["completed"] == 2
+        assert figures["max_output_tokens_per_s"] >= 2
