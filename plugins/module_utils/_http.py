@@ -51,10 +51,15 @@ class Access:
     ca_path: str | None = None
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """The TLS settings, or None for plain http."""
+        """The TLS settings, or None for plain http. Raises BenchError."""
         if self.endpoint.scheme == "http":
             return None
-        context = ssl.create_default_context(cafile=self.ca_path)
+        try:
+            context = ssl.create_default_context(cafile=self.ca_path)
+        except OSError as error:  # SSLError is one
+            raise BenchError(
+                f"ca_path {self.ca_path} cannot be used ({error}).", "a PEM file with certificates.", "Correct ca_path."
+            ) from error
         if not self.validate_certs:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

@@ -42,8 +42,9 @@ class ServerLock:
 
     @staticmethod
     def name_for(address: Address) -> str:
-        """The name of the lock on the server at a socket address."""
-        return f"llmfleet-bench-{address[1][0]}-{address[1][1]}"
+        """The name of the lock on the server at a socket address; all addresses of this host are one."""
+        host = "local" if _is_local(address) else address[1][0]
+        return f"llmfleet-bench-{host}-{address[1][1]}"
 
     @classmethod
     def acquire(cls, address: Address) -> ServerLock | None:
@@ -59,6 +60,17 @@ class ServerLock:
     def release(self) -> None:
         """Gives up this process's hold; a job that was forked meanwhile keeps its own."""
         self._holder.close()
+
+
+def _is_local(address: Address) -> bool:
+    """Whether the address is one of this host: only to such a socket can be bound."""
+    family, (host, _, *rest) = address
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0, *rest))
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

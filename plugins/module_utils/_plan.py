@@ -32,6 +32,7 @@ ENDPOINTS = {"openai-chat": "/v1/chat/completions", "openai": "/v1/completions"}
 SLO_METRICS = ("ttft", "tpot", "e2el")
 _POSITIVE = ("input_tokens", "output_tokens", "num_prompts", "repeats")
 _NOT_NEGATIVE = ("warmup", "workers", "prefix_tokens", "repeat_until")
+_MOST_PERCENTILES = 16  # each gives twelve figures of the result, which is bounded
 _WARMUP = 8  # requests, where no concurrency says how many
 
 
@@ -170,7 +171,7 @@ def _single_level(options: Mapping[str, Any]) -> bool:
 
 def _is_closed(options: Mapping[str, Any]) -> bool:
     """True when requests wait for a free slot, not for their time."""
-    return str(options["request_rate"]) == "inf"
+    return math.isinf(_number("request_rate", options["request_rate"]))
 
 
 def _check_numbers(chosen: Mapping[str, Any]) -> None:
@@ -192,6 +193,10 @@ def _check_numbers(chosen: Mapping[str, Any]) -> None:
         raise BenchError(f"sweep is {chosen['sweep']}.", "levels of 1 or more.", "Correct sweep.")
     if any(not 0 < float(p) < 100 for p in chosen["percentiles"]):
         raise BenchError(f"percentiles is {chosen['percentiles']}.", "numbers between 0 and 100.", "Correct it.")
+    if len(chosen["percentiles"]) > _MOST_PERCENTILES:
+        raise BenchError(
+            f"percentiles has {len(chosen['percentiles'])} numbers.", f"at most {_MOST_PERCENTILES}.", "Leave some out."
+        )
 
 
 def _number(name: str, value: Any) -> float:

@@ -36,6 +36,15 @@ def test_a_server_is_locked_once() -> None:
     lock().release()
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "127.0.0.2"])
+def test_the_addresses_of_this_host_are_one_server(host: str) -> None:
+    assert ServerLock.name_for((2, (host, 8000))) == "llmfleet-bench-local-8000"
+
+
+def test_another_host_is_locked_by_its_address() -> None:
+    assert ServerLock.name_for((2, ("192.0.2.1", 8000))) == "llmfleet-bench-192.0.2.1-8000"
+
+
 def test_a_job_leaves_its_result(folder: JobFolder) -> None:
     monitor = Monitor(folder, 10, cancel_when_alone=False)
     start(folder, lock(), monitor, lambda: (folder.path / "fact.json").write_text('{"status": "ok"}'))

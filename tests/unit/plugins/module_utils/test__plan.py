@@ -44,6 +44,12 @@ def test_a_closed_and_an_open_load() -> None:
     assert plan(request_rate="2.5", max_concurrency=9).workload.max_concurrency == 9
 
 
+@pytest.mark.parametrize("rate", ["inf", "INF", "Infinity"])
+def test_an_infinite_rate_is_a_closed_load_however_it_is_written(rate: str) -> None:
+    made = plan(request_rate=rate).workload
+    assert (made.open, made.max_concurrency) == (False, 32)
+
+
 def test_salt_and_eos() -> None:
     assert plan().workload.salt == "s"
     assert plan(salt="mine").workload.salt == "mine"
@@ -88,6 +94,7 @@ def test_the_fingerprint_knows_the_load_and_not_the_salt() -> None:
         ({"burstiness": "-1"}, "burstiness is '-1'"),
         ({"range_ratio": 1.0}, "range_ratio is 1.0"),
         ({"percentiles": [100]}, "percentiles is [100]"),
+        ({"percentiles": list(range(1, 60))}, "percentiles has 59"),
         ({"sweep": [4, 0]}, "sweep is [4, 0]"),
         ({"sweep": [4], "request_rate": "1"}, "request_rate and sweep"),
         ({"dataset": "file"}, "dataset_path"),
