@@ -8,6 +8,7 @@ The fact is small (at most 32 KiB) and goes to the controller; the record holds 
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import socket
@@ -35,6 +36,7 @@ SCHEMA_VERSION = 1
 Client = Union[Bench, VllmBench]
 CLIENT_VERSION = "1.0.0"
 FACT_NAME = "llmfleet_benchmark"
+_FACT_BYTES = 32 * 1024
 _POINT_KEYS = (
     "duration",
     "completed",
@@ -103,6 +105,7 @@ def run_benchmark(run: Run, bench: Client, on_tick: OnTick) -> dict[str, Any]:
     measurements, cut_short = _measure_all(run.plan, bench, on_tick)
     fact = _fact(run, bench, measurements, cut_short, started)
     write_json(run.record_path, _record(fact, measurements))
+    fact = _bounded(fact)
     write_json(run.folder / "fact.json", fact)
     write_json(run.fact_path, fact)
     return fact
@@ -214,6 +217,16 @@ def _fact(
         },
         "record_path": str(run.record_path),
     }
+
+
+def _bounded(fact: Mapping[str, Any]) -> dict[str, Any]:
+    """The fact without the oldest points of its repeats or sweep where there are too many; the record has them all."""
+    bounded = {**fact, "repeats": list(fact["repeats"]), "sweep": list(fact["sweep"]), "points_left_out": 0}
+    points = bounded["repeats"] or bounded["sweep"]
+    while points and len(json.dumps(bounded)) > _FACT_BYTES:
+        del points[0]
+        bounded["points_left_out"] += 1
+    return bounded
 
 
 def _described(workload: Workload, level: int, num_prompts: int, overhead_tokens: int | None) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Limits:
     prefix_hit_rate: float = 0.001
     prompt_length_share: float = 0.0
     counter_mismatch: float = 0.001
+    total_over_output: float = 0.001
     closure: float = 0.1
     coalesced_share: float = 0.25
     loop_lag_ms: float = 50.0
@@ -48,6 +49,7 @@ class Evidence:
     counters: Mapping[str, float | None] = field(default_factory=dict)  # deltas over the run
     throttled_share: float | None = None
     engines: Sequence[str] = ()
+    wanted_output: Sequence[int | None] = ()  # output tokens asked for, by index
 
 
 def evaluate(evidence: Evidence, limits: Limits) -> list[Check]:
@@ -58,6 +60,7 @@ def evaluate(evidence: Evidence, limits: Limits) -> list[Check]:
         _prompt_length(evidence, limits),
         counter_check("prompt_tokens", "total_input_tokens", evidence.compat, evidence.counters, limits),
         counter_check("generation_tokens", "total_output_tokens", evidence.compat, evidence.counters, limits),
+        _total_over_output(evidence, limits),
         _closure(evidence, limits),
         _one_engine(evidence),
         _coalesced(evidence, limits),
@@ -152,6 +155,17 @@ def counter_check(
     mismatch = None if counted is None or not summed or compat["failed"] else abs(counted - summed) / summed
     meaning = f"the server counted {counted or 0:.0f}, the answers say {summed}; other traffic on the server?"
     return at_most(f"{counter}_mismatch", mismatch, limits.counter_mismatch, meaning)
+
+
+def _total_over_output(evidence: Evidence, limits: Limits) -> Check:
+    """Total over output throughput against the same by the lengths asked for; 8192 in and 2048 out give 5."""
+    good, value = _good(evidence), None
+    asked = [(evidence.wanted_input[r.index], evidence.wanted_output[r.index]) for r in good if evidence.wanted_output]
+    if asked and all(size is not None and answer is not None for size, answer in asked):
+        wanted = sum((size or 0) + (answer or 0) for size, answer in asked) / sum(answer or 0 for _, answer in asked)
+        found = evidence.compat["total_token_throughput"] / evidence.compat["output_throughput"]
+        value = abs(found / wanted - 1)
+    return at_most("total_over_output", value, limits.total_over_output, "the tokens are not those that were asked for")
 
 
 def _closure(evidence: Evidence, limits: Limits) -> Check:

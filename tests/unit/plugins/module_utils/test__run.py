@@ -103,6 +103,14 @@ def test_without_any_measurement_the_error_is_the_result(tmp_path: Path) -> None
         benchmark(tmp_path, BenchError("The worker is gone.", "one.", "Look."))
 
 
+def test_a_fact_is_bounded_and_its_record_is_not(tmp_path: Path) -> None:
+    fact = benchmark(tmp_path, *(measured(2 + n % 3) for n in range(100)))
+    record = json.loads(Path(fact["record_path"]).read_text())
+    assert len(json.dumps(fact)) <= 32 * 1024
+    assert len(record["repeats"]) == 100 == len(fact["repeats"]) + fact["points_left_out"]
+    assert fact["repeats"] == record["repeats"][-len(fact["repeats"]) :]
+
+
 def test_a_cancelled_repeat_ends_the_run(tmp_path: Path) -> None:
     fact = benchmark(tmp_path, measured(2), measured(1, "cancelled"), measured(2))
     assert len(fact["repeats"]) == 2

@@ -43,6 +43,7 @@ def evidence(records: list[Record], **more: Any) -> Evidence:
         shared_tokens=0,
         workers=[WORKER],
         clock_step_ms=0.0,
+        wanted_output=[5] * len(records),
         counters={
             "prompt_tokens": 80.0,
             "generation_tokens": 40.0,
@@ -71,6 +72,8 @@ def test_a_good_run_passes_every_check_that_applies() -> None:
     [
         ("prefix_hit_rate", {"counters": {"prefix_cache_queries": 80.0, "prefix_cache_hits": 16.0}}),
         ("prompt_length_share", {"wanted_input": [10] * 7 + [11]}),
+        ("total_over_output", {"wanted_output": [6] * 8}),
+        ("total_over_output", {"wanted_input": [11] * 8}),
         ("prompt_tokens_mismatch", {"counters": {"prompt_tokens": 95.0}}),
         ("generation_tokens_mismatch", {"counters": {"generation_tokens": 45.0}}),
         ("engines", {"engines": ["1", "2"]}),
@@ -93,6 +96,8 @@ def test_what_fails_a_check(name: str, change: dict[str, Any]) -> None:
         ("prefix_hit_rate", {"counters": {}}),
         ("prompt_tokens_mismatch", {"counters": {}}),
         ("prompt_length_share", {"wanted_input": [None] * 8}),
+        ("total_over_output", {"wanted_output": [None] * 8}),
+        ("total_over_output", {"wanted_input": [None] * 8}),
         ("closure", {"open_load": True}),
         ("closure", {"max_concurrency": 4}),
         ("loop_lag_ms", {"workers": [{**WORKER, "user_timed": 3}]}),
