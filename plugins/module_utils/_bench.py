@@ -33,6 +33,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._workload import 
     Calibration,
     Prompt,
     file_prompts,
+    length_range,
     random_prompts,
     request_document,
 )
@@ -40,6 +41,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._workload import 
 _WARMUP_OUTPUT_TOKENS = 32  # enough to meet every batch size on the way up and down
 _WARMUP_INPUT_TOKENS = 256  # of a file dataset, whose own prompts must stay unseen
 _VERIFIED_PROMPTS = 8
+_PLENTY_OF_WORDS = 6  # of 16 words or more: enough for any number of distinct prompts
 OnTick = Callable[[str, int, Counts], bool]  # phase, requests in it, progress -> go on?
 
 
@@ -72,8 +74,11 @@ class Bench:
 
     @property
     def workers(self) -> int:
-        """The number of worker processes."""
-        connections = self._plan.workload.max_concurrency or self._plan.workload.num_prompts
+        """The number of worker processes, of a sweep at its highest level."""
+        workload = self._plan.workload
+        return self._workers_for(max(workload.sweep, default=workload.max_concurrency) or workload.num_prompts)
+
+    def _workers_for(self, connections: int) -> int:
         return self._plan.workers or worker_count(connections, os.cpu_count() or 1)
 
     # -- prompts ------------------------------------------------------------------------------------------------------
@@ -109,19 +114,31 @@ class Bench:
             workload.prefix_tokens if workload.dataset == "random" else 0,
         )
 
-    def verify(self) -> None:
+    def verify(self, may_send: bool = True) -> None:
         """Checks the prompts: a file's one by one; of random ones some like them, by asking the server for their length.
 
-        Raises BenchError.
+        A server without /tokenize is asked by requests, and only when they may be sent. Raises BenchError.
         """
         workload = self._plan.workload
         if workload.dataset == "file":
             self._requests("verify", self.prompts("verify", workload.num_prompts))
-        if workload.dataset == "random":
-            count = _VERIFIED_PROMPTS if self._info.has_tokenize else 1
-            made = self._random("verify", count, workload.input_tokens, workload.output_tokens)
-            check_context(self._info, made)
-            verify_lengths(self._server.counter(self._info, workload.endpoint_type), made)
+            return
+        lengths = workload.input_tokens, workload.output_tokens
+        longest = [length_range(tokens, workload.range_ratio)[1] for tokens in lengths]
+        check_context(self._info, [Prompt("", *longest)])
+        if may_send or self._info.has_tokenize:
+            self._verify_random()
+
+    def _verify_random(self) -> None:
+        workload, calibration = self._plan.workload, self.calibration()
+        shortest = length_range(workload.input_tokens, workload.range_ratio)[0]
+        fixed = workload.prefix_tokens or calibration.lead_tokens
+        calibration.text(shortest, random.Random(0), prefix_tokens=fixed)  # has it room for a word?
+        scarce = shortest - fixed < _PLENTY_OF_WORDS  # then the prompts may not all be distinct: only making them tells
+        count = workload.num_prompts if scarce else _VERIFIED_PROMPTS
+        made = self._random("verify", count, workload.input_tokens, workload.output_tokens)
+        asked = made[: _VERIFIED_PROMPTS if self._info.has_tokenize else 1]
+        verify_lengths(self._server.counter(self._info, workload.endpoint_type), asked)
 
     def _requests(self, name: str, prompts: Sequence[Prompt]) -> list[Request]:
         workload = self._plan.workload
@@ -158,7 +175,7 @@ class Bench:
             self._plan.timeouts,
             self._plan.real_time,
         )
-        self._run("warmup", load, on_tick)
+        self._run("warmup", load, on_tick, lambda: None)
 
     def workload_at(self, max_concurrency: int) -> Workload:
         """The plan's workload at a level of concurrency."""
@@ -181,19 +198,20 @@ class Bench:
         before = self._server.counters()
         sampler = Sampler(self.folder, self.gpu_uuids)
         try:
-            result = self._run(name, load, on_tick)
+            result = self._run(name, load, on_tick, sampler.stop)
         finally:
-            samples = sampler.stop()
+            sampler.stop()
         plan, records = self._plan, result.records
         compat = _metrics.vllm_compat(records, result.start_ns, plan.percentiles, plan.slo)
-        energy = summarise(samples, compat["duration"], compat["total_output_tokens"])
+        energy = summarise(sampler.samples(), compat["duration"], compat["total_output_tokens"])
         counters = self._server.counters_since(before, compat["total_output_tokens"])
         evidence = _validity.Evidence(
             records=records,
             compat=compat,
             max_concurrency=max_concurrency,
             open_load=workload.open,
-            wanted_input=[prompt.input_tokens for prompt in prompts],
+            wanted_input=[request.expectation.input_tokens for request in requests],
+            wanted_output=[request.expectation.output_tokens for request in requests],
             shared_tokens=self._shared_tokens(),
             workers=result.workers,
             clock_step_ms=result.clock_step_ms,
@@ -214,11 +232,12 @@ class Bench:
             cancelled=any(record.error == "cancelled" for record in records) or len(records) < len(requests),
         )
 
-    def _run(self, phase: str, load: Load, on_tick: OnTick) -> LoadResult:
+    def _run(self, phase: str, load: Load, on_tick: OnTick, on_end: Callable[[], None]) -> LoadResult:
         total = len(load.requests)
         load = replace(load, max_concurrency=min(load.max_concurrency, total))
-        workers = min(self.workers, load.max_concurrency or total)
-        return run_load(load, workers, self.folder, lambda counts: on_tick(phase, total, counts))
+        connections = load.max_concurrency or total
+        workers = min(self._workers_for(connections), connections)
+        return run_load(load, workers, self.folder, lambda counts: on_tick(phase, total, counts), on_end)
 
     def _connection(self) -> Connection:
         if self._tls is None:

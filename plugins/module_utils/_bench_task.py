@@ -33,6 +33,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._server import Se
 from ansible_collections.llmfleet.serving.plugins.module_utils._url import parse_base_url
 from ansible_collections.llmfleet.serving.plugins.module_utils._vllm_client import VllmBench, VllmCommand, docker_prefix
 
+_PATHS = ("state_dir", "dataset_path", "api_key_file", "ca_path")
 # Options that do not change what is measured, or that are nobody else's business.
 _NO_PART_OF_THE_COMMAND = (
     "server_fact",
@@ -68,8 +69,9 @@ class Task:
     """One call of the module."""
 
     def __init__(self, params: dict[str, Any]) -> None:
-        self._params = params
-        self._state_dir = Path(params["state_dir"])
+        paths = {name: str(Path(params[name]).absolute()) for name in _PATHS if params[name]}
+        self._params = {**params, **paths}  # absolute, for the job works elsewhere
+        self._state_dir = Path(self._params["state_dir"])
         self._endpoint = parse_base_url(params["base_url"])
         self._address = resolve(self._endpoint)
         self._running = Running(self._state_dir, ServerLock.name_for(self._address))
@@ -85,8 +87,7 @@ class Task:
     def _plan(self) -> dict[str, Any]:
         """Checks everything that can be checked without load."""
         run, bench, server = self._prepare()
-        if run.info.has_tokenize:
-            bench.verify()
+        bench.verify(may_send=False)
         server.close()
         return {"plan": {**vars(run.info), "workers": bench.workers, "workload": run.plan.workload.describe()}}
 

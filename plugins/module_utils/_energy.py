@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Sequence
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._die_with_parent import die_with_parent
+
 _FIELDS = "uuid,power.draw,clocks.sm,temperature.gpu,clocks_throttle_reasons.active"
 _END_S = 5.0
 
@@ -104,17 +106,26 @@ class Sampler:
                 command += ["-i", ",".join(uuids)]
             with self._path.open("wb") as output:
                 self._process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.DEVNULL,
+                    preexec_fn=die_with_parent(),  # noqa: PLW1509 - there are no threads
                 )
 
-    def stop(self) -> list[Sample]:
-        """Ends the sampling and returns the samples."""
-        if self._process is None:
-            return []
+    def stop(self) -> None:
+        """Ends the sampling; the second time it does nothing."""
+        if self._process is None or self._process.returncode is not None:
+            return
         self._process.terminate()
         try:
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def samples(self) -> list[Sample]:
+        """What was sampled."""
+        if self._process is None:
+            return []
         return parse_samples(self._path.read_text(encoding="utf-8", errors="replace"))

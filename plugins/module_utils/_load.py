@@ -153,11 +153,13 @@ def run_load(
     workers: int,
     folder: Path,
     on_tick: Callable[[Counts], bool],
+    on_end: Callable[[], None],
 ) -> LoadResult:
     """Runs a load to its end.
 
-    `on_tick` is called several times a second with the progress; the load is cancelled when it returns False. Cancelled
-    requests come back as records with the error class `cancelled`. Raises BenchError when a worker is lost.
+    `on_tick` is called before the first request and several times a second with the progress; the load is cancelled
+    when it returns False. Cancelled requests come back as records with the error class `cancelled`, those not sent as
+    none. `on_end` is called when the clock has stopped, before decoding. Raises BenchError when a worker is lost.
     """
     slots = load.max_concurrency or min(len(load.requests), workers * _UNBOUNDED_SLOTS)
     raise_file_limit(load.max_concurrency or len(load.requests))
@@ -172,11 +174,14 @@ def run_load(
                 children.append(_Child(load, share, queue, board, number))
             for child in children:
                 child.expect(_READY)
+            if not on_tick(board.read()):
+                board.stop()
             watch = ClockWatch()
             start_ns = now_ns() + _START_DELAY_NS
             for child in children:
                 child.socket.sendall(_START.pack(start_ns))
             _wait_for(children, board, watch, on_tick)
+            on_end()
             results = [child.result() for child in children]
     finally:
         board.stop()

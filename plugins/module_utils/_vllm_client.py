@@ -11,6 +11,7 @@ takes a proxy from the environment; and it exits with 0 when every request has f
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -23,6 +24,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils import _validity
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench import Bench, Measurement, OnTick
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench_error import BenchError
 from ansible_collections.llmfleet.serving.plugins.module_utils._board import Counts
+from ansible_collections.llmfleet.serving.plugins.module_utils._die_with_parent import die_with_parent
 from ansible_collections.llmfleet.serving.plugins.module_utils._energy import Sampler, summarise
 from ansible_collections.llmfleet.serving.plugins.module_utils._http import Access
 from ansible_collections.llmfleet.serving.plugins.module_utils._json_file import read_json
@@ -30,6 +32,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._load import Load
 from ansible_collections.llmfleet.serving.plugins.module_utils._metrics import percentile_key
 from ansible_collections.llmfleet.serving.plugins.module_utils._plan import ENDPOINTS, Plan, Workload
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import Server, ServerInfo
+from ansible_collections.llmfleet.serving.plugins.module_utils._workload import length_range
 
 _TEMPLATE_ROOM = 64  # tokens that a chat template may add to a prompt, whose length it does not know
 _DUPLICATE_FLOOR = 0.005  # of 512 prompts of its random dataset, two are expected to be equal
@@ -94,6 +97,13 @@ def arguments(
     return words
 
 
+def longest_request(workload: Workload) -> int:
+    """The most tokens, of input and output, that a request may have; it spreads the input without its prefix."""
+    own, answer = workload.input_tokens - workload.prefix_tokens, workload.output_tokens
+    longest = sum(length_range(tokens, workload.range_ratio)[1] for tokens in (own, answer))
+    return workload.prefix_tokens + longest + _TEMPLATE_ROOM
+
+
 def metrics(document: Mapping[str, Any], percents: Sequence[float]) -> dict[str, Any]:
     """Our metrics from its result file; what it did not measure is None."""
     keys = list(_FIGURES)
@@ -116,7 +126,7 @@ class VllmBench:
         self._native, self._command = native, command
         self.workers = 1
 
-    def verify(self) -> None:
+    def verify(self, may_send: bool = True) -> None:
         """Checks what this client cannot do, or would only find out late. Raises BenchError."""
         workload = self._plan.workload
         if workload.dataset != "random" or not workload.ignore_eos:
@@ -125,14 +135,21 @@ class VllmBench:
                 "dataset=random, for which it always ignores the end of sequence.",
                 "Use client=native.",
             )
-        needed, room = workload.input_tokens + workload.output_tokens + _TEMPLATE_ROOM, self._info.max_model_len
+        program = self._command.prefix[0]
+        if shutil.which(program) is None:
+            raise BenchError(
+                f"client=vllm is started by {program!r}, which is not here.",
+                "a program on the target.",
+                "Install it, set vllm_command to one that is there, or use client=native.",
+            )
+        needed, room = longest_request(workload), self._info.max_model_len
         if room and needed > room:
             raise BenchError(
                 f"A request needs up to {needed} tokens with the chat template, and max_model_len is {room}.",
                 f"at most {room}.",
                 "Lower input_tokens or output_tokens, or serve the model with a longer context.",
             )
-        self._native.verify()
+        self._native.verify(may_send)
 
     def overhead_tokens(self) -> int | None:
         """Unknown: this client does not take the chat template off."""
@@ -153,7 +170,7 @@ class VllmBench:
         try:
             finished = self._run([*self._command.prefix, *words], name, workload.num_prompts, on_tick)
         finally:
-            samples = sampler.stop()
+            sampler.stop()
         document = read_json(result)
         if document is None and finished:
             raise BenchError(
@@ -167,7 +184,7 @@ class VllmBench:
             {key: compat[key] or 0 for key in ("completed", "failed", "total_output_tokens", "total_input_tokens")}
         )
         counters = self._server.counters_since(before, compat["total_output_tokens"])
-        energy = summarise(samples, compat["duration"] or 0.0, compat["total_output_tokens"])
+        energy = summarise(sampler.samples(), compat["duration"] or 0.0, compat["total_output_tokens"])
         return Measurement(
             num_prompts=workload.num_prompts,
             result=LoadResult([], 0, [], 0.0),
@@ -183,6 +200,8 @@ class VllmBench:
 
     def _run(self, command: Sequence[str], name: str, total: int, on_tick: OnTick) -> bool:
         """Runs the command to its end, or ends it when the run is cancelled. True when it came to its end."""
+        if not on_tick(name, total, Counts()):
+            return False
         environment = {**os.environ, "no_proxy": "*", "NO_PROXY": "*"}
         if self._access.api_key:
             environment["OPENAI_API_KEY"] = self._access.api_key
@@ -196,6 +215,7 @@ class VllmBench:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - there are no threads
             )
         while process.poll() is None:
             if not on_tick(name, total, Counts()):

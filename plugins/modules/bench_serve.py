@@ -18,11 +18,14 @@ description:
     succeeded. All three are results, so the task itself succeeds; what cannot be measured at all fails the task before any load is sent.
   - Measuring does not change the server, so only O(state=cancelled) can report a change. The record of each run is kept in O(state_dir).
   - A run is a detached job on the target, so it goes on when the connection drops. Calling the module again with the same workload
-    joins it, and with another one is refused; there is never a second load on one server.
+    joins it, and with another one is refused; there is never a second load on one server (one address and port, where all addresses
+    of the host itself count as one).
   - The controller shows how far each host is every O(progress_interval) seconds.
 attributes:
   check_mode:
-    description: Checks the options, asks the server (models, version, tokenizer) and returns the plan. Sends no load.
+    description:
+      - Checks the options, asks the server (models, version, tokenizer) and returns the plan. Sends no load.
+      - Where the server has no C(/tokenize), random prompts are not tried out, for that would take requests.
     support: full
   idempotent:
     description: Every call measures anew, unless the same measurement is in progress.
@@ -167,12 +170,12 @@ options:
     type: dict
     default: {}
   percentiles:
-    description: Percentiles to report, besides 50, 90 and 99.
+    description: Percentiles to report, besides 50, 90 and 99. At most 16.
     type: list
     elements: float
     default: [50, 90, 95, 99]
   workers:
-    description: Worker processes. V(0) is one for every 64 connections, on at most a quarter of the CPUs.
+    description: Worker processes. V(0) is one for every 64 connections of a measurement, on at most a quarter of the CPUs.
     type: int
     default: 0
   real_time:
@@ -221,6 +224,10 @@ options:
         default: 0
       counter_mismatch:
         description: Relative difference between the server's token counters and the sum over the answers.
+        type: float
+        default: 0.001
+      total_over_output:
+        description: Relative difference of total over output throughput from what the lengths asked for give.
         type: float
         default: 0.001
       closure:
@@ -278,7 +285,9 @@ options:
     choices: [measured, cancelled]
     default: measured
   run_id:
-    description: Returns the result of this run, which was started before, instead of starting one.
+    description:
+      - Returns the result of this run, which was started before, instead of starting one.
+      - With O(state=cancelled) it has no meaning; what is ended is the run that measures this server.
     type: str
   wait:
     description: Whether to wait for the result. A run that is not waited for goes on; O(run_id) fetches it later.
@@ -501,6 +510,11 @@ benchmark:
       elements: dict
       returned: always
       sample: []
+    points_left_out:
+      description: Number of repeats or levels, the oldest, that are left out to keep the result within 32 KiB. The record has them.
+      type: int
+      returned: always
+      sample: 0
     energy:
       description:
         - What the GPUs of O(server_fact) (else all) used during the load, sampled once a second; null where there is no C(nvidia-smi).

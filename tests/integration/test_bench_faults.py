@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils import _connection, _worker
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench import Measurement, error_classes
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench_error import BenchError
 from ansible_collections.llmfleet.serving.plugins.module_utils._board import Counts
@@ -149,3 +150,20 @@ def test_a_lost_worker_ends_the_others_and_is_told(
     with simulator(tmp_path, timing=QUICK) as server, pytest.raises(BenchError, match="worker ended early"):
         measure(server.url, tmp_path, workers=3, **LOAD)
     assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("_no_longer_than_a_minute")
+@pytest.mark.parametrize("shape", [{}, {"request_rate": "20"}])
+def test_limits_and_rates_hold_when_the_clock_is_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: dict[str, Any]
+) -> None:
+    begun = time.monotonic()
+
+    def now_ns() -> int:
+        return time.time_ns() - (3_600_000_000_000 if time.monotonic() - begun > 1.5 else 0)
+
+    monkeypatch.setattr(_worker, "now_ns", now_ns)
+    monkeypatch.setattr(_connection, "now_ns", now_ns)
+    measurement, _ = struck(tmp_path, "stall,60", num_prompts=36, **shape)
+    counts = Counter(record.error for record in measurement.result.records)
+    assert counts == {"": 24, "first_token_timeout": 12}

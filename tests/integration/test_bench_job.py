@@ -147,6 +147,9 @@ def test_sigterm_ends_a_job_in_order(server: Simulator, tmp_path: Path) -> None:
         ({"model": "other"}, "serves: sim"),
         ({"input_tokens": 40_000}, "max_model_len"),
         ({"input_tokens": 3}, "no room"),
+        ({"range_ratio": 0.95}, "no room"),
+        ({"input_tokens": 20_000, "range_ratio": 0.9}, "max_model_len"),
+        ({"input_tokens": 3, "endpoint_type": "openai", "num_prompts": 1000}, "cannot be made"),
         ({"api_key_file": "/nonexistent"}, "api_key_file"),
         ({"dataset": "file", "dataset_path": "/nonexistent"}, "cannot be read"),
     ],
@@ -164,6 +167,36 @@ def test_check_mode_plans_and_sends_no_load(server: Simulator, tmp_path: Path) -
     assert plan["workload"]["num_prompts"] == LONG["num_prompts"]
     assert server.send_log.read_text() == ""
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [({"dataset": "file", "dataset_path": "/nonexistent"}, "cannot be read"), ({"input_tokens": 40_000}, "max_model")],
+)
+def test_check_mode_without_a_tokenizer(tmp_path: Path, options: dict[str, Any], part: str) -> None:
+    with simulator(tmp_path, faults=[{"kind": "status,404", "path": "/tokenize"}]) as server:
+        assert not task(server, tmp_path).act(True)["plan"]["has_tokenize"]
+        with pytest.raises(BenchError, match=part):
+            task(server, tmp_path, **options).act(True)
+        assert server.send_log.read_text() == ""
+
+
+def test_relative_paths_hold_in_the_job(server: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("prompts.jsonl").write_text('{"prompt": "Why?", "output_tokens": 4}\n')
+    options = {"state_dir": "here", "dataset": "file", "dataset_path": "prompts.jsonl", "num_prompts": None}
+    fact = task(server, tmp_path, **options).act(False)["benchmark"]
+    assert fact["metrics"]["completed"] == 1
+    assert Path(fact["record_path"]).is_relative_to(tmp_path / "here")
+
+
+def test_a_run_that_is_cancelled_while_it_warms_up_measures_nothing(server: Simulator, tmp_path: Path) -> None:
+    _, job = start(server, tmp_path, warmup=40)
+    assert job.progress()["phase"] == "warmup"
+    fact = task(server, tmp_path, state="cancelled").act(False)["benchmark"]
+    assert (fact["status"], fact["metrics"]["completed"]) == ("failed", 0)
+    assert "cancelled" in fact["reason"]
+    assert {name.split("-")[0] for name in server.sent()} == {"warmup"}
 
 
 def test_a_wrong_key(tmp_path: Path) -> None:

@@ -70,6 +70,8 @@ def test_no_result_is_explained_by_its_log(server: Simulator, tmp_path: Path, mo
         ({"vllm_command": None}, "image"),
         ({"dataset": "file", "dataset_path": str(FAKE)}, "dataset"),
         ({"input_tokens": 32_700}, "max_model_len"),
+        ({"input_tokens": 17_010, "range_ratio": 0.92}, "max_model_len"),
+        ({"vllm_command": ["no-such-vllm"]}, "no-such-vllm"),
     ],
 )
 def test_what_it_cannot_do(server: Simulator, tmp_path: Path, options: dict[str, Any], part: str) -> None:

@@ -38,9 +38,13 @@ def test_sampling(fake_host, monkeypatch, tmp_path, uuids) -> None:
     monkeypatch.setenv("PATH", f"{fake_host.bin}:/usr/bin:/bin")
     sampler = Sampler(tmp_path, uuids)
     sampler._process.wait()
-    assert len(sampler.stop()) == 4
+    sampler.stop()
+    sampler.stop()
+    assert len(sampler.samples()) == 4
 
 
 def test_a_host_without_cards(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert Sampler(tmp_path, []).stop() == []
+    sampler = Sampler(tmp_path, [])
+    sampler.stop()
+    assert sampler.samples() == []
