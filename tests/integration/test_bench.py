@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from tests.support.simulator import simulator
+
 from .test_deploy import files_below, pid_of
 
 
@@ -154,6 +156,18 @@ def test_a_wrong_choice_is_refused_before_any_load(fleet, choice, told):
     assert refused.rc != 0
     assert told in rows(fleet.report())["one"]["reason"]
     assert files_below(fleet.folder / "state" / "one" / "runs") == []
+
+
+def test_another_server_is_measured_under_its_own_name(fleet):
+    fleet.add("bare")
+    fleet.add("deployed")
+    assert fleet.play("deploy.yml", limit="deployed").rc == 0
+    for name in ("bare", "deployed"):
+        with simulator(fleet.folder) as server:
+            played = fleet.play("bench.yml", limit=name, benchmark_base_url=server.url)
+        assert played.rc == 0, played.output
+        fact = json.loads((fleet.folder / "state" / name / "facts.d" / "llmfleet_benchmark.fact").read_text())
+        assert (fact["provenance"]["model"], fact["provenance"]["server"]) == ("sim", {})
 
 
 def test_check_mode_sends_no_load(fleet):
