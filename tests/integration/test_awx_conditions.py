@@ -12,7 +12,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils import _process
 
 from tests.support.awx_jobs import Awx, listing
 
-from .conftest import free_port
+from .conftest import TOLERANT, free_port
 
 SLICES = 3
 
@@ -28,13 +28,7 @@ def awx(tmp_path):
         "ansible_python_interpreter": sys.executable,
         "inference_server_backend": "simulator",
         "inference_server_state_dir": f"{tmp_path}/disks/{{{{ inventory_hostname }}}}",
-        "benchmark_validity": {
-            "coalesced_share": 1,
-            "loop_lag_ms": 10000,
-            "closure": 1,
-            "cpu_share": 10,
-            "cpu_wait_share": 1,
-        },
+        "benchmark_validity": TOLERANT,
         "report_dir": f"{tmp_path}/exposed/reports",
     }
     yield made

@@ -16,7 +16,7 @@ import yaml
 
 from tests.support.lambda_cloud import KEY, Account, serve, ssh_banner
 
-from .conftest import ROOT, free_port
+from .conftest import ROOT, TOLERANT, free_port
 
 
 @pytest.fixture
@@ -35,14 +35,7 @@ def play(account, tmp_path):
         "inference_server_port": "{{ lambda_campaign_ports[inventory_hostname] }}",
         "inference_server_state_dir": f"{tmp_path}/state/{{{{ inventory_hostname }}}}",
         "benchmark_workload": "smoke",
-        # Two servers and two clients share this machine, which may be busy.
-        "benchmark_validity": {
-            "coalesced_share": 1,
-            "loop_lag_ms": 10000,
-            "closure": 1,
-            "cpu_share": 10,
-            "cpu_wait_share": 1,
-        },
+        "benchmark_validity": TOLERANT,
         "report_dir": f"{tmp_path}/reports",
     }
     inventory.write_text(yaml.safe_dump({"lambda_campaign": {"vars": variables}}))
