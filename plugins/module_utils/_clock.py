@@ -70,21 +70,24 @@ def _stamps(sender: socket.socket, receiver: socket.socket) -> bool:
 class ClockWatch:
     """Finds steps of CLOCK_REALTIME by its distance from CLOCK_MONOTONIC.
 
-    Both clocks are slewed alike, so their distance changes only when the time of day is set.
+    Both clocks are slewed alike, so their distance changes only when the time of day is set. A process that waits for a
+    CPU between two readings knows the distance less exactly, and by so much a step may be smaller than it looks.
     """
 
     def __init__(self) -> None:
-        self._first = self._distance()
+        self._first, self._doubt = self._distance()
         self._worst = 0
 
     @staticmethod
-    def _distance() -> int:
+    def _distance() -> tuple[int, int]:
+        """The distance, and by how much it may be wrong, in ns."""
         before = time.monotonic_ns()
         real = time.time_ns()
         after = time.monotonic_ns()
-        return real - (before + after) // 2
+        return real - (before + after) // 2, (after - before + 1) // 2
 
     def look(self) -> float:
-        """Compares the clocks now and returns the largest step seen so far, in milliseconds."""
-        self._worst = max(self._worst, abs(self._distance() - self._first))
+        """Compares the clocks now and returns the largest step seen for certain so far, in milliseconds."""
+        distance, doubt = self._distance()
+        self._worst = max(self._worst, abs(distance - self._first) - doubt - self._doubt)
         return self._worst / 1e6

@@ -38,3 +38,18 @@ def test_a_step_is_seen_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
         patch.setattr(time, "time_ns", lambda: real() + 5_000_000_000)
         assert watch.look() == pytest.approx(5000, abs=900)
     assert watch.look() == pytest.approx(5000, abs=900)
+
+
+def test_a_wait_for_the_cpu_between_two_readings_is_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = _clock.ClockWatch()
+    real, monotonic = time.time_ns, time.monotonic_ns
+    waited_ns = 0
+
+    def late() -> int:
+        nonlocal waited_ns
+        waited_ns += 40_000_000  # each reading comes so much after the one before
+        return monotonic() + waited_ns
+
+    monkeypatch.setattr(time, "monotonic_ns", late)
+    monkeypatch.setattr(time, "time_ns", lambda: real() + waited_ns)
+    assert watch.look() == 0
