@@ -148,29 +148,40 @@ def clock(folder: Path, vllm: Vllm | None) -> None:
 
 
 def cpu(folder: Path, vllm: Vllm | None) -> None:
-    """CPU time per event of all client processes, recording only, at 32 streams."""
+    """CPU time per event of all client processes at 32 streams: what more events cost, decoding included, over their number."""
     with server(folder, 5.0) as running:
-        load = {"num_prompts": 64, "max_concurrency": 32, "input_tokens": 32, "output_tokens": 400, "workers": 1}
-        measurement = measure(running.url, folder, **load)
-    recording, decoding = (per_event_us(measurement, part) for part in ("cpu_s", "decode_s"))
+        points = [client_cpu(running.url, folder, tokens) for tokens in CPU_TOKENS]
+    recording, decoding = (slope_us(points, part) for part in (0, 1))
     ours = recording + decoding
     row(
         "CPU per event, 32 streams x 5 ms",
         f"{ours:.1f} us",
         "",
-        f"{recording:.1f} recording, {decoding:.1f} decoding afterwards",
+        f"{recording:.1f} recording, {decoding:.1f} decoding afterwards; slope between two lengths of answer",
     )
     if vllm:
         with server(folder, 5.0) as running:
             theirs = vllm.cpu_per_event_us(running.url, folder)
-        row("CPU per event, vllm bench serve", f"{theirs:.1f} us", "", "slope between two lengths of answer")
+        row("CPU per event, vllm bench serve", f"{theirs:.1f} us", "", "the same slope")
         row("ratio", f"{ours / theirs:.2f}", "<= 0.6")
 
 
-def per_event_us(measurement: Measurement, part: str) -> float:
-    """CPU time of the workers per event: `cpu_s` while the clock ran, `decode_s` after it."""
-    events = sum(len(record.event_ns) for record in measurement.result.records)
-    return sum(worker[part] for worker in measurement.result.workers) / events * 1e6
+CPU_TOKENS = (100, 4100)  # far apart: the start of `vllm` costs seconds, and never the same
+
+
+def client_cpu(url: str, folder: Path, tokens: int) -> tuple[float, float, int]:
+    """CPU seconds of the workers while the clock ran and after it, and their events."""
+    result = measure(
+        url, folder, num_prompts=32, max_concurrency=32, input_tokens=32, output_tokens=tokens, workers=1
+    ).result
+    cpu_s, decode_s = (sum(worker[part] for worker in result.workers) for part in ("cpu_s", "decode_s"))
+    return cpu_s, decode_s, sum(len(record.event_ns) for record in result.records)
+
+
+def slope_us(points: Sequence[tuple[float, ...]], part: int) -> float:
+    """What one more event costs, in us: part `part` of two points over their events, which come last."""
+    first, second = points
+    return (second[part] - first[part]) / (second[-1] - first[-1]) * 1e6
 
 
 def capacity(folder: Path, _vllm: Vllm | None) -> None:
@@ -322,10 +333,10 @@ class Vllm:
     def cpu_per_event_us(self, url: str, folder: Path) -> float:
         """Its start costs seconds, so: what more events cost, over their number."""
         points = []
-        for tokens in (100, 900):
+        for tokens in CPU_TOKENS:
             document = self.run(url, folder, 32, tokens)
             points.append((self.cpu_s, sum(len(gaps) + 1 for gaps in document["itls"])))
-        return (points[1][0] - points[0][0]) / (points[1][1] - points[0][1]) * 1e6
+        return slope_us(points, 0)
 
 
 PARTS: dict[str, Callable[[Path, Vllm | None], None]] = {
