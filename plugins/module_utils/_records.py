@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 import zlib
 from array import array
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ _BLOCK_BYTES = 32 * 1024
 _TAIL_BYTES = 16  # stays uncompressed, so that the end of the chunks is seen across two reads
 _NOT_A_MESSAGE = (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError)  # of what was sent
 _TEXT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls")
+_TEXT = re.compile(rb'"(?:content|reasoning_content|reasoning|text)": ?"([^"\\\x00-\x1f]+)"')
+_PLAIN = re.compile(rb'[^"\\\x00-\x1f]*')  # what stands in JSON as it is
+_GUESSES = 4
 
 
 class Recording:
@@ -165,23 +169,65 @@ def _refusal(head: Head, raw: bytes) -> list[str]:
     return [f"http_{head.status // 100}xx", f"HTTP {head.status}: {excerpt}"]
 
 
+class _Siblings:
+    """Most events of an answer differ in nothing but their text: those are told by their ends and need no parsing."""
+
+    def __init__(self) -> None:
+        self._before = self._after = b""  # what stands around the text; empty while nothing is known
+        self._guesses = _GUESSES  # how many more patterns to try before one of them fits
+
+    def text(self, data: bytes) -> bytes | None:
+        """The text of an event like the known one; None when it is unlike, or its text has escapes. Raises UnicodeError."""
+        before, after = self._before, self._after
+        if not before or len(data) < len(before) + len(after) or not (data.startswith(before) and data.endswith(after)):
+            return None
+        text = data[len(before) : -len(after)]
+        if not _PLAIN.fullmatch(text):
+            return None
+        text.decode("utf-8")
+        self._guesses = _GUESSES
+        return text
+
+    def learn(self, data: bytes) -> None:
+        """Takes an event with text as the pattern, if it has nothing else to count: without the text it says nothing."""
+        match = _TEXT.search(data) if self._guesses else None
+        if match:
+            self._guesses -= 1
+            before, after = data[: match.start(1)], data[match.end(1) :]
+            rest = Record(0, 0, 0, 0)
+            _read_message(rest, before + after, 0)
+            if not (any(rest.bearing) or rest.cumulative):
+                self._before, self._after = before, after
+
+
 def _read_events(record: Record, recording: Recording, body: Body) -> None:
-    times, text_read = _Times(recording), -1
+    times, text_read, siblings = _Times(recording), -1, _Siblings()
     for data, end in events(body.data):
         read = times.at(body.raw_offset(end - 1))
         if data == b"[DONE]":
             record.done = True
         elif len(data) > MAX_EVENT_BYTES:
             record.fail("oversized_event", f"an event of {len(data)} bytes")
-        else:
-            before = len(record.bearing)
-            try:
-                _read_message(record, data, recording.times[read])
-            except _NOT_A_MESSAGE as error:
-                record.fail("invalid_json", f"{error}: {data[:80]!r}")
-            if any(record.bearing[before:]):
-                record.coalesced += read == text_read
-                text_read = read
+        elif _read_event(record, data, recording.times[read], siblings):
+            record.coalesced += read == text_read
+            text_read = read
+
+
+def _read_event(record: Record, data: bytes, time_ns: int, siblings: _Siblings) -> bool:
+    """Reads one message into the record. True when it carried text."""
+    before = len(record.bearing)
+    try:
+        text = siblings.text(data)
+        if text is not None:
+            record.event_ns.append(time_ns)
+            record.bearing.append(bool(text))
+            return bool(text)
+        _read_message(record, data, time_ns)
+        if any(record.bearing[before:]):
+            siblings.learn(data)
+    except _NOT_A_MESSAGE as error:
+        record.fail("invalid_json", f"{error}: {data[:80]!r}")
+    return any(record.bearing[before:])
 
 
 def _read_message(record: Record, data: bytes, time_ns: int) -> None:

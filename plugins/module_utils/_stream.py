@@ -13,6 +13,7 @@ import re
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Iterator
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -94,6 +95,15 @@ def plain_body(raw: bytes, head: Head) -> Body:
     return Body(data, array("q", [0]), array("q", [head.size]), length is None or len(data) == length)
 
 
+@lru_cache(maxsize=1024)  # the events of one answer have few lengths
+def _chunk_size(line: bytes) -> int:
+    """What the line before a chunk says of its length; extensions are ignored. Raises StreamError."""
+    text = line.split(b";", 1)[0].strip()
+    if not _CHUNK_SIZE.fullmatch(text):
+        raise StreamError("malformed_chunking", f"chunk size {line[:40]!r}")
+    return int(text, 16)
+
+
 def chunked_body(raw: bytes, head: Head) -> Body:
     """The payload of a chunked response. Raises StreamError when the framing is broken; a cut is not `complete`."""
     pieces: list[bytes] = []
@@ -103,10 +113,7 @@ def chunked_body(raw: bytes, head: Head) -> Body:
         line_end = raw.find(b"\r\n", position)
         if line_end < 0:
             break
-        size_text = raw[position:line_end].split(b";", 1)[0].strip()
-        if not _CHUNK_SIZE.fullmatch(size_text):
-            raise StreamError("malformed_chunking", f"chunk size {bytes(raw[position : position + 40])!r}")
-        size = int(size_text, 16)
+        size = _chunk_size(raw[position:line_end])
         begin, end = line_end + 2, line_end + 2 + size
         if size == 0:
             return Body(b"".join(pieces), starts, raw_starts, raw.find(b"\r\n", begin) >= 0)
@@ -133,15 +140,38 @@ def events(payload: bytes) -> Iterator[tuple[bytes, int]]:
     By the WHATWG rules: lines end with LF, CR or CRLF; several data lines are joined by LF; comments, other fields and
     an event without its blank line are dropped.
     """
-    position = len(_BOM) if payload.startswith(_BOM) else 0
-    data = []
+    begin = len(_BOM) if payload.startswith(_BOM) else 0
+    return _events_by_line(payload, begin) if b"\r" in payload else _events_by_block(payload, begin)
+
+
+def _events_by_line(payload: bytes, position: int) -> Iterator[tuple[bytes, int]]:
+    data: list[bytes] = []
     for match in _LINE_END.finditer(payload, position):
         line = payload[position : match.start()]
         position = match.end()
-        if line.startswith(b"data:"):
-            data.append(line[6:] if line.startswith(b"data: ") else line[5:])
-        elif line == b"data":
-            data.append(b"")
-        elif not line and data:
+        if line:
+            data += _data(line)
+        elif data:
             yield b"\n".join(data), position
             data = []
+
+
+def _events_by_block(payload: bytes, position: int) -> Iterator[tuple[bytes, int]]:
+    """The same where every line ends with LF, as servers write them: a blank line ends a block of lines."""
+    blocks = payload[position:].split(b"\n\n")
+    blocks.pop()  # without its blank line
+    for block in blocks:
+        position += len(block) + 2
+        if b"\n" in block:
+            data = [datum for line in block.split(b"\n") for datum in _data(line)]
+        else:
+            data = _data(block)
+        if data:
+            yield b"\n".join(data), position
+
+
+def _data(line: bytes) -> list[bytes]:
+    """The data of one line, if it has any."""
+    if line.startswith(b"data:"):
+        return [line[6:] if line.startswith(b"data: ") else line[5:]]
+    return [b""] if line == b"data" else []

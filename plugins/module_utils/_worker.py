@@ -172,7 +172,7 @@ class Worker:
             writing = mask & select.EPOLLOUT or connection.state == CONNECTING
             if connection.writable() if writing else connection.readable():
                 self._finish(connection)
-            else:
+            elif writing or connection.state != RECEIVING:  # else it waits for the same as before
                 self._watch(connection)
         if connection is not None and connection.state == RECEIVING and connection.recording.times:
             self._lag_us.append(min(max(0, now_ns() - connection.recording.times[-1]) // 1000, 0xFFFFFFFF))

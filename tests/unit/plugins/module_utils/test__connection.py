@@ -29,6 +29,7 @@ class Peer:
         assert self.connection.open()
         self.server, _ = listener.accept()
         self.server.settimeout(5)
+        self.server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.connection.state == CONNECTING:
             self.connection.writable()
 
@@ -93,6 +94,11 @@ def test_a_connection_is_used_again(peer: Peer) -> None:
     first = peer.exchange(PLAIN + b"ab")[1]
     second = peer.exchange(PLAIN + b"cd")[1]
     assert (first.raw()[-2:], second.raw()[-2:], peer.connection.opened) == (b"ab", b"cd", 1)
+
+
+def test_the_first_request_is_acknowledged_like_the_later_ones(peer: Peer) -> None:
+    assert peer.connection.sock is not None
+    assert peer.connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 0
 
 
 def test_a_connection_that_the_server_ends_is_closed(peer: Peer) -> None:

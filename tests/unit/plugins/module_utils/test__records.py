@@ -93,6 +93,34 @@ def test_completions_and_continuous_usage() -> None:
     assert list(record.cumulative) == [2, 3]
 
 
+TEXTS = st.one_of(
+    st.text(max_size=5), st.sampled_from(["", " the", 'a"b', "a\\b", "\n", "é", "日本", "}", '"content":"x"'])
+)
+LATER = st.one_of(
+    st.builds(delta, TEXTS, st.sampled_from([None, "stop"]), st.sampled_from(["content", "reasoning"])),
+    TEXTS.map(
+        lambda text: b"data: " + json.dumps({"choices": [{"text": text}]}, ensure_ascii=False).encode() + b"\n\n"
+    ),
+    TEXTS.map(lambda text: message(choices=[{"delta": {"content": text}}, {"delta": {"content": "x"}}])),
+    st.integers(1, 9).map(lambda count: message(choices=[{"text": "a"}], usage={"completion_tokens": count})),
+    st.sampled_from(
+        [ROLE, usage(7, 3), message(error="x"), b'data: {"choices": [\n\n', delta().replace(b'"a"', b'"\xff"')]
+    ),
+)
+
+
+@given(st.lists(LATER, max_size=12))
+def test_an_event_reads_the_same_after_others_of_its_kind(events: list[bytes]) -> None:
+    """An event like an earlier one is not parsed; alone in an answer, it is."""
+    together = answer([*events, DONE], tokens=None)
+    alone = [answer([event, DONE], tokens=None) for event in events]
+    assert list(together.bearing) == [text for record in alone for text in record.bearing]
+    assert list(together.cumulative) == [count for record in alone for count in record.cumulative]
+    assert together.finish_reason == next((record.finish_reason for record in alone[::-1] if record.finish_reason), "")
+    unreadable = [record.error for record in alone if record.error in ("stream_error", "invalid_json")]
+    assert together.error == unreadable[0] if unreadable else together.error not in ("stream_error", "invalid_json")
+
+
 @pytest.mark.parametrize(
     ("events", "kind"),
     [

@@ -52,6 +52,16 @@ def test_an_event_ends_after_its_blank_line() -> None:
     assert [end for _, end in events(b"data: a\n\n: ping\n\ndata: b\r\n\r\n")] == [9, 28]
 
 
+@given(st.lists(st.sampled_from([b"data: a", b"data:b", b"data", b": ping", b"id: 1", b"", b"", b""]), max_size=20))
+def test_the_end_of_its_lines_does_not_change_an_event(lines: list[bytes]) -> None:
+    found = {
+        end: [data for data, _ in events(b"".join(line + end for line in lines))] for end in (b"\n", b"\r", b"\r\n")
+    }
+    assert found[b"\n"] == found[b"\r"] == found[b"\r\n"]
+    text = b"".join(line + b"\n" for line in lines)
+    assert [end for _, end in events(text)] == [end for _, end in events(text.replace(b"\n", b"\r"))]
+
+
 @given(
     st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1), max_size=8),
     st.data(),
