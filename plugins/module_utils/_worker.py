@@ -157,9 +157,9 @@ class Worker:
                 next_sweep = now + _SWEEP_NS
                 self._sweep(now)
         self._sweep(time.monotonic_ns())
-        be_prompt(False)
-        self._cpu_s, self._wall_s = time.process_time() - cpu, time.monotonic() - wall
         self._wait_s = cpu_wait_s() - waited
+        self._cpu_s, self._wall_s = time.process_time() - cpu, time.monotonic() - wall
+        be_prompt(False)
         gc.enable()
 
     def _serve(self, longest_s: float) -> None:
