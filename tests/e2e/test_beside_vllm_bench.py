@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import time
+import urllib.request
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.bench import benchmark
 from tests.support.progress import say
 from tests.support.side_by_side import disagreements, table
 from tests.support.vllm_bench import Workload, bench_arguments, run_vllm_bench
@@ -42,6 +46,17 @@ def bench_theirs(server: Host, workload: Workload, seed: int, folder: Path) -> d
     result = folder / f"vllm-bench-{seed}.json"
     arguments = bench_arguments(workload, server.base_url, "lfm25_8b_a1b", seed, result)
     return run_vllm_bench(f"vllm bench serve seed {seed}", server.image, server.checkpoint, arguments, result)
+
+
+def wait_for_load(server: Host, requests: int, load: Future[Any]) -> None:
+    """Until so many requests run on the server, or the load has ended."""
+    running = 0.0
+    while running < requests and not load.done():
+        time.sleep(0.05)
+        with urllib.request.urlopen(f"{server.base_url}/metrics", timeout=10) as answer:
+            running = sum(
+                map(float, re.findall(r"^vllm:num_requests_running\{.*\} (\S+)", answer.read().decode(), re.M))
+            )
 
 
 def with_template(workload: Workload, theirs: dict[str, Any]) -> Workload:
@@ -85,7 +100,10 @@ def test_both_clients_report_the_same_at_once(server: Host, counted: Workload, w
     def pair(number: int) -> Pair:
         with ThreadPoolExecutor() as pool:
             other = pool.submit(bench_theirs, server, theirs, 301 + number, work_dir / "results")
-            return bench_ours(server, ours, 401 + number, SHARED), other.result()
+            wait_for_load(server, half, other)
+            fact = benchmark(server.base_url, work_dir / "results", validity=SHARED, seed=401 + number, **asdict(ours))
+            assert fact["status"] == "ok", fact["reason"]
+            return fact["metrics"], other.result()
 
     assert differences(f"two such loads on the same server, at once: {ours}", pair, AT_ONCE) == []
 
