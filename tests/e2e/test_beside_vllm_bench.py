@@ -22,7 +22,7 @@ from tests.support.vllm_bench import Workload, bench_arguments, run_vllm_bench
 from .conftest import MODEL, Host
 
 WORKLOAD = Workload(input_tokens=256, output_tokens=128, num_prompts=64, max_concurrency=8)
-PAIRS, MOST_PAIRS = 5, 9
+PAIRS, MOST_PAIRS = 5, 11
 TOLERANCE = 0.10  # how far the medians may be apart on a machine that engine, server and both clients share
 # Engine, server and client share a few cores here: tokens are sent late and together, and the client waits for its turn. That both
 # clients then say the same is what is tested.
