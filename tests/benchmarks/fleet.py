@@ -195,9 +195,12 @@ def misses(costs: dict[tuple[str, int], Cost], sizes: list[int]) -> list[str]:
         if costs[name, size].calls > most
     ]
     for name in ("deploy (unchanged)", "bench"):
-        first, last = (costs[name, size].wall_ms_per_host for size in (sizes[0], sizes[-1]))
-        if last > first * (1 + FLATNESS):
-            found.append(f"{name}: {last:.0f} ms a host at {sizes[-1]} hosts, {first:.0f} at {sizes[0]}")
+        ends = [
+            costs[name, size].wall_ms_per_host / costs["ping (the floor)", size].wall_ms_per_host
+            for size in (sizes[0], sizes[-1])
+        ]
+        if ends[1] > ends[0] * (1 + FLATNESS):
+            found.append(f"{name}: {ends[1]:.1f} floors a host at {sizes[-1]} hosts, {ends[0]:.1f} at {sizes[0]}")
     return found
 
 

@@ -96,7 +96,7 @@ def test_completions_and_continuous_usage() -> None:
 TEXTS = st.one_of(
     st.text(max_size=5), st.sampled_from(["", " the", 'a"b', "a\\b", "\n", "é", "日本", "}", '"content":"x"'])
 )
-LATER = st.one_of(
+EVENTS = st.one_of(
     st.builds(delta, TEXTS, st.sampled_from([None, "stop"]), st.sampled_from(["content", "reasoning"])),
     TEXTS.map(
         lambda text: b"data: " + json.dumps({"choices": [{"text": text}]}, ensure_ascii=False).encode() + b"\n\n"
@@ -109,7 +109,7 @@ LATER = st.one_of(
 )
 
 
-@given(st.lists(LATER, max_size=12))
+@given(st.lists(EVENTS, max_size=12))
 def test_an_event_reads_the_same_after_others_of_its_kind(events: list[bytes]) -> None:
     """An event like an earlier one is not parsed; alone in an answer, it is."""
     together = answer([*events, DONE], tokens=None)
