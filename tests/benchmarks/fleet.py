@@ -96,7 +96,7 @@ class OneMore:
     larger: Cost
 
     def of(self, quantity: str) -> float:
-        """The same of a number that Cost has."""
+        """How much a number of Cost (`wall_s`, `loops`, `peak_mib`) grows by it."""
         difference = getattr(self.larger, quantity) - getattr(self.smaller, quantity)
         return difference / (self.larger.hosts - self.smaller.hosts)
 
@@ -277,10 +277,12 @@ def misses(costs: dict[tuple[str, int], Cost], sizes: list[int]) -> list[str]:
     for name in FLAT:
         first, last = (costs[name, size].loops / size for size in (sizes[0], sizes[-1]))
         if last > first * (1 + FLATNESS):
-            found.append(f"{name}: {last:.0f} loops a host at {sizes[-1]} hosts, {first:.0f} at {sizes[0]}")
+            found.append(
+                f"{name}: {last:.0f} loops a host at {sizes[-1]} hosts, {first:.0f} at {sizes[0]}: more than {FLATNESS:.0%} up"
+            )
         for before, after in pairwise(one_more(costs, name, sizes)):
             if abs(after.of("loops") / before.of("loops") - 1) > FLATNESS:
-                found.append(f"{after}; {before.of('loops'):.0f} loops before that")
+                found.append(f"{after}, not within {FLATNESS:.0%} of the step before: {before.of('loops'):.0f} loops")
     return found
 
 
