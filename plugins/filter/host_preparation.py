@@ -1,50 +1,50 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters around the preflight and the host's preparation; the logic is in module_utils/_preflight.py and _prepare.py."""
+"""Filters around the preflight and the host's preparation; the logic is in module_utils/preflight.py and docker_changes.py."""
 
 from __future__ import annotations
 
 from typing import Any, Iterable, Mapping
 
-from ansible_collections.llmfleet.serving.plugins.module_utils import _gpu_container, _preflight, _prepare
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._host import docker_changes, gpu_container, preflight
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
 
 
 def preflight_checks(host: Any, want: Any, severities: Any) -> list[dict[str, Any]]:
     """Every check of a host."""
-    return _preflight.evaluate(plain(host), plain(want), plain(severities))
+    return preflight.evaluate(plain(host), plain(want), plain(severities))
 
 
 def preflight_summary(checks: Any, host: Any) -> dict[str, Any]:
     """What is kept of a preflight as a fact."""
-    return _preflight.summary(plain(host), plain(checks))
+    return preflight.summary(plain(host), plain(checks))
 
 
 def preflight_message(checks: Any, hostname: str) -> str:
     """All that is wrong with a host, in one text."""
-    return _preflight.message(hostname, plain(checks))
+    return preflight.message(hostname, plain(checks))
 
 
 def preflight_table(hostvars: Mapping[str, Any], hosts: Iterable[str]) -> str:
     """The fleet in one table. A host without a summary was not reached."""
     summaries = [(name, hostvars.get(name, {}).get("gpu_preflight_summary")) for name in hosts]
-    return _preflight.table((str(name), plain(summary)) for name, summary in summaries)
+    return preflight.table((str(name), plain(summary)) for name, summary in summaries)
 
 
 def docker_engine_plan(host: Any, want: Any) -> dict[str, Any]:
     """What to do about the Docker engine."""
-    return _prepare.engine_plan(plain(host), plain(want))
+    return docker_changes.engine_plan(plain(host), plain(want))
 
 
 def nvidia_toolkit_plan(host: Any, want: Any) -> dict[str, Any]:
     """What to do about the NVIDIA container toolkit."""
-    return _prepare.toolkit_plan(plain(host), plain(want))
+    return docker_changes.toolkit_plan(plain(host), plain(want))
 
 
 def gpu_container_verdict(result: Any, access: str) -> dict[str, Any]:
     """What the probe container's end says of the GPU in containers."""
-    return _gpu_container.verdict(plain(result), access)
+    return gpu_container.verdict(plain(result), access)
 
 
 class FilterModule:

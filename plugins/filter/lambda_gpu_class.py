@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._lambda_cloud import gpu_class
+from ansible_collections.llmfleet.serving.plugins.module_utils._lambda.model import gpu_class
 
 
 class FilterModule:

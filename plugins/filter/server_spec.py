@@ -53,8 +53,10 @@ from typing import Any
 
 import yaml
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._server import gpus, kept, spec
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._server.choices import SpecError
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import deployment as kept
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import gpu_assignment as gpus
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import spec
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.validation import SpecError
 
 
 def server_spec(

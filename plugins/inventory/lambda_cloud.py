@@ -79,8 +79,8 @@ from typing import Any
 from ansible.errors import AnsibleParserError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible_collections.llmfleet.serving.plugins.module_utils import _lambda_api as api
-from ansible_collections.llmfleet.serving.plugins.module_utils import _lambda_cloud as cloud
+from ansible_collections.llmfleet.serving.plugins.module_utils._lambda import api
+from ansible_collections.llmfleet.serving.plugins.module_utils._lambda import model as cloud
 
 
 def host_names(instances: list[dict[str, Any]]) -> list[str]:

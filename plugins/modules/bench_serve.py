@@ -585,8 +585,8 @@ ansible_facts:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench_error import BenchError
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench_task import Task
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.task import Task
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
 
 
 def main() -> None:

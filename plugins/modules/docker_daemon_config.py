@@ -93,13 +93,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.llmfleet.serving.plugins.module_utils._daemon_config import (
+from ansible_collections.llmfleet.serving.plugins.module_utils._docker_config import (
     changed_keys,
     config_problems,
     merge_config,
     stages,
 )
-from ansible_collections.llmfleet.serving.plugins.module_utils._docker import (
+from ansible_collections.llmfleet.serving.plugins.module_utils._probe.docker import (
     PID_FILE,
     SOCKET,
     EngineError,
@@ -107,8 +107,8 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._docker import (
     parse_daemon_config,
     probe_docker,
 )
-from ansible_collections.llmfleet.serving.plugins.module_utils._proc import probe_pid_file
-from ansible_collections.llmfleet.serving.plugins.module_utils._system import System
+from ansible_collections.llmfleet.serving.plugins.module_utils._probe.process import probe_pid_file
+from ansible_collections.llmfleet.serving.plugins.module_utils._probe.system import System
 
 UNIT = "docker.service"
 

@@ -74,9 +74,9 @@ account_usd_per_hour:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.llmfleet.serving.plugins.module_utils import _lambda_api as api
-from ansible_collections.llmfleet.serving.plugins.module_utils import _lambda_cloud as cloud
-from ansible_collections.llmfleet.serving.plugins.module_utils._lambda_module import account_of, argument_spec
+from ansible_collections.llmfleet.serving.plugins.module_utils._lambda import api
+from ansible_collections.llmfleet.serving.plugins.module_utils._lambda import model as cloud
+from ansible_collections.llmfleet.serving.plugins.module_utils._lambda.module import account_of, argument_spec
 
 
 def main() -> None:

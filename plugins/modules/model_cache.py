@@ -109,8 +109,8 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.llmfleet.serving.plugins.module_utils import _model_cache as cache
 from ansible_collections.llmfleet.serving.plugins.module_utils._folders import make_folder
+from ansible_collections.llmfleet.serving.plugins.module_utils._server import weights as cache
 
 REMEDY = "set inference_server_prefetch to false and let the engine fetch the model, or bring the weights with model_cache_archive"
 

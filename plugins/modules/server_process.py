@@ -90,17 +90,17 @@ import shutil
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.llmfleet.serving.plugins.module_utils import _process
-from ansible_collections.llmfleet.serving.plugins.module_utils._ports import probe_ports, taken_port
-from ansible_collections.llmfleet.serving.plugins.module_utils._system import System
+from ansible_collections.llmfleet.serving.plugins.module_utils._probe.ports import probe_ports, taken_port
+from ansible_collections.llmfleet.serving.plugins.module_utils._probe.system import System
+from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
 
 
 def needed_actions(folder: Path, params: dict) -> list:
     """`stop`, `start`, `remove` in the order in which they are to be done; empty when the host is as wanted."""
-    running = _process.running_pid(folder) is not None
+    running = server_process.running_pid(folder) is not None
     if params["state"] == "absent":
         return (["stop"] if running else []) + (["remove"] if folder.exists() else [])
-    same = _process.read_record(folder).get("digest") == params["digest"] and not _process.stale_files(
+    same = server_process.read_record(folder).get("digest") == params["digest"] and not server_process.stale_files(
         folder, params["files"]
     )
     if running and same:
@@ -113,7 +113,7 @@ def refuse_taken_port(module: AnsibleModule, folder: Path) -> None:
     if module.params["port"] is None:
         return
     found = probe_ports(System(), [module.params["port"]])[0]
-    ours = _process.running_pid(folder)
+    ours = server_process.running_pid(folder)
     if found["in_use"] and ours not in [owner["pid"] for owner in found["owners"] if owner["pid"]]:
         module.fail_json(msg=taken_port(found))
 
@@ -141,7 +141,10 @@ def main() -> None:
     if not module.check_mode:
         perform(module, folder, actions)
     module.exit_json(
-        changed=bool(actions), actions=actions, pid=_process.running_pid(folder), log=str(folder / _process.LOG)
+        changed=bool(actions),
+        actions=actions,
+        pid=server_process.running_pid(folder),
+        log=str(folder / server_process.LOG),
     )
 
 
@@ -149,12 +152,12 @@ def perform(module: AnsibleModule, folder: Path, actions: list) -> None:
     """Carries the actions out."""
     params = module.params
     if "stop" in actions:
-        _process.stop(folder, params["grace_s"])
+        server_process.stop(folder, params["grace_s"])
     if "remove" in actions:
         shutil.rmtree(folder)
     if "start" in actions:
         try:
-            _process.start(folder, params["argv"], params["env"], params["files"], params["digest"])
+            server_process.start(folder, params["argv"], params["env"], params["files"], params["digest"])
         except OSError as error:
             module.fail_json(
                 msg=f"cannot start {params['argv'][0]}: {error.strerror}: install it, or set inference_server_command"

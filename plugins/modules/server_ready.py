@@ -178,9 +178,7 @@ from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
-from ansible_collections.llmfleet.serving.plugins.module_utils import _process
-from ansible_collections.llmfleet.serving.plugins.module_utils._phases import phases, slowest, stage
-from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import (
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.models import (
     STATE_FORMAT,
     Verdict,
     container_end,
@@ -189,7 +187,9 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._readiness import
     with_health,
     with_key,
 )
-from ansible_collections.llmfleet.serving.plugins.module_utils._server_causes import recognise
+from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
+from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import recognise
+from ansible_collections.llmfleet.serving.plugins.module_utils._server.start_phases import phases, slowest, stage
 
 
 def ask(url: str, headers: dict[str, str]) -> tuple[int | None, bytes]:
@@ -234,7 +234,7 @@ class Server:
     def death(self) -> str | None:
         """How it ended, as half a sentence; None while it runs or when nothing is watched."""
         if self.folder:
-            return None if _process.running_pid(self.folder) else "the server's process ended"
+            return None if server_process.running_pid(self.folder) else "the server's process ended"
         if self.container:
             return self._container_death()
         return None
@@ -259,7 +259,7 @@ class Server:
 
     def _log(self, lines: int, *options: str) -> list[str]:
         if self.folder:
-            return _process.log_tail(self.folder / _process.LOG, lines)
+            return server_process.log_tail(self.folder / server_process.LOG, lines)
         if self.container:
             _dummy, out, err = self.module.run_command(
                 ["docker", "logs", "--tail", str(lines), *options, self.container]

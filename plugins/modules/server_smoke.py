@@ -128,7 +128,7 @@ from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
-from ansible_collections.llmfleet.serving.plugins.module_utils import _smoke
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai import smoke
 
 DEFAULTS = {
     "chat": "required",
@@ -140,7 +140,7 @@ DEFAULTS = {
 }
 
 
-def answer_of(base_url: str, test: _smoke.Test, headers: dict, timeout_s: float) -> bytes:
+def answer_of(base_url: str, test: smoke.Test, headers: dict, timeout_s: float) -> bytes:
     """The whole answer to one test's request.
 
     :raises SmokeError: none came, or not with status 200.
@@ -157,17 +157,17 @@ def answer_of(base_url: str, test: _smoke.Test, headers: dict, timeout_s: float)
         return answer.read()
     except HTTPError as error:
         told = error.read().decode(errors="replace")[:200]
-        raise _smoke.SmokeError(f"{test.path} answers {error.code}: {told}") from error
+        raise smoke.SmokeError(f"{test.path} answers {error.code}: {told}") from error
     except (URLError, OSError) as error:
-        raise _smoke.SmokeError(f"{test.path} does not answer: {getattr(error, 'reason', error)}") from error
+        raise smoke.SmokeError(f"{test.path} does not answer: {getattr(error, 'reason', error)}") from error
 
 
-def run(base_url: str, test: _smoke.Test, headers: dict, timeout_s: float) -> dict:
+def run(base_url: str, test: smoke.Test, headers: dict, timeout_s: float) -> dict:
     """One test on one server, as an item of `results`."""
     began = time.monotonic()
     try:
         status, detail = "pass", test.judge(answer_of(base_url, test, headers, timeout_s))
-    except _smoke.SmokeError as error:
+    except smoke.SmokeError as error:
         status, detail = "fail", str(error)
     return {
         "base_url": base_url,
@@ -188,7 +188,7 @@ def summarise(results: list) -> dict:
 
 
 def main() -> None:
-    mode = {"type": "str", "choices": list(_smoke.MODES)}
+    mode = {"type": "str", "choices": list(smoke.MODES)}
     module = AnsibleModule(
         argument_spec={
             "base_urls": {"type": "list", "elements": "str", "required": True},
@@ -213,7 +213,7 @@ def main() -> None:
     results = [
         run(base_url, test, headers, params["timeout_s"])
         for base_url in ([] if module.check_mode else params["base_urls"])
-        for test in _smoke.tests(params["served_model_name"], params["context_tokens"])
+        for test in smoke.tests(params["served_model_name"], params["context_tokens"])
         if modes[test.name] != "skip"
     ]
     report = {"changed": False, "results": results, "summary": summarise(results)}

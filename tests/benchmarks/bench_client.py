@@ -29,10 +29,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "playbooks" / "collections")]
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench import Measurement  # noqa: E402
-from ansible_collections.llmfleet.serving.plugins.module_utils._metrics import percentile  # noqa: E402
-from ansible_collections.llmfleet.serving.plugins.module_utils._server import Server  # noqa: E402
-from ansible_collections.llmfleet.serving.plugins.module_utils._workload import random_prompts  # noqa: E402
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.native import Measurement  # noqa: E402
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.metrics import percentile  # noqa: E402
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.prompts import random_prompts  # noqa: E402
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.target import Server  # noqa: E402
 
 from tests.support.bench import access_to, benchmark, measure  # noqa: E402
 from tests.support.simulator import Simulator, simulator  # noqa: E402

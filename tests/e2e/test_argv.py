@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._server.engine import engine_argv
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.engine import engine_argv
 
 from tests.support.vllm_image import VLLM_VERSION
 

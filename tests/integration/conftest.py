@@ -16,7 +16,7 @@ from typing import Any
 import ansible_runner
 import pytest
 import yaml
-from ansible_collections.llmfleet.serving.plugins.module_utils import _process
+from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
 
 ROOT = Path(__file__).resolve().parents[2]
 # Servers, clients and Ansible share the test machine; what these limits mean is tested on its own.
@@ -136,6 +136,6 @@ def fleet(tmp_path):
     """An empty fleet; whatever a test started is stopped at its end."""
     yield Fleet(tmp_path)
     for record in tmp_path.glob("state/*/*/process.json"):
-        _process.stop(record.parent, grace_s=5)
+        server_process.stop(record.parent, grace_s=5)
     left = subprocess.run(["pgrep", "-af", str(tmp_path)], capture_output=True, check=False, text=True)
     assert left.stdout == "", "the test left processes behind"

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils import _process
+from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
 
 from tests.support.awx_jobs import Awx, listing
 
@@ -108,7 +108,7 @@ def everything_goes(awx, tmp_path):
     awx.group_vars["inference"].pop("inference_server_backend")
     removed = awx.launch("teardown.yml", survey={"inference_server_purge": "false"})
     assert removed.rc == 0, removed.output
-    assert [pid for pid in pids if _process.identity(pid)] == []
+    assert [pid for pid in pids if server_process.identity(pid)] == []
 
 
 def nothing_is_left_behind(awx, tmp_path):

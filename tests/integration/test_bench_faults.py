@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils import _connection, _worker
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench import Measurement, error_classes
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench_error import BenchError
-from ansible_collections.llmfleet.serving.plugins.module_utils._board import Counts
-from ansible_collections.llmfleet.serving.plugins.module_utils._worker import Worker
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.native import Measurement, error_classes
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen import connection as connection_module
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen import worker as worker_module
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.worker import Worker
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
 
 from tests.support.bench import measure
 from tests.support.simulator import simulator
@@ -162,8 +163,8 @@ def test_limits_and_rates_hold_when_the_clock_is_set_back(
     def now_ns() -> int:
         return time.time_ns() - (3_600_000_000_000 if time.monotonic() - begun > 1.5 else 0)
 
-    monkeypatch.setattr(_worker, "now_ns", now_ns)
-    monkeypatch.setattr(_connection, "now_ns", now_ns)
+    monkeypatch.setattr(worker_module, "now_ns", now_ns)
+    monkeypatch.setattr(connection_module, "now_ns", now_ns)
     measurement, _ = struck(tmp_path, "stall,60", num_prompts=36, **shape)
     counts = Counter(record.error for record in measurement.result.records)
     assert counts == {"": 24, "first_token_timeout": 12}

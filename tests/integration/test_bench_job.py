@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench_error import BenchError
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench_task import Task
-from ansible_collections.llmfleet.serving.plugins.module_utils._job import JobFolder
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.job import JobFolder
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.task import Task
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
 
 from tests.support.bench import TASK_OPTIONS
 from tests.support.simulator import Simulator, simulator

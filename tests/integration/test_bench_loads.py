@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils import _bench
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench_error import BenchError
-from ansible_collections.llmfleet.serving.plugins.module_utils._records import Record
-from ansible_collections.llmfleet.serving.plugins.module_utils._worker import Worker
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients import native
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.worker import Worker
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import Record
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
 
 from tests.support.bench import access_to, benchmark, measure
 from tests.support.simulator import Simulator, simulator
@@ -113,7 +113,7 @@ def test_several_workers_share_one_queue(tmp_path: Path) -> None:
 
 
 def test_the_level_of_a_sweep_decides_on_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_bench, "worker_count", lambda connections, cpus: connections)
+    monkeypatch.setattr(native, "worker_count", lambda connections, cpus: connections)
     with simulator(tmp_path, timing=QUICK) as server:
         fact = benchmark(server.url, tmp_path, sweep=[3], **{**LOAD, "max_concurrency": 1})
     assert fact["client"]["workers"] == 3
@@ -123,7 +123,7 @@ def test_the_cards_are_sampled_until_the_clock_stops(tmp_path: Path, monkeypatch
     decoding, stopped_before_it = tmp_path / "decoding", []
     decode = Worker.records
 
-    class FakeSampler(_bench.Sampler):
+    class FakeSampler(native.Sampler):
         def stop(self) -> None:
             stopped_before_it.append(not decoding.exists())
 
@@ -131,7 +131,7 @@ def test_the_cards_are_sampled_until_the_clock_stops(tmp_path: Path, monkeypatch
         decoding.touch()
         return decode(worker)
 
-    monkeypatch.setattr(_bench, "Sampler", FakeSampler)
+    monkeypatch.setattr(native, "Sampler", FakeSampler)
     monkeypatch.setattr(Worker, "records", records)
     with simulator(tmp_path, timing=QUICK) as server:
         measure(server.url, tmp_path, **LOAD)

@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils import _process
+from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
 
 from .conftest import ROOT
 
@@ -194,7 +194,7 @@ def test_teardown_leaves_the_records_and_a_second_one_changes_nothing(fleet):
     pid = pid_of(fleet, "one")
     # What was deployed decides, not what is chosen today: a survey's answer is gone by then.
     assert fleet.play("teardown.yml", inference_server_backend="vllm").changed("one") == 2
-    assert _process.identity(pid) is None
+    assert server_process.identity(pid) is None
     assert fleet.play("teardown.yml").changed("one") == 0
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench import Bench, Measurement, OnTick
-from ansible_collections.llmfleet.serving.plugins.module_utils._board import Counts
-from ansible_collections.llmfleet.serving.plugins.module_utils._http import Access
-from ansible_collections.llmfleet.serving.plugins.module_utils._plan import make_plan
-from ansible_collections.llmfleet.serving.plugins.module_utils._run import Run, new_run_id, run_benchmark
-from ansible_collections.llmfleet.serving.plugins.module_utils._server import Server
-from ansible_collections.llmfleet.serving.plugins.module_utils._url import parse_base_url
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.native import Bench, Measurement, OnTick
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import make_plan
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.runner import Run, new_run_id, run_benchmark
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.target import Server
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import Access
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import parse_base_url
 
 # The options of bench_serve that have no default of their own, and a small load.
 OPTIONS: dict[str, Any] = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import number
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import drift, economy, facts, outliers, published
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.statistics import summary
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.workload import label
+from .._plain import number
+from . import drift, economy, facts, outliers, published
+from .statistics import summary
+from .workload import label
 
 SCHEMA_VERSION = 1
 

@@ -6,14 +6,14 @@ Each function returns None when there is nothing to draw.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, number, sequence
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.markup import Markup, join, tag
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.numbers import figure, percent
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.svg import (
+from .._plain import mapping, number, sequence
+from .markup import Markup, join, tag
+from .numbers import figure, percent
+from .svg import (
     LEFT,
     RIGHT,
     WIDTH,
@@ -26,7 +26,7 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.svg impor
     stretch,
     text,
 )
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.tables import backend, hardware
+from .tables import backend, hardware
 
 _ROW = 46.0
 _COLOURS = 6
@@ -194,9 +194,9 @@ def _reference(scale: Scale, value: float | None, top: float) -> Markup:
 def _rows(
     name: str,
     title: str,
-    words: list[str],
+    words: Sequence[str],
     scale: Scale,
-    parts: list[str],
+    parts: Sequence[str],
     rows: int,
     label: str,
     key: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, sequence
+from .._plain import mapping, sequence
 
 _MOST_EXAMPLES = 5
 _PLACE = ("--port", "--host")  # where a server listens is no difference in what it does

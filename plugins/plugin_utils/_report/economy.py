@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, number
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.statistics import summary
+from .._plain import mapping, number
+from .statistics import summary
 
 ENERGY = ("energy_per_output_token_j", "mean_power_w", "mean_sm_clock_mhz", "max_temperature_c")
 

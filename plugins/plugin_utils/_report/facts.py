@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import (
+from .._plain import (
     mapping,
     number,
     one_line,

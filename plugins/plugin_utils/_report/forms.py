@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import markdown, page, spreadsheet, terminal
+from . import markdown, page, spreadsheet, terminal
 
 
 def as_json(report: dict[str, Any]) -> str:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from statistics import fmean, median
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, number, sequence
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.statistics import lone_change, relative_change
+from .._plain import mapping, number, sequence
+from .statistics import lone_change, relative_change
 
 SCHEMA_VERSION = 1
 METRICS = ("output_throughput", "mean_ttft_ms", "mean_tpot_ms")

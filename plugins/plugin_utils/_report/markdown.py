@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import one_line
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import tables
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.numbers import count
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.tables import Table
+from .._plain import one_line
+from . import tables
+from .numbers import count
+from .tables import Table
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&@!])")
 

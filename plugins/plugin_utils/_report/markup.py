@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import one_line
+from .._plain import one_line
 
 _EMPTY = frozenset({"meta", "link", "br", "line", "rect", "circle", "path", "polyline"})
 

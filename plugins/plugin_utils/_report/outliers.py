@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.statistics import robust_scores
+from .statistics import robust_scores
 
 METRIC = "output_throughput"
 FEWEST_HOSTS = 5  # below that the spread of a class cannot be told

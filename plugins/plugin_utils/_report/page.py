@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import charts, tables
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.charts import Chart
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.markup import Markup, join, tag
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.numbers import figure
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.tables import Table
+from . import charts, tables
+from .charts import Chart
+from .markup import Markup, join, tag
+from .numbers import figure
+from .tables import Table
 
 _STYLE = Markup(Path(__file__).with_name("page.css").read_text(encoding="utf-8"))
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

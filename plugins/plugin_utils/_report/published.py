@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import number
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.workload import differences
+from .._plain import number
+from .workload import differences
 
 # metric name in our results -> path in a published cell
 _PATHS: dict[str, tuple[str, ...]] = {

@@ -6,7 +6,7 @@ import csv
 import io
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, number, one_line
+from .._plain import mapping, number, one_line
 
 _COLUMNS = ("host", "status", "reason", "gpu", "gpu_name", "gpu_count", "backend", "engine", "engine_version", "simulated",
             "model", "driver_version", "run_id", "started_at", "finished_at", "deviation", "robust_z", "outlier", "cost")  # fmt: skip

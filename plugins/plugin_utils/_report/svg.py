@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.markup import Markup, join, tag
+from .markup import Markup, join, tag
 
 WIDTH = 460.0
 LEFT, RIGHT = 14.0, 14.0

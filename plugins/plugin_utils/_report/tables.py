@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, sequence
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.facts import MEASURED, STATUSES
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.numbers import (
+from .._plain import mapping, sequence
+from .facts import MEASURED, STATUSES
+from .numbers import (
     MISSING,
     count,
     figure,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import one_line
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import tables
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.tables import Table
+from .._plain import one_line
+from . import tables
+from .tables import Table
 
 _MOST_PROBLEMS = 20
 

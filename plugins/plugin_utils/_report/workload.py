@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import sequence
+from .._plain import sequence
 
 PUBLISHED_KEYS = ("input_tokens", "output_tokens", "num_prompts", "max_concurrency", "dataset", "ignore_eos")
 _PLAIN = {"range_ratio": 0, "prefix_tokens": 0, "endpoint_type": "openai-chat"}  # said only where it differs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._system import System
+from ansible_collections.llmfleet.serving.plugins.module_utils._probe.system import System
 
 
 class FakeHost(System):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.llmfleet.serving.plugins.module_utils._server_causes import recognise
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._server.instances import KEY_FILE
+from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import recognise
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.instances import KEY_FILE
 
 BACKENDS = Path(__file__).resolve().parents[4] / "roles" / "inference_server" / "vars" / "backends"
 KEY = "sk-0123456789"

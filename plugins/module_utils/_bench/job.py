@@ -1,0 +1,264 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""A benchmark as a detached job: it outlives the connection that started it, and is found again. Private to the collection.
+
+A job has a folder, state_dir/runs/RUN_ID, with these files:
+progress.json (written by the job once a second), heartbeat (touched by whoever waits), cancel (a request to stop),
+job.log (what the job prints, locked while it lives), and in the end fact.json and result.json.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+from .._errors import BenchError
+from .._files import read_json, write_json
+from .loadgen.connection import Address
+from .loadgen.progress import Counts
+
+_POLL_S = 0.1
+_WRITE_EVERY_S = 1.0
+_ORPHAN_AFTER_S = 60.0  # without a heartbeat
+_STARTING, _DONE, _FAILED = "starting", "done", "failed"
+
+
+class ServerLock:
+    """At most one load on a server: an abstract Unix socket, which the kernel frees with the last process of the job.
+
+    Its name is valid for all users of the host (strictly, of the network namespace, as is the server's address).
+    """
+
+    def __init__(self, name: str, holder: socket.socket) -> None:
+        self.name, self._holder = name, holder
+
+    @staticmethod
+    def name_for(address: Address) -> str:
+        """The name of the lock on the server at a socket address; all addresses of this host are one."""
+        host = "local" if _is_local(address) else address[1][0]
+        return f"llmfleet-bench-{host}-{address[1][1]}"
+
+    @classmethod
+    def acquire(cls, address: Address) -> ServerLock | None:
+        """The lock, or None while a load is running."""
+        name, holder = cls.name_for(address), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            holder.bind(f"\0{name}")
+        except OSError:
+            holder.close()
+            return None
+        return cls(name, holder)
+
+    def release(self) -> None:
+        """Gives up this process's hold; a job that was forked meanwhile keeps its own."""
+        self._holder.close()
+
+
+def _is_local(address: Address) -> bool:
+    """Whether the address is one of this host: only to such a socket can be bound."""
+    family, (host, _, *rest) = address
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0, *rest))
+    except OSError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """The files of a job."""
+
+    path: Path
+
+    def progress(self) -> dict[str, Any]:
+        """The job's last word on its progress."""
+        return read_json(self.path / "progress.json") or {"state": _STARTING}
+
+    def write_progress(self, document: dict[str, Any]) -> None:
+        write_json(self.path / "progress.json", document)
+
+    def open_log(self) -> int:
+        """The log as a file descriptor whose lock lives as long as any process that has inherited it."""
+        log = os.open(self.path / "job.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        fcntl.flock(log, fcntl.LOCK_EX)
+        return log
+
+    def alive(self) -> bool:
+        """Whether the job still runs."""
+        try:
+            with (self.path / "job.log").open() as log:
+                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def fact(self) -> dict[str, Any] | None:
+        """The result, once there is one."""
+        return read_json(self.path / "fact.json")
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The end of what the job printed."""
+        try:
+            return "\n".join(
+                (self.path / "job.log").read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+            )
+        except FileNotFoundError:
+            return ""
+
+    def beat(self) -> None:
+        """Says that somebody still waits for the job."""
+        (self.path / "heartbeat").touch()
+
+    def silence_s(self) -> float:
+        """Seconds since the last heartbeat."""
+        try:
+            return time.time() - (self.path / "heartbeat").stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def ask_to_stop(self) -> None:
+        (self.path / "cancel").touch()
+
+    @property
+    def asked_to_stop(self) -> bool:
+        return (self.path / "cancel").exists()
+
+
+class Monitor:
+    """The job's own view of its progress: writes it down, and finds out when it has to stop."""
+
+    def __init__(self, folder: JobFolder, output_tokens: int, cancel_when_alone: bool) -> None:
+        self._folder, self._output_tokens, self._cancel_when_alone = folder, output_tokens, cancel_when_alone
+        self._begun = time.monotonic()
+        self._phase = ""
+        self._phase_begun = self._written = self._reads_at = 0.0
+        self._reads = 0
+        self._stopped = False
+
+    def stop(self, *_signal: object) -> None:
+        """Ends the load at its next tick; also the handler of SIGTERM."""
+        self._stopped = True
+
+    def tick(self, phase: str, total: int, counts: Counts) -> bool:
+        """Takes the progress of a load. False when the load is to stop."""
+        now = time.monotonic()
+        if phase != self._phase:
+            self._phase, self._phase_begun, self._reads, self._reads_at, self._written = phase, now, 0, now, 0.0
+        if now - self._written >= _WRITE_EVERY_S or counts.done == total:
+            self._written = now
+            self._folder.write_progress(self._document(now, total, counts))
+        alone = self._cancel_when_alone and self._folder.silence_s() > _ORPHAN_AFTER_S
+        return not (self._stopped or alone or self._folder.asked_to_stop)
+
+    def _document(self, now: float, total: int, counts: Counts) -> dict[str, Any]:
+        tokens_per_read = counts.done_tokens / counts.done_reads if counts.done_reads else 1.0
+        rate = (counts.reads - self._reads) / (now - self._reads_at) if now > self._reads_at else 0.0
+        self._reads, self._reads_at = counts.reads, now
+        share = max(counts.done / total, min(1.0, counts.reads * tokens_per_read / (total * self._output_tokens)))
+        return {
+            "state": "running",
+            "phase": self._phase,
+            "done": counts.done,
+            "failed": counts.failed,
+            "total": total,
+            "output_tok_s": rate * tokens_per_read,
+            "elapsed_s": now - self._begun,
+            "eta_s": (now - self._phase_begun) * (1 - share) / share if share else None,
+        }
+
+
+def start(folder: JobFolder, lock: ServerLock, monitor: Monitor, work: Callable[[], Any]) -> None:
+    """Runs `work` in a process of its own session, which holds the lock; returns at once.
+
+    The process writes how it ended into progress.json, with the words of a BenchError when there was one.
+    """
+    folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.write_progress({"state": _STARTING})
+    folder.beat()
+    log = folder.open_log()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                _live(folder, log, monitor, lambda: _outcome(lock, work))
+        finally:
+            os._exit(0)  # never back into the caller's code, nor through its exit handlers
+    os.waitpid(child, 0)
+    os.close(log)
+    lock.release()
+
+
+def _live(folder: JobFolder, log: int, monitor: Monitor, outcome: Callable[[], dict[str, Any]]) -> None:
+    """The life of the job: away from the connection that started it, to its end."""
+    os.chdir("/")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, monitor.stop)
+    folder.write_progress(outcome())
+
+
+def _outcome(lock: ServerLock, work: Callable[[], Any]) -> dict[str, Any]:
+    """Works, lets go of the server, and says how it ended: in this order, so that who sees the end can start anew."""
+    try:
+        work()
+        return {"state": _DONE}
+    except BenchError as error:
+        return {"state": _FAILED, "error": {"found": error.found, "expected": error.expected, "remedy": error.remedy}}
+    except BaseException as error:
+        os.write(2, traceback.format_exc().encode())
+        told = {"found": f"The job failed: {error!r}.", "expected": "it to finish.", "remedy": "Report its job.log."}
+        return {"state": _FAILED, "error": told}
+    finally:
+        lock.release()
+
+
+def wait(folder: JobFolder) -> dict[str, Any]:
+    """Waits for the end of a job and returns its fact. Raises BenchError with the job's own reason when it has none."""
+    while True:
+        folder.beat()
+        alive = folder.alive()  # asked first: a job writes how it ended before it goes
+        progress = folder.progress()
+        if progress["state"] == _DONE:
+            return dict(folder.fact() or {})
+        if progress["state"] == _FAILED:
+            raise BenchError(**progress["error"])
+        if not alive:
+            raise BenchError(
+                f"The benchmark job died; the end of its log: {folder.log_tail() or 'empty'}.",
+                "it to finish.",
+                "Look for the out-of-memory killer in dmesg, then run the benchmark again.",
+            )
+        time.sleep(_POLL_S)
+
+
+@dataclass(frozen=True)
+class Running:
+    """The note about the load on a server, kept beside the runs."""
+
+    state_dir: Path
+    name: str
+
+    @property
+    def _path(self) -> Path:
+        return self.state_dir / "running" / f"{self.name}.json"
+
+    def write(self, run_id: str, fingerprint: str) -> None:
+        write_json(self._path, {"run_id": run_id, "fingerprint": fingerprint})
+
+    def read(self) -> dict[str, str]:
+        """`run_id` and `fingerprint` of the latest run on this server; empty when there was none."""
+        return dict(read_json(self._path) or {})

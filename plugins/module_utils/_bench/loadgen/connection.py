@@ -1,0 +1,299 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""One keep-alive connection of the event loop: it writes a request and records the response. Private to the collection.
+
+Nothing is decoded here but the head of a response, once, to learn how the response will end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import List, Tuple
+
+from ..._openai.sse import END_OF_CHUNKS, StreamError, parse_head
+from ..record import Recording
+from .clock import (
+    ANCILLARY_BYTES,
+    enable_kernel_time,
+    kernel_time_ns,
+    now_ns,
+)
+
+CLOSED, CONNECTING, HANDSHAKING, IDLE, SENDING, RECEIVING = range(6)
+_HEAD, _CHUNKS, _LENGTH, _UNTIL_CLOSE = range(4)
+_SHRINK_ABOVE = 32 * 1024
+_RESETS = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
+_CONNECT_ERRORS = {errno.ECONNREFUSED: "connect_refused", errno.ETIMEDOUT: "connect_timeout"}
+_TCP_INFO_RETRANSMITS = 100  # offset of tcpi_total_retrans (u32) in struct tcp_info
+
+Address = Tuple[int, Tuple]  # address family and socket address
+Ancillary = List[Tuple[int, int, bytes]]
+
+receive_buffer = memoryview(
+    bytearray(256 * 1024)
+)  # shared by all connections of a process: a read is copied out at once
+_buffers = [receive_buffer]
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Limits of one request, in seconds. `idle_s` is the longest silence within a response."""
+
+    connect_s: float = 5.0
+    first_token_s: float = 300.0
+    idle_s: float = 60.0
+    total_s: float = 1800.0
+
+
+class Connection:
+    """A TCP connection, its state, and the recording of the exchange that is on it."""
+
+    __slots__ = (
+        "_address",
+        "_begun_ns",
+        "_expected",
+        "_framing",
+        "_heard_ns",
+        "_heard_reads",
+        "_keep",
+        "_payload",
+        "_streaming",
+        "opened",
+        "recording",
+        "retransmits",
+        "sock",
+        "state",
+        "user_timed",
+        "watched",
+    )
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self.sock: socket.socket | None = None
+        self.state = CLOSED
+        self.recording: Recording = Recording(-1, 0)
+        self._payload = memoryview(b"")
+        self._begun_ns = self._heard_ns = 0  # CLOCK_MONOTONIC: limits hold even when the time of day is set
+        self._heard_reads = self._expected = self._framing = 0
+        self._keep = self._streaming = False
+        self.opened = self.user_timed = self.retransmits = 0
+        self.watched = 0  # the epoll mask that the loop has registered
+
+    # -- opening and closing ------------------------------------------------------------------------------------------
+
+    def open(self) -> bool:
+        """Begins to connect. False when the connection failed at once (the reason is in the recording)."""
+        family, address = self._address
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as error:  # no file descriptor left, for example
+            self._end("connect_error", str(error))
+            return False
+        self.sock, self.state = sock, CONNECTING
+        self._begun_ns = time.monotonic_ns()
+        self.opened += 1
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        enable_kernel_time(sock)
+        return self._connect_result(sock.connect_ex(address))
+
+    def _connect_result(self, code: int) -> bool:
+        if code in (errno.EINPROGRESS, errno.EAGAIN):
+            return True
+        if code:
+            self._end(_CONNECT_ERRORS.get(code, "connect_error"), os.strerror(code))
+            return False
+        self._acknowledge_later()
+        return self._opened()
+
+    def _acknowledge_later(self) -> None:
+        """Lets the kernel delay its acknowledgements, which it does anyway from the second request on.
+
+        An acknowledgement of every event costs as much as reading it; and the requests of a run should be alike.
+        """
+        assert self.sock is not None
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+
+    def _opened(self) -> bool:
+        """The connection stands. False when it has failed after all."""
+        self.state = IDLE
+        return True
+
+    def close(self) -> None:
+        """Closes the socket, if there is one."""
+        if self.sock is not None:
+            self.retransmits += self._retransmits()
+            self.sock.close()
+        self.sock, self.state, self.watched = None, CLOSED, 0
+
+    def _retransmits(self) -> int:
+        assert self.sock is not None
+        try:
+            info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_RETRANSMITS + 4)
+        except OSError:
+            return 0
+        return int.from_bytes(info[_TCP_INFO_RETRANSMITS:], "little") if len(info) > _TCP_INFO_RETRANSMITS else 0
+
+    @property
+    def _exchanging(self) -> bool:
+        """Whether a request is on the connection, or waits for it to open."""
+        return bool(self._payload) or self.state in (SENDING, RECEIVING)
+
+    # -- one exchange -------------------------------------------------------------------------------------------------
+
+    def start(self, recording: Recording, payload: bytes) -> bool:
+        """Puts a request on the connection, opening it first when needed. True when it has failed already."""
+        self.recording, self._payload = recording, memoryview(payload)
+        self._framing, self._streaming, self._heard_reads = _HEAD, False, 0
+        recording.sent_ns = now_ns()  # of one that cannot be sent
+        if self.state == CLOSED and not self.open():
+            return True
+        self._begun_ns = time.monotonic_ns()
+        return self.state == IDLE and self._send()
+
+    def writable(self) -> bool:
+        """The socket can be written, or the connection attempt has ended. True when the exchange is over."""
+        assert self.sock is not None
+        exchanging = self._exchanging
+        if self.state == CONNECTING and not self._connect_result(
+            self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        ):
+            return exchanging
+        return exchanging and self.state in (IDLE, SENDING) and self._send()
+
+    def _encode(self, payload: memoryview) -> memoryview:
+        """What is written to the socket for a request."""
+        return payload
+
+    def _send(self) -> bool:
+        assert self.sock is not None
+        if self.state == IDLE:
+            self._payload = self._encode(self._payload)
+        self.state = SENDING
+        try:
+            while self._payload:
+                self.recording.sent_ns = now_ns()  # the last write is the one whose time stays
+                self._payload = self._payload[self.sock.send(self._payload) :]
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            return self._broken(error)
+        self.state = RECEIVING
+        return False
+
+    def readable(self) -> bool:
+        """Something has arrived: records it. True when the exchange is over."""
+        assert self.sock is not None
+        try:
+            size, ancillary, _, _ = self.sock.recvmsg_into(_buffers, ANCILLARY_BYTES)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            return self._broken(error)
+        if self.state not in (RECEIVING, SENDING):
+            return self._unexpected(size)
+        if not size:
+            return self._end_of_stream()
+        return self._received(size, ancillary)
+
+    def _unexpected(self, size: int) -> bool:
+        """Something has come while nothing was asked for: an idle connection that the server closes."""
+        self.close()
+        return False
+
+    def _received(self, size: int, ancillary: Ancillary) -> bool:
+        """Records `size` bytes of the receive buffer. True when the exchange is over."""
+        recording = self.recording
+        time_ns = kernel_time_ns(ancillary)
+        if time_ns is None:
+            time_ns = now_ns()
+            self.user_timed += 1
+        recording.times.append(time_ns)
+        recording.sizes.append(size)
+        recording.data += receive_buffer[:size]
+        if self._framing == _CHUNKS:
+            if recording.data.endswith(END_OF_CHUNKS):
+                return self._end("", "")
+            if len(recording.data) > _SHRINK_ABOVE:
+                recording.shrink()
+            return False
+        return self._frame()
+
+    def _frame(self) -> bool:
+        """Learns from the head how the response will end; then watches for the end of an unchunked one."""
+        recording = self.recording
+        if self._framing == _HEAD:
+            try:
+                head = parse_head(recording.data)
+            except StreamError as error:
+                return self._end(error.kind, error.detail)
+            if head is None:
+                return False
+            self._keep = not head.closes
+            self._expected = head.size + (head.content_length or 0)
+            self._framing = _CHUNKS if head.chunked else _UNTIL_CLOSE if head.content_length is None else _LENGTH
+        if self._framing == _CHUNKS:
+            return recording.data.endswith(END_OF_CHUNKS) and self._end("", "")
+        recording_ended = self._framing == _LENGTH and sum(recording.sizes) >= self._expected
+        return recording_ended and self._end("", "")
+
+    def _end_of_stream(self) -> bool:
+        self._keep = False
+        if self._framing == _UNTIL_CLOSE:
+            return self._end("", "")
+        if not self.recording.times:
+            return self._end("reset", "the server closed the connection without an answer")
+        return self._end("truncated", "the connection ended before the response did")
+
+    def _broken(self, error: OSError) -> bool:
+        kind = "reset" if error.errno in _RESETS else _CONNECT_ERRORS.get(error.errno or 0, "connection_error")
+        return self._end(kind, str(error))
+
+    def _end(self, outcome: str, detail: str) -> bool:
+        """Ends the exchange, if there is one, and says whether there was.
+
+        The connection stays open only after a clean end that the server keeps.
+        """
+        if not self._exchanging:
+            self.close()
+            return False
+        recording = self.recording
+        recording.outcome, recording.detail = outcome, detail
+        recording.ended_ns = now_ns() if outcome else recording.times[-1]
+        recording.seal()
+        self._payload = memoryview(b"")
+        if outcome or not self._keep or self.state == SENDING:
+            self.close()
+        else:
+            self.state = IDLE
+        return True
+
+    # -- limits -------------------------------------------------------------------------------------------------------
+
+    def expire(self, now: int, limits: Timeouts) -> bool:
+        """Ends the exchange when one of its limits has passed at `now` (CLOCK_MONOTONIC). True when it has.
+
+        A read counts from the first call after it, which costs the reads themselves no clock.
+        """
+        age_s = (now - self._begun_ns) / 1e9
+        if self.state in (CONNECTING, HANDSHAKING):
+            return age_s > limits.connect_s and self._end("connect_timeout", f"no connection in {limits.connect_s:g} s")
+        if age_s > limits.total_s:
+            return self._end("total_timeout", f"no end of the response in {limits.total_s:g} s")
+        reads = len(self.recording.times)
+        if reads != self._heard_reads:
+            self._heard_reads, self._heard_ns = reads, now
+        self._streaming = self._streaming or b"data:" in self.recording.data
+        if not self._streaming:
+            kind, silent_s, limit_s = "first_token_timeout", age_s, limits.first_token_s
+        else:
+            kind, silent_s, limit_s = "idle_timeout", (now - self._heard_ns) / 1e9, limits.idle_s
+        return silent_s > limit_s and self._end(kind, f"nothing arrived for {limit_s:g} s after {reads} reads")
+
+    def abort(self) -> bool:
+        """Ends the exchange because the run was cancelled."""
+        return self._end("cancelled", "the run was cancelled")

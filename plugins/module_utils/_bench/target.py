@@ -1,0 +1,206 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the benchmark asks the server apart from the load itself. Private to the collection."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Dict, Mapping, Optional
+
+from .._errors import BenchError
+from .._openai.client import Access, Answer, ControlClient
+from .._openai.counters import deltas, parse_counters
+from .options import ENDPOINTS
+from .prompts import Calibration, Counter, Prompt, calibrate
+
+_WORDS_BY_TOKENIZE = 256
+_WORDS_BY_USAGE = 32
+_COUNTERS_SETTLE_S = 2.0
+_SIMULATOR = "llmfleet-simulator"
+
+Counts = Dict[str, Optional[float]]
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """What the server says of itself. `max_model_len` is None where it does not tell.
+
+    `has_tokenize` is for the endpoint that is measured: some servers count a text and not a chat.
+    """
+
+    model: str
+    max_model_len: int | None
+    version: str
+    simulated: bool
+    has_tokenize: bool
+
+
+class Server:
+    """The server's control side."""
+
+    def __init__(self, access: Access, timeout_s: float = 30.0) -> None:
+        self._client = ControlClient(access, timeout_s)
+        self._url = access.endpoint.url
+        self._has_key = bool(access.api_key)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def inspect(self, wanted_model: str | None, endpoint_type: str) -> ServerInfo:
+        """Checks that the server answers and serves the model (its only one when None is wanted). Raises BenchError."""
+        answer = self._client.get("/v1/models")
+        self._check_models_answer(answer)
+        models = {entry.get("id"): entry for entry in answer.json["data"] if isinstance(entry, dict)}
+        model = self._choose_model(wanted_model, models)
+        version = self._version_document()
+        return ServerInfo(
+            model=model,
+            max_model_len=models[model].get("max_model_len"),
+            version=str(version.get("version", "")),
+            simulated=version.get("simulated") is True or answer.server.startswith(_SIMULATOR),
+            has_tokenize=self._tokenize(tokenize_document(model, endpoint_type, "a")) is not None,
+        )
+
+    def _version_document(self) -> dict[str, Any]:
+        document = self._client.get("/version").json
+        return document if isinstance(document, dict) else {}
+
+    def version(self) -> str:
+        """The engine's version as it says now; empty where it does not tell, or does not answer any more."""
+        try:
+            return str(self._version_document().get("version", ""))
+        except BenchError:
+            return ""
+
+    def _check_models_answer(self, answer: Answer) -> None:
+        if answer.status in (401, 403):
+            raise BenchError(
+                f"{self._url} refuses the API key (HTTP {answer.status})."
+                if self._has_key
+                else f"{self._url} asks for an API key (HTTP {answer.status}).",
+                "the key that the server was started with.",
+                "Set api_key_file to the file on the target that holds it.",
+            )
+        if answer.status != 200 or not isinstance(answer.json, dict) or not isinstance(answer.json.get("data"), list):
+            raise BenchError(
+                f"{self._url}/v1/models answers HTTP {answer.status}: {answer.excerpt!r}.",
+                "the model list of an OpenAI-compatible server.",
+                "Set base_url to such a server.",
+            )
+
+    def _choose_model(self, wanted: str | None, models: Mapping[Any, Any]) -> str:
+        served = ", ".join(sorted(map(str, models))) or "none"
+        if wanted is None and len(models) == 1:
+            return str(next(iter(models)))
+        if wanted is None or wanted not in models:
+            found = f"model is {wanted!r}, and" if wanted else "model is not set, and"
+            raise BenchError(f"{found} {self._url} serves: {served}.", "one of those.", "Set model to one of them.")
+        return wanted
+
+    # -- tokens -------------------------------------------------------------------------------------------------------
+
+    def _tokenize(self, document: dict[str, Any]) -> int | None:
+        """The server's token count, or None when it has no /tokenize."""
+        answer = self._client.post("/tokenize", document)
+        count = answer.json.get("count") if answer.status == 200 and isinstance(answer.json, dict) else None
+        return count if isinstance(count, int) else None
+
+    def counter(self, info: ServerInfo, endpoint_type: str) -> Counter:
+        """A function that gives the prompt tokens of a text, template included, as this server counts them."""
+        return (
+            self._count_by_tokenize(info, endpoint_type)
+            if info.has_tokenize
+            else self._count_by_usage(info, endpoint_type)
+        )
+
+    def _count_by_tokenize(self, info: ServerInfo, endpoint_type: str) -> Counter:
+        def count(text: str) -> int:
+            found = self._tokenize(tokenize_document(info.model, endpoint_type, text))
+            if found is None:
+                raise BenchError(
+                    f"{self._url}/tokenize has stopped counting.",
+                    "a count.",
+                    "Look into the server's log, and try again.",
+                )
+            return found
+
+        return count
+
+    def _count_by_usage(self, info: ServerInfo, endpoint_type: str) -> Counter:
+        """Where there is no /tokenize: a request for one token tells the length of its prompt."""
+
+        def count(text: str) -> int:
+            document: dict[str, Any] = {"model": info.model, "temperature": 0.0}
+            if endpoint_type == "openai-chat":
+                document.update(messages=[{"role": "user", "content": text}], max_completion_tokens=1)
+            else:
+                document.update(prompt=text, max_tokens=1)
+            answer = self._client.post(ENDPOINTS[endpoint_type], document)
+            usage = answer.json.get("usage") if isinstance(answer.json, dict) else None
+            if answer.status != 200 or not isinstance(usage, dict) or not isinstance(usage.get("prompt_tokens"), int):
+                raise BenchError(
+                    f"{self._url}{ENDPOINTS[endpoint_type]} answers HTTP {answer.status}: {answer.excerpt!r}.",
+                    "an answer with usage.prompt_tokens.",
+                    "Check endpoint_type, and the server's log.",
+                )
+            return int(usage["prompt_tokens"])
+
+        return count
+
+    def calibrate(self, info: ServerInfo, endpoint_type: str, rng: Any) -> Calibration:
+        """Learns which words are one token each for this server. Raises BenchError."""
+        wanted = _WORDS_BY_TOKENIZE if info.has_tokenize else _WORDS_BY_USAGE
+        return calibrate(self.counter(info, endpoint_type), wanted, rng)
+
+    # -- counters -----------------------------------------------------------------------------------------------------
+
+    def counters(self) -> Counts:
+        """The server's own counters now; all None where it has no /metrics, or does not answer any more."""
+        try:
+            answer = self._client.get("/metrics")
+        except BenchError:
+            return parse_counters("")
+        return parse_counters(answer.body.decode("utf-8", "replace") if answer.status == 200 else "")
+
+    def counters_since(self, before: Counts, output_tokens: int) -> Counts:
+        """What was counted since `before`. Counters lag behind the answers, so a short wait for agreement is granted."""
+        deadline = time.monotonic() + _COUNTERS_SETTLE_S
+        while True:
+            changes = deltas(before, self.counters())
+            counted = changes["generation_tokens"]
+            if counted is None or counted >= output_tokens or time.monotonic() > deadline:
+                return changes
+            time.sleep(0.1)
+
+
+def tokenize_document(model: str, endpoint_type: str, text: str) -> dict[str, Any]:
+    """The JSON that asks /tokenize for the prompt tokens of a request, chat template included."""
+    if endpoint_type == "openai-chat":
+        return {"model": model, "messages": [{"role": "user", "content": text}], "add_generation_prompt": True}
+    return {"model": model, "prompt": text}
+
+
+def check_context(info: ServerInfo, prompts: list[Prompt]) -> None:
+    """Raises BenchError when a request cannot fit into the server's context."""
+    longest = max((prompt.input_tokens or 0) + (prompt.output_tokens or 0) for prompt in prompts)
+    if info.max_model_len and longest > info.max_model_len:
+        raise BenchError(
+            f"A request needs {longest} tokens (input and output), and {info.model} is served with "
+            f"max_model_len={info.max_model_len}.",
+            f"at most {info.max_model_len}.",
+            "Lower input_tokens or output_tokens, or serve the model with a longer context.",
+        )
+
+
+def verify_lengths(count: Counter, prompts: list[Prompt]) -> None:
+    """Asks the server for the length of the prompts. Raises BenchError when one is off."""
+    for prompt in prompts:
+        found = count(prompt.content)
+        if found != prompt.input_tokens:
+            raise BenchError(
+                f"A prompt made for {prompt.input_tokens} tokens has {found} for this server.",
+                "the exact length.",
+                "Use dataset=file with prompts of your own, and report the tokenizer.",
+            )

@@ -1,0 +1,200 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the module bench_serve does with its options: plan, start, join or cancel a run. Private to the collection."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .._errors import BenchError
+from .._openai.client import Access
+from .._openai.endpoint import parse_base_url
+from .clients.native import Bench
+from .clients.vllm import VllmBench, VllmCommand, docker_prefix
+from .job import (
+    JobFolder,
+    Monitor,
+    Running,
+    ServerLock,
+    start,
+    wait,
+)
+from .loadgen.load import resolve
+from .options import Plan, make_plan
+from .runner import (
+    FACT_NAME,
+    Client,
+    Run,
+    new_run_id,
+    run_benchmark,
+)
+from .target import Server
+
+_PATHS = ("state_dir", "dataset_path", "api_key_file", "ca_path")
+# Options that do not change what is measured, or that are nobody else's business.
+_NO_PART_OF_THE_COMMAND = (
+    "server_fact",
+    "api_key_file",
+    "state",
+    "run_id",
+    "wait",
+    "on_disconnect",
+    "progress_interval",
+)
+
+
+def read_key(path: str | None) -> str | None:
+    """The API key in the file. Raises BenchError."""
+    if not path:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise BenchError(
+            f"api_key_file {path} cannot be read ({error.strerror}).", "a file with the key.", "Correct api_key_file."
+        ) from error
+
+
+def repeat_command(params: dict[str, Any], salt: str) -> str:
+    """The ad-hoc call that repeats this very measurement, prompts included."""
+    given = {name: value for name, value in params.items() if value not in (None, {}, [])}
+    options = {name: value for name, value in given.items() if name not in _NO_PART_OF_THE_COMMAND}
+    return f"ansible HOST -m llmfleet.serving.bench_serve -a '{json.dumps({**options, 'salt': salt})}'"
+
+
+class Task:
+    """One call of the module."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        paths = {name: str(Path(params[name]).absolute()) for name in _PATHS if params[name]}
+        self._params = {**params, **paths}  # absolute, for the job works elsewhere
+        self._state_dir = Path(self._params["state_dir"])
+        self._endpoint = parse_base_url(params["base_url"])
+        self._address = resolve(self._endpoint)
+        self._running = Running(self._state_dir, ServerLock.name_for(self._address))
+
+    def act(self, check_mode: bool) -> dict[str, Any]:
+        """Does what the task asks for and returns the module's result. Raises BenchError."""
+        if self._params["state"] == "cancelled":
+            return self._cancel(check_mode)
+        return self._plan() if check_mode else self._measure()
+
+    # -- measured -----------------------------------------------------------------------------------------------------
+
+    def _plan(self) -> dict[str, Any]:
+        """Checks everything that can be checked without load."""
+        run, bench, server = self._prepare()
+        bench.verify(may_send=False)
+        server.close()
+        return {"plan": {**vars(run.info), "workers": bench.workers, "workload": run.plan.workload.describe()}}
+
+    def _measure(self) -> dict[str, Any]:
+        """Starts a job, or joins the one that measures the same thing on this server already."""
+        if self._params["run_id"]:
+            return self._join(self._params["run_id"])
+        lock = ServerLock.acquire(self._address)
+        if lock is None:
+            return self._join(self._same_run())
+        run, bench, server = self._prepare()
+        bench.verify()
+        server.close()  # the job opens a connection of its own
+        folder = JobFolder(run.folder)
+        alone = self._params["on_disconnect"] == "cancel"
+        monitor = Monitor(folder, run.plan.workload.output_tokens, cancel_when_alone=alone)
+        self._running.write(run.run_id, self._fingerprint(run.plan))
+        start(folder, lock, monitor, lambda: run_benchmark(run, bench, monitor.tick))
+        return self._join(run.run_id)
+
+    def _prepare(self) -> tuple[Run, Client, Server]:
+        params, run_id = self._params, new_run_id()
+        plan = make_plan(params, salt=run_id)
+        key = read_key(params["api_key_file"])
+        access = Access(self._endpoint, key, params["validate_certs"], params["ca_path"])
+        server = Server(access)
+        info = server.inspect(params["model"], plan.workload.endpoint_type)
+        command = repeat_command(params, plan.workload.salt)
+        run = Run(run_id, plan, access, info, self._state_dir, params["server_fact"], command, params["client"])
+        gpu = params["server_fact"].get("gpu") or {}
+        native = Bench(plan, access, server, info, run.folder, gpu.get("uuids") or ())
+        if params["client"] == "native":
+            return run, native, server
+        return run, VllmBench(plan, access, server, info, native, self._vllm_command(run.folder)), server
+
+    def _vllm_command(self, folder: Path) -> VllmCommand:
+        """How to start `vllm`: as told, else in the server's own image. Raises BenchError when neither is known."""
+        params, fact = self._params, self._params["server_fact"]
+        image, tokenizer = params["vllm_image"] or fact.get("image"), params["vllm_tokenizer"] or fact.get("model")
+        if not tokenizer or not (params["vllm_command"] or image):
+            raise BenchError(
+                "client=vllm does not know the image or the tokenizer.",
+                "a server_fact that names them, or options.",
+                "Set vllm_image (or vllm_command) and vllm_tokenizer.",
+            )
+        prefix = params["vllm_command"] or docker_prefix(image, params["vllm_volumes"], folder)
+        return VllmCommand(prefix, tokenizer)
+
+    # -- joining ------------------------------------------------------------------------------------------------------
+
+    def _fingerprint(self, plan: Plan) -> str:
+        return plan.fingerprint(self._endpoint.url, self._params["client"])
+
+    def _same_run(self) -> str:
+        """The run in progress, when it measures what this call would. Raises BenchError."""
+        note = self._note()
+        if not note:
+            raise self._foreign_load()
+        if note["fingerprint"] != self._fingerprint(make_plan(self._params, salt="")):
+            raise BenchError(
+                f"Run {note['run_id']} is measuring {self._endpoint.url} with another workload.",
+                "one load at a time on a server.",
+                "Wait for it, or end it with state=cancelled.",
+            )
+        return note["run_id"]
+
+    def _foreign_load(self) -> BenchError:
+        return BenchError(
+            f"Another load is running on {self._endpoint.url}, not from {self._state_dir}, or is just starting.",
+            "one load at a time on a server.",
+            "Try again; if it goes on, wait for it, or use the state_dir (and user) that it was started with.",
+        )
+
+    def _note(self) -> dict[str, str]:
+        """The note about the load on this server; empty when its job is dead, so that the load is somebody else's."""
+        note = self._running.read()
+        return note if note and self._folder(note["run_id"]).alive() else {}
+
+    def _folder(self, run_id: str) -> JobFolder:
+        return JobFolder(self._state_dir / "runs" / run_id)
+
+    def _join(self, run_id: str) -> dict[str, Any]:
+        folder = self._folder(run_id)
+        if not folder.path.is_dir():
+            raise BenchError(
+                f"There is no run {run_id} in {self._state_dir}.", "one that was started.", "Correct run_id."
+            )
+        if not self._params["wait"]:
+            return {"run_id": run_id, "run_folder": str(folder.path), "progress": folder.progress()}
+        return self._result(run_id)
+
+    def _result(self, run_id: str) -> dict[str, Any]:
+        fact = wait(self._folder(run_id))
+        return {"run_id": run_id, "benchmark": fact, "ansible_facts": {FACT_NAME: fact}}
+
+    # -- cancelled ----------------------------------------------------------------------------------------------------
+
+    def _cancel(self, check_mode: bool) -> dict[str, Any]:
+        """Ends the load on this server, if there is one, and returns what it had measured."""
+        lock = ServerLock.acquire(self._address)
+        if lock is not None:
+            lock.release()
+            return {}
+        run_id = self._note().get("run_id")
+        if run_id is None:
+            raise self._foreign_load()
+        if check_mode:
+            return {"changed": True, "run_id": run_id}
+        self._folder(run_id).ask_to_stop()
+        return {"changed": True, **self._result(run_id)}

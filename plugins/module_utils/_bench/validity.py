@@ -1,0 +1,235 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Can the result be believed? Each check compares one figure with its limit. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import Any, Dict, Mapping, Sequence
+
+from .metrics import percentile
+from .record import Record
+
+Check = Dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest figure of each check that still passes. Shares are between 0 and 1."""
+
+    failed_share: float = 0.0
+    prefix_hit_rate: float = 0.001
+    prompt_length_share: float = 0.0
+    counter_mismatch: float = 0.001
+    total_over_output: float = 0.001
+    closure: float = 0.1
+    coalesced_share: float = 0.25
+    loop_lag_ms: float = 50.0
+    cpu_share: float = 0.9
+    cpu_wait_share: float = 0.2
+    send_lag_ms: float = 10.0
+    clock_step_ms: float = 1.0
+    throttled_share: float = 0.01
+
+
+@dataclass
+class Evidence:
+    """What the checks look at. None means that it could not be learned, and the check is skipped."""
+
+    records: Sequence[Record]
+    compat: Mapping[str, Any]
+    max_concurrency: int
+    open_load: bool
+    wanted_input: Sequence[int | None]  # prompt tokens asked for, by index
+    shared_tokens: int  # prompt tokens that any two requests have in common (chat template, lead, prefix)
+    workers: Sequence[Mapping[str, Any]]
+    clock_step_ms: float
+    counters: Mapping[str, float | None] = field(default_factory=dict)  # deltas over the run
+    throttled_share: float | None = None
+    engines: Sequence[str] = ()
+    wanted_output: Sequence[int | None] = ()  # output tokens asked for, by index
+
+
+def evaluate(evidence: Evidence, limits: Limits) -> list[Check]:
+    """All checks, in the order in which a reader wants them."""
+    return [
+        _failed(evidence, limits),
+        _cold_cache(evidence, limits),
+        _prompt_length(evidence, limits),
+        counter_check("prompt_tokens", "total_input_tokens", evidence.compat, evidence.counters, limits),
+        counter_check("generation_tokens", "total_output_tokens", evidence.compat, evidence.counters, limits),
+        _total_over_output(evidence, limits),
+        _closure(evidence, limits),
+        _one_engine(evidence),
+        _coalesced(evidence, limits),
+        _loop_lag(evidence, limits),
+        _cpu(evidence, limits),
+        _cpu_wait(evidence, limits),
+        _send_lag(evidence, limits),
+        at_most(
+            "clock_step_ms", evidence.clock_step_ms, limits.clock_step_ms, "the time of day was set during the run"
+        ),
+        at_most("throttled_share", evidence.throttled_share, limits.throttled_share, "the GPU slowed itself down"),
+    ]
+
+
+def failed_names(checks: Sequence[Check]) -> list[str]:
+    """The names of the checks that did not pass."""
+    return [check["name"] for check in checks if check["status"] == "fail"]
+
+
+def verdict(
+    checks: Sequence[Check], completed: int, cut_short: str = "", others: Sequence[str] = ()
+) -> dict[str, str | None]:
+    """`status` (ok, invalid, failed) and `reason`, the messages of what did not pass.
+
+    `cut_short` says why the run ended early, if it did; `others` are messages about its other measurements.
+    """
+    messages = [f"{cut_short}, so the result is partial"] if cut_short else []
+    messages += [check["message"] for check in checks if check["status"] == "fail"]
+    messages += others
+    status = "failed" if not completed else "invalid" if messages else "ok"
+    return {"status": status, "reason": "; ".join(messages) or None}
+
+
+def at_most(name: str, value: float | None, limit: float | None, meaning: str) -> Check:
+    """A check that passes while `value` does not exceed `limit`; `meaning` says what a failure means."""
+    if value is None:
+        return {"name": name, "status": "skip", "value": None, "limit": limit, "message": f"{name}: not known here"}
+    passed = limit is None or value <= limit
+    message = f"{name} is {value:.6g} (limit {limit:g})" if limit is not None else f"{name} is {value:.6g}"
+    return {
+        "name": name,
+        "status": "pass" if passed else "fail",
+        "value": value,
+        "limit": limit,
+        "message": message if passed else f"{message}: {meaning}",
+    }
+
+
+def _good(evidence: Evidence) -> list[Record]:
+    return [record for record in evidence.records if record.ok]
+
+
+def _failed(evidence: Evidence, limits: Limits) -> Check:
+    total = len(evidence.records)
+    kinds = sorted({record.error for record in evidence.records if not record.ok})
+    share = (total - len(_good(evidence))) / total if total else 1.0
+    return at_most("failed_share", share, limits.failed_share, f"requests failed ({', '.join(kinds) or 'none sent'})")
+
+
+def _cold_cache(evidence: Evidence, limits: Limits) -> Check:
+    """Hits beyond what the requests have in common by construction, over the tokens looked up.
+
+    A cache of whole blocks finds nothing in the chat template; one of single tokens finds it in each request.
+    """
+    queries = evidence.counters.get("prefix_cache_queries")
+    hits = evidence.counters.get("prefix_cache_hits")
+    if hits is None:
+        cached = [record.cached_tokens for record in _good(evidence) if record.cached_tokens is not None]
+        hits, queries = (float(sum(cached)), evidence.compat["total_input_tokens"]) if cached else (None, None)
+    rate = None
+    if hits is not None and queries:
+        rate = max(0.0, hits - evidence.shared_tokens * len(evidence.records)) / queries
+    elif hits == 0:
+        rate = 0.0
+    return at_most("prefix_hit_rate", rate, limits.prefix_hit_rate, "the prefix cache was warm")
+
+
+def _prompt_length(evidence: Evidence, limits: Limits) -> Check:
+    pairs = [(r.prompt_tokens, evidence.wanted_input[r.index]) for r in _good(evidence)]
+    wrong = [found for found, wanted in pairs if wanted is not None and found != wanted]
+    known = any(wanted is not None for _, wanted in pairs)
+    share = len(wrong) / len(pairs) if known else None
+    example = f"prompts have another length than asked for, {wrong[0]} tokens for example" if wrong else ""
+    return at_most("prompt_length_share", share, limits.prompt_length_share, example)
+
+
+def counter_check(
+    counter: str, total: str, compat: Mapping[str, Any], counters: Mapping[str, float | None], limits: Limits
+) -> Check:
+    """The server's own count of tokens against the sum over the answers."""
+    counted, summed = counters.get(counter), compat[total]
+    mismatch = None if counted is None or not summed or compat["failed"] else abs(counted - summed) / summed
+    meaning = f"the server counted {counted or 0:.0f}, the answers say {summed}; other traffic on the server?"
+    return at_most(f"{counter}_mismatch", mismatch, limits.counter_mismatch, meaning)
+
+
+def _total_over_output(evidence: Evidence, limits: Limits) -> Check:
+    """Total over output throughput against the same by the lengths asked for; 8192 in and 2048 out give 5."""
+    good, value = _good(evidence), None
+    asked = [(evidence.wanted_input[r.index], evidence.wanted_output[r.index]) for r in good if evidence.wanted_output]
+    if asked and all(size is not None and answer is not None for size, answer in asked):
+        wanted = sum((size or 0) + (answer or 0) for size, answer in asked) / sum(answer or 0 for _, answer in asked)
+        found = evidence.compat["total_token_throughput"] / evidence.compat["output_throughput"]
+        value = abs(found / wanted - 1)
+    return at_most("total_over_output", value, limits.total_over_output, "the tokens are not those that were asked for")
+
+
+def _closure(evidence: Evidence, limits: Limits) -> Check:
+    """Little's law in a closed load: while requests were left to send, every slot was to hold one.
+
+    The share of the slots' time, from the first request sent to the last, in which they held none; the run must have at
+    least four waves for the law to say something.
+    """
+    good, slots = _good(evidence), evidence.max_concurrency
+    value = None
+    if not evidence.open_load and len(good) >= 4 * slots and len(good) == len(evidence.records):
+        begin, until = min(record.sent_ns for record in good), max(record.sent_ns for record in good)
+        busy = sum(min(record.event_ns[-1], until) - record.sent_ns for record in good)
+        value = 1 - busy / (slots * (until - begin)) if until > begin else None
+    return at_most("closure", value, limits.closure, "slots stood idle: the client or the connections were too slow")
+
+
+def _one_engine(evidence: Evidence) -> Check:
+    """All answers name one model and fingerprint, and the server's version did not change."""
+    names = sorted({record.identity for record in _good(evidence)})
+    count = max(len(names), len(set(evidence.engines))) if names else None
+    return at_most("engines", count, 1, f"several engines answered: {', '.join([*names, *evidence.engines])[:200]}")
+
+
+def _coalesced(evidence: Evidence, limits: Limits) -> Check:
+    texts = sum(sum(record.bearing) for record in _good(evidence))
+    share = sum(record.coalesced for record in _good(evidence)) / texts if texts else None
+    return at_most(
+        "coalesced_share", share, limits.coalesced_share, "tokens came together in one read, so gaps are lost"
+    )
+
+
+def lag_ms(workers: Sequence[Mapping[str, Any]], percent: float) -> float | None:
+    """How late the workers served their sockets, as a percentile in ms. Unknown where the kernel gives no time."""
+    lags = array("I")
+    for worker in workers:
+        if worker["user_timed"]:
+            return None
+        lags.extend(worker["lag_us"])
+    return percentile(sorted(lags), percent) / 1000 if lags else None
+
+
+def _loop_lag(evidence: Evidence, limits: Limits) -> Check:
+    lag = lag_ms(evidence.workers, 99)
+    return at_most("loop_lag_ms", lag, limits.loop_lag_ms, "the client was late (p99); give it CPU or workers")
+
+
+def _cpu(evidence: Evidence, limits: Limits) -> Check:
+    shares = [worker["cpu_s"] / worker["wall_s"] for worker in evidence.workers if worker["wall_s"] > 0]
+    return at_most("cpu_share", max(shares, default=None), limits.cpu_share, "a worker was busy; raise workers")
+
+
+def _cpu_wait(evidence: Evidence, limits: Limits) -> Check:
+    shares = [worker["wait_s"] / worker["wall_s"] for worker in evidence.workers if worker["wall_s"] > 0]
+    meaning = "a worker waited for a CPU; keep other load off the host"
+    return at_most("cpu_wait_share", max(shares, default=None), limits.cpu_wait_share, meaning)
+
+
+def send_lags_ms(records: Sequence[Record]) -> list[float]:
+    """How much later than intended each request of an open load was sent, in ms, sorted."""
+    return sorted((record.sent_ns - record.intended_ns) / 1e6 for record in records if record.intended_ns)
+
+
+def _send_lag(evidence: Evidence, limits: Limits) -> Check:
+    lags = send_lags_ms(evidence.records) if evidence.open_load else []
+    lag = percentile(lags, 99) if lags else None
+    return at_most("send_lag_ms", lag, limits.send_lag_ms, "requests went out late (p99), so the rate was not offered")

@@ -1,0 +1,197 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Talks to the Lambda Cloud API, and to an instance's SSH port. Private to this collection; needs requests."""
+
+from __future__ import annotations
+
+import socket
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import model as cloud
+
+REQUESTS_ERROR: str | None = None
+try:
+    import requests
+    from requests.auth import AuthBase
+except ImportError:
+    REQUESTS_ERROR = traceback.format_exc()
+    AuthBase = object  # type: ignore[assignment,misc]
+
+ATTEMPTS = 6
+
+
+class ApiError(Exception):
+    """A request that did not succeed; `status` is None when there was no answer, `code` is the API's own word for it."""
+
+    def __init__(self, message: str, status: int | None = None, code: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class LaunchUnknown(ApiError):
+    """A launch whose answer was lost: the instance may exist."""
+
+
+class Bearer(AuthBase):
+    """The key as a header. As `auth`, because requests would let a .netrc replace a plain header."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def __call__(self, request: Any) -> Any:
+        request.headers["Authorization"] = f"Bearer {self.key}"
+        return request
+
+
+def read_key(api_key: str | None, api_key_file: str | None) -> str:
+    """The API key, from the option or the file. Raises ApiError with the remedy when there is none."""
+    if api_key:
+        return api_key.strip()
+    if not api_key_file:
+        raise ApiError("no API key: set LAMBDA_API_KEY in the environment, or api_key_file")
+    try:
+        key = Path(api_key_file).expanduser().read_text().strip()
+    except OSError as error:
+        raise ApiError(f"cannot read api_key_file {api_key_file}: {error.strerror}") from error
+    if not key:
+        raise ApiError(f"api_key_file {api_key_file} is empty")
+    return key
+
+
+class LambdaApi:
+    """The part of the API that this collection uses."""
+
+    def __init__(
+        self, url: str, key: str, timeout_s: float = 30.0, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.timeout_s = timeout_s
+        self.sleep = sleep
+        self.session = requests.Session()
+        self.session.auth = Bearer(key)
+
+    def instances(self) -> list[dict[str, Any]]:
+        """All instances of the account, on however many pages the API puts them."""
+        found: list[dict[str, Any]] = []
+        token: str | None = None
+        while True:
+            payload = self._ask("GET", "/instances", params={"page_token": token} if token else None)
+            found += [cloud.instance(raw) for raw in payload.get("data") or []]
+            token = payload.get("page_token")
+            if not token:
+                return found
+
+    def instance(self, instance_id: str) -> dict[str, Any]:
+        """One instance."""
+        return cloud.instance(self._ask("GET", f"/instances/{instance_id}").get("data") or {})
+
+    def instance_types(self) -> dict[str, dict[str, Any]]:
+        """All types by name."""
+        listed = self._ask("GET", "/instance-types").get("data") or {}
+        return {name: cloud.instance_type(name, raw) for name, raw in listed.items()}
+
+    def launch(self, body: dict[str, Any]) -> str:
+        """Launches one instance and returns its id. Sent again only when it surely was not carried out; raises LaunchUnknown
+        when nobody can say."""
+        payload = self._ask("POST", "/instance-operations/launch", json=body, pace=cloud.LAUNCH_PACE_S, repeat=False)
+        ids = (payload.get("data") or {}).get("instance_ids") or []
+        if len(ids) != 1:
+            raise LaunchUnknown(f"the launch was answered with {len(ids)} instances, expected 1")
+        return str(ids[0])
+
+    def terminate(self, ids: list[str]) -> None:
+        """Terminates instances; those that are gone already are no error."""
+        try:
+            self._ask("POST", "/instance-operations/terminate", json={"instance_ids": ids})
+        except ApiError as error:
+            if error.code != cloud.NOT_FOUND:
+                raise
+            if len(ids) > 1:  # one that is gone must not keep the others alive
+                for one in ids:
+                    self.terminate([one])
+
+    def _ask(self, method: str, path: str, pace: float = cloud.PACE_S, repeat: bool = True, **kwargs: Any) -> dict:
+        """One request until it is answered; `repeat` says whether to send it again when it may have been carried out."""
+        attempt = 0
+        while True:
+            try:
+                return self._once(method, path, repeat, **kwargs)
+            except _Again as again:
+                attempt += 1
+                if attempt >= ATTEMPTS:
+                    raise ApiError(f"{again.reason} ({attempt} attempts)", again.status) from again
+                self.sleep(cloud.delay_s(attempt - 1, again.retry_after, pace))
+
+    def _once(self, method: str, path: str, repeat: bool, **kwargs: Any) -> dict:
+        """Sends one request. Raises _Again when it is to be sent again, ApiError when that would not help."""
+        what = f"{method} {self.url}{path}"
+        try:
+            answer = self.session.request(
+                method, self.url + path, timeout=self.timeout_s, allow_redirects=False, **kwargs
+            )
+        except requests.exceptions.SSLError as error:
+            raise ApiError(f"{what}: {_reason(error)}") from error
+        except requests.exceptions.RequestException as error:
+            if repeat or _never_connected(error):
+                raise _Again(f"{what}: {_reason(error)}") from error
+            raise LaunchUnknown(f"{what}: the answer was lost ({_reason(error)})") from error
+        return self._judge(what, answer, repeat)
+
+    def _judge(self, what: str, answer: Any, repeat: bool) -> dict:
+        try:
+            payload = answer.json()
+        except ValueError:
+            payload = None
+        status = answer.status_code
+        if status == 200 and isinstance(payload, dict):
+            return payload
+        code, words = cloud.error_of(payload)
+        told = f"{what} answers {status} {code}: {words}" if code else f"{what} answers {status}"
+        if status == 429:
+            raise _Again(told, status, answer.headers.get("Retry-After"))
+        if status >= 500 or status == 200:
+            if repeat:
+                raise _Again(told, status, answer.headers.get("Retry-After"))
+            raise LaunchUnknown(f"{told}; the instance may have been made all the same", status, code)
+        if status == 401:
+            told += " The key in LAMBDA_API_KEY or api_key_file is not valid."
+        if 300 <= status < 400:
+            told += f" It points to {answer.headers.get('Location')}: set api_url to where the API is."
+        raise ApiError(told, status, code)
+
+
+class _Again(Exception):
+    """A request worth sending once more."""
+
+    def __init__(self, reason: str, status: int | None = None, retry_after: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+        self.retry_after = retry_after
+
+
+def _never_connected(error: Exception) -> bool:
+    """Whether a request failed before anything was sent."""
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    return type(cause).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
+
+
+def _reason(error: Exception) -> str:
+    """The last words of an exception that wraps others."""
+    cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
+    return str(cause).split(": ", 1)[-1] or type(error).__name__
+
+
+def ssh_answers(address: str, port: int, timeout_s: float = 5.0) -> bool:
+    """Whether an SSH server greets at this address; an open port alone proves nothing."""
+    try:
+        with socket.create_connection((address, port), timeout=timeout_s) as connection:
+            connection.settimeout(timeout_s)
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False

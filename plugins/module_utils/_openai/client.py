@@ -1,0 +1,138 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Small blocking HTTP for the calls around a benchmark, and the bytes of the calls inside it. Private to the collection.
+
+http.client takes no proxy from the environment, which is wanted: a proxy would be measured with the server.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+from .._errors import BenchError
+from .endpoint import Endpoint
+
+USER_AGENT = "llmfleet-bench-serve"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer. `json` is None when the body is not JSON."""
+
+    status: int
+    server: str
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def excerpt(self) -> str:
+        """The beginning of the body, for messages."""
+        return " ".join(self.body[:300].decode("utf-8", "replace").split())
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach the server: address, key, and for https what to trust."""
+
+    endpoint: Endpoint
+    api_key: str | None = None
+    validate_certs: bool = True
+    ca_path: str | None = None
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """The TLS settings, or None for plain http. Raises BenchError."""
+        if self.endpoint.scheme == "http":
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.ca_path)
+        except OSError as error:  # SSLError is one
+            raise BenchError(
+                f"ca_path {self.ca_path} cannot be used ({error}).", "a PEM file with certificates.", "Correct ca_path."
+            ) from error
+        if not self.validate_certs:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    def headers(self) -> dict[str, str]:
+        """The headers of every request."""
+        headers = {"Host": self.endpoint.netloc, "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+        if self.api_key:
+            headers["Authorization"] = f"Bearer {self.api_key}"
+        return headers
+
+
+class ControlClient:
+    """Blocking requests on one keep-alive connection (models, tokenize, metrics ...)."""
+
+    def __init__(self, access: Access, timeout_s: float) -> None:
+        self._access = access
+        endpoint = access.endpoint
+        context = access.tls_context()
+        self._connection: http.client.HTTPConnection
+        if context is None:
+            self._connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout_s)
+        else:
+            self._connection = http.client.HTTPSConnection(
+                endpoint.host, endpoint.port, timeout=timeout_s, context=context
+            )
+
+    def get(self, path: str) -> Answer:
+        """GET `path`. Raises BenchError when no answer comes."""
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, document: dict[str, Any]) -> Answer:
+        """POST `document` as JSON. Raises BenchError when no answer comes."""
+        return self._ask("POST", path, json.dumps(document).encode())
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> Answer:
+        try:
+            return self._ask_once(method, path, body)
+        except (ConnectionResetError, BrokenPipeError, http.client.BadStatusLine):
+            self._connection.close()  # the server had closed a connection that was kept: one new one
+        except (OSError, http.client.HTTPException) as error:
+            raise self._no_answer(error) from error
+        try:
+            return self._ask_once(method, path, body)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._no_answer(error) from error
+
+    def _ask_once(self, method: str, path: str, body: bytes | None) -> Answer:
+        headers = self._access.headers()
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        self._connection.request(method, self._access.endpoint.path(path), body=body, headers=headers)
+        response = self._connection.getresponse()
+        return Answer(response.status, response.getheader("Server") or "", response.read())
+
+    def _no_answer(self, error: Exception) -> BenchError:
+        self._connection.close()
+        return BenchError(
+            f"{self._access.endpoint.url} does not answer ({type(error).__name__}: {error}).",
+            "a running OpenAI-compatible server.",
+            "Deploy it first (playbooks/deploy.yml), or set base_url to where it listens.",
+        )
+
+
+def request_bytes(access: Access, path: str, document: dict[str, Any], request_id: str) -> bytes:
+    """A complete HTTP/1.1 POST of `document`, ready to be written to a socket. The server may log `request_id`."""
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    headers = access.headers()
+    headers.update({"Content-Type": "application/json", "Accept": "*/*", "Content-Length": str(len(body))})
+    headers["X-Request-Id"] = request_id
+    lines = [f"POST {access.endpoint.path(path)} HTTP/1.1"] + [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -1,0 +1,178 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host's Docker engine, read from its socket, its configuration file and its process.
+
+PRIVATE to the collection. C(probe_docker) and C(engine_get) are the edge, the rest is pure.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import socket
+import time
+from typing import Any, Iterable
+
+from .host import probe_disk
+from .process import parse_stat, probe_pid_file
+from .system import System
+
+SOCKET = "/run/docker.sock"
+PID_FILE = "/run/docker.pid"
+CONFIG = "/etc/docker/daemon.json"
+DEFAULT_ROOT = "/var/lib/docker"
+OWN_LABEL_PREFIX = "org.llmfleet."
+
+
+class EngineError(OSError):
+    """The engine's socket does not answer as an engine does."""
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def engine_get(socket_path: str, resource: str, timeout_s: float = 10.0) -> Any:
+    """One answer of the engine's API.
+
+    :raises EngineError: no socket, no permission, no answer in time, or no JSON.
+    """
+    connection = _UnixConnection(socket_path, timeout_s)
+    try:
+        connection.request("GET", resource)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise EngineError(f"the engine answered {answer.status} to {resource}")
+        return json.loads(body)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise EngineError(str(error)) from error
+    finally:
+        connection.close()
+
+
+def parse_daemon_config(text: str | None) -> dict[str, Any]:
+    """The content of daemon.json: an empty dict when the file is absent or wrong. C(error) says what is wrong."""
+    if text is None or not text.strip():
+        return {"exists": text is not None, "content": {}, "error": None}
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        return {"exists": True, "content": {}, "error": f"not JSON: {error}"}
+    if not isinstance(content, dict):
+        return {"exists": True, "content": {}, "error": "not a JSON object"}
+    return {"exists": True, "content": content, "error": None}
+
+
+def parse_daemon_flags(cmdline: str | None) -> list[str]:
+    """The options of a running dockerd, from C(/proc/PID/cmdline); empty when that is another program."""
+    words = [word for word in (cmdline or "").split("\0") if word]
+    if not words or os.path.basename(words[0]) != "dockerd":  # noqa: PTH119 - a word, not a path of this host
+        return []
+    return words[1:]
+
+
+def shape_engine(info: dict[str, Any], containers: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """What the roles need of the engine's C(/info) and C(/containers/json)."""
+    return {
+        "version": info.get("ServerVersion"),
+        "root_dir": info.get("DockerRootDir"),
+        "storage_driver": info.get("Driver"),
+        "cgroup_driver": info.get("CgroupDriver"),
+        "cgroup_version": info.get("CgroupVersion"),
+        "live_restore": bool(info.get("LiveRestoreEnabled")),
+        "swarm_active": (info.get("Swarm") or {}).get("LocalNodeState") not in (None, "", "inactive"),
+        "runtimes": sorted(info.get("Runtimes") or {}),
+        "default_runtime": info.get("DefaultRuntime"),
+        "cdi_spec_dirs": info.get("CDISpecDirs") or [],
+        "containers": [_container(item) for item in containers],
+    }
+
+
+def _container(item: dict[str, Any]) -> dict[str, Any]:
+    labels = item.get("Labels") or {}
+    return {
+        "id": item.get("Id"),
+        "name": (item.get("Names") or ["/"])[0].lstrip("/"),
+        "image": item.get("Image"),
+        "labels": {name: labels[name] for name in sorted(labels) if name.startswith(OWN_LABEL_PREFIX)},
+        "host_ports": sorted({port["PublicPort"] for port in item.get("Ports") or [] if port.get("PublicPort")}),
+    }
+
+
+def parse_process_start(stat: str | None, ticks_per_s: int) -> float | None:
+    """When a process started, in seconds after boot, from C(/proc/PID/stat)."""
+    fields = parse_stat(stat)
+    return int(fields[19]) / ticks_per_s if len(fields) > 19 else None
+
+
+def parse_uptime(text: str | None) -> float | None:
+    """How long the host has run, in seconds, from C(/proc/uptime)."""
+    found = re.match(r"\d+(?:\.\d+)?", text or "")
+    return float(found.group(0)) if found else None
+
+
+_NO_ENGINE = shape_engine({}, [])
+
+
+def probe_docker(system: System) -> dict[str, Any]:
+    """Everything about this host's engine; the keys are the same when there is none."""
+    version = system.run(["dockerd", "--version"])
+    pid = probe_pid_file(system, PID_FILE)["pid"]
+    engine, problem = dict(_NO_ENGINE), None
+    if system.path(SOCKET).exists():
+        try:
+            engine = shape_engine(
+                engine_get(str(system.path(SOCKET)), "/info"), engine_get(str(system.path(SOCKET)), "/containers/json")
+            )
+        except EngineError as error:
+            problem = str(error)
+    config = parse_daemon_config(system.read(CONFIG))
+    if engine["version"] is None and version is not None:
+        engine["version"] = _first_version(version.text)
+    if engine["root_dir"] is None:
+        engine["root_dir"] = config["content"].get("data-root") or DEFAULT_ROOT
+    return {
+        "state": _state(engine["default_runtime"] is not None, version is not None, pid is not None),
+        "message": problem,
+        **engine,
+        "root_disk": probe_disk(system, engine["root_dir"]),
+        "enabled": _is_enabled(system) if version is not None else None,
+        "daemon_config": {"path": CONFIG, **config},
+        "daemon_flags": parse_daemon_flags(system.read(f"/proc/{pid}/cmdline")) if pid is not None else [],
+        "daemon_started_at_s": _started_at(system, pid) if pid is not None else None,
+    }
+
+
+def _state(answers: bool, installed: bool, has_process: bool) -> str:
+    if answers:
+        return "running"
+    if has_process:
+        return "no_answer"
+    return "stopped" if installed else "absent"
+
+
+def _started_at(system: System, pid: int) -> float | None:
+    uptime = parse_uptime(system.read("/proc/uptime"))
+    start = parse_process_start(system.read(f"/proc/{pid}/stat"), os.sysconf("SC_CLK_TCK"))
+    return None if uptime is None or start is None else time.time() - uptime + start
+
+
+def _is_enabled(system: System) -> bool | None:
+    answer = system.run(["systemctl", "is-enabled", "docker.service"])
+    return None if answer is None else answer.rc == 0
+
+
+def _first_version(text: str) -> str | None:
+    found = re.search(r"[0-9]+(?:\.[0-9]+)+", text)
+    return found.group(0) if found else None

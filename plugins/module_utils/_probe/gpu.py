@@ -1,0 +1,277 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host's NVIDIA cards are and whether they are healthy, from one call of nvidia-smi and a few kernel files.
+
+PRIVATE to the collection. Everything but C(probe_gpu) is pure.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from typing import Any
+
+from .process import probe_process, redact_command
+from .system import Output, System
+
+SMI = ["nvidia-smi", "-q", "-x"]
+SMI_TIMEOUT_S = 60.0  # a host of eight cards without persistence mode takes 20 s and more
+
+_NVIDIA_VENDOR = "0x10de"
+_PCI_DISPLAY = "0x03"  # VGA and 3D controllers: the cards
+_PCI_BRIDGE_OTHER = "0x0680"  # NVSwitch up to Hopper; Blackwell's switches do not show as NVIDIA devices
+
+# What nvidia-smi says when it fails, and what that means. First match wins.
+_FAILURES = (
+    (re.compile(r"driver/library version mismatch", re.IGNORECASE), "driver_library_mismatch"),
+    (re.compile(r"couldn't communicate with the nvidia driver|driver not loaded", re.IGNORECASE), "driver_not_loaded"),
+    (re.compile(r"no devices were found", re.IGNORECASE), "no_device"),
+)
+
+
+_NO_FIGURE = ("", "N/A", "[N/A]", "Not Supported", "[Not Supported]", "Requested functionality has been deprecated")
+
+
+class SmiError(ValueError):
+    """The output is not a report of nvidia-smi -q -x."""
+
+
+def parse_smi_xml(text: str) -> dict[str, Any]:
+    """Turn the report of C(nvidia-smi -q -x) into plain types.
+
+    :returns: C(driver_version), C(cuda_version) (the newest CUDA the driver can run) and C(cards), in the driver's
+        order. A figure that the card does not report is None.
+    :raises SmiError: the text is not such a report.
+    """
+    start = text.find("<nvidia_smi_log>")
+    if start < 0:
+        raise SmiError("no <nvidia_smi_log> in the output")
+    try:
+        log = ET.fromstring(text[start:])
+    except ET.ParseError as error:
+        raise SmiError(f"the XML does not parse: {error}") from error
+    return {
+        "driver_version": _text(log, "driver_version"),
+        "cuda_version": _text(log, "cuda_version"),
+        "cards": [_card(index, node) for index, node in enumerate(log.findall("gpu"))],
+    }
+
+
+def classify_failure(output: Output) -> str:
+    """The state that a failed nvidia-smi stands for (see C(state) in the module's documentation)."""
+    if output.rc is None:
+        return "timeout"
+    for pattern, state in _FAILURES:
+        if pattern.search(output.text):
+            return state
+    return "failed"
+
+
+def parse_library_version(text: str) -> str | None:
+    """The version of the user-space library, as the message of a driver/library mismatch names it (since 530)."""
+    found = re.search(r"NVML library version:\s*([0-9][0-9.]*)", text)
+    return found.group(1) if found else None
+
+
+def parse_kernel_module(version: str | None, proc_version: str | None) -> dict[str, Any]:
+    """The loaded kernel module, from C(/sys/module/nvidia/version) and C(/proc/driver/nvidia/version).
+
+    C(flavour) is C(open) or C(proprietary): Blackwell needs the open one.
+    """
+    banner = (proc_version or "").partition("\n")[0]
+    found = re.search(r"Kernel Module(?: for \S+)?\s+([0-9][0-9.]*)", banner)
+    flavour = None
+    if found:
+        flavour = "open" if "Open Kernel Module" in banner else "proprietary"
+    loaded = (version or "").strip() or (found.group(1) if found else None)
+    return {"loaded": loaded is not None, "version": loaded, "flavour": flavour}
+
+
+def parse_fabric_manager_version(text: str) -> str | None:
+    """The version in the answer of C(nv-fabricmanager --version)."""
+    found = re.search(r"version is\s*:?\s*([0-9][0-9.]*)", text, re.IGNORECASE)
+    return found.group(1) if found else None
+
+
+def _card(index: int, node: ET.Element) -> dict[str, Any]:
+    power = _first(node, "gpu_power_readings", "power_readings")
+    reasons = _first(node, "clocks_event_reasons", "clocks_throttle_reasons")
+    processes = [_process(item) for item in node.findall("processes/process_info")]
+    return {
+        "index": index,
+        "name": _text(node, "product_name"),
+        "architecture": _text(node, "product_architecture"),
+        "uuid": _text(node, "uuid"),
+        "pci_bus_id": _text(node, "pci/pci_bus_id"),
+        "memory_total_mib": _whole(node, "fb_memory_usage/total"),
+        "memory_used_mib": _whole(node, "fb_memory_usage/used"),
+        "memory_free_mib": _whole(node, "fb_memory_usage/free"),
+        "persistence_mode": _enabled(node, "persistence_mode"),
+        "compute_mode": _text(node, "compute_mode"),
+        "mig_mode": _enabled(node, "mig_mode/current_mig"),
+        "mig_mode_pending": _enabled(node, "mig_mode/pending_mig"),
+        "mig_devices": [_mig_device(item) for item in node.findall("mig_devices/mig_device")],
+        "ecc_mode": _enabled(node, "ecc_mode/current_ecc"),
+        "ecc_uncorrectable_volatile": _uncorrectable(node.find("ecc_errors/volatile")),
+        "ecc_uncorrectable_aggregate": _uncorrectable(node.find("ecc_errors/aggregate")),
+        "row_remap_pending": _yes(node, "remapped_rows/remapped_row_pending"),
+        "row_remap_failure": _yes(node, "remapped_rows/remapped_row_failure"),
+        "recovery_action": _recovery_action(node),
+        "power_draw_w": _figure(power, "instant_power_draw", "power_draw"),
+        "power_limit_w": _figure(power, "current_power_limit", "enforced_power_limit", "power_limit"),
+        "power_limit_default_w": _figure(power, "default_power_limit"),
+        "power_limit_max_w": _figure(power, "max_power_limit"),
+        "temperature_c": _whole(node, "temperature/gpu_temp"),
+        "utilization_pct": _whole(node, "utilization/gpu_util"),
+        "clock_sm_mhz": _whole(node, "clocks/sm_clock"),
+        "clock_sm_max_mhz": _whole(node, "max_clocks/sm_clock"),
+        "clock_memory_mhz": _whole(node, "clocks/mem_clock"),
+        "clock_memory_max_mhz": _whole(node, "max_clocks/mem_clock"),
+        "throttle_reasons": _active_reasons(reasons),
+        "fabric_state": _text(node, "fabric/state"),
+        "fabric_status": _text(node, "fabric/status"),
+        "compute_processes": [item for item in processes if "C" in (item["type"] or "")],
+    }
+
+
+def _mig_device(node: ET.Element) -> dict[str, Any]:
+    return {
+        "index": _whole(node, "index"),
+        "gpu_instance_id": _whole(node, "gpu_instance_id"),
+        "compute_instance_id": _whole(node, "compute_instance_id"),
+        "memory_total_mib": _whole(node, "fb_memory_usage/total"),
+    }
+
+
+def _process(node: ET.Element) -> dict[str, Any]:
+    name = _text(node, "process_name")
+    return {
+        "pid": _whole(node, "pid"),
+        "type": _text(node, "type"),
+        "name": redact_command(name.split()) if name else None,
+        "memory_used_mib": _whole(node, "used_memory"),
+    }
+
+
+def _recovery_action(node: ET.Element) -> str | None:
+    """What the driver asks for after an error (C(Reset), C(Reboot), ...), or None when it asks for nothing."""
+    action = _text(node, "gpu_recovery_action")
+    if action is None and _yes(node, "gpu_reset_status/reset_required"):
+        action = "Reset"
+    return None if action == "None" else action
+
+
+def _uncorrectable(counts: ET.Element | None) -> int | None:
+    """Uncorrectable ECC errors; newer drivers split them by cause."""
+    if counts is None:
+        return None
+    figures = [_number(item.text) for item in counts if "uncorrectable" in item.tag]
+    known = [int(figure) for figure in figures if figure is not None]
+    return sum(known) if known else None
+
+
+def _active_reasons(reasons: ET.Element | None) -> list[str]:
+    """Why the clocks are below their maximum now, e.g. C(sw_power_cap); an idle card says C(gpu_idle)."""
+    if reasons is None:
+        return []
+    return [re.sub(r"^clocks_(event|throttle)_reason_", "", item.tag) for item in reasons if item.text == "Active"]
+
+
+def _first(node: ET.Element, *names: str) -> ET.Element | None:
+    return next((found for found in (node.find(name) for name in names) if found is not None), None)
+
+
+def _text(node: ET.Element, path: str) -> str | None:
+    value = (node.findtext(path) or "").strip()
+    return None if value in _NO_FIGURE else value
+
+
+def _number(text: str | None) -> float | None:
+    found = re.match(r"\s*(-?[0-9]+(?:\.[0-9]+)?)", text or "")
+    return float(found.group(1)) if found else None
+
+
+def _whole(node: ET.Element, path: str) -> int | None:
+    value = _number(node.findtext(path))
+    return None if value is None else int(value)
+
+
+def _figure(node: ET.Element | None, *names: str) -> float | None:
+    if node is None:
+        return None
+    values = (_number(node.findtext(name)) for name in names)
+    return next((value for value in values if value is not None), None)
+
+
+def _enabled(node: ET.Element, path: str) -> bool | None:
+    return {"Enabled": True, "Disabled": False}.get(node.findtext(path, "").strip())
+
+
+def _yes(node: ET.Element, path: str) -> bool | None:
+    return {"Yes": True, "No": False}.get(node.findtext(path, "").strip())
+
+
+def probe_gpu(system: System) -> dict[str, Any]:
+    """Everything about this host's cards; the keys are the same when there is none."""
+    output = system.run(SMI, SMI_TIMEOUT_S)
+    report: dict[str, Any] = {"driver_version": None, "cuda_version": None, "cards": []}
+    state, message = _judge(output, report)
+    pci = _nvidia_pci_devices(system)
+    cards_on_bus = sum(1 for pci_class in pci if pci_class.startswith(_PCI_DISPLAY))
+    if state == "absent" and cards_on_bus:
+        state = "driver_not_loaded"
+        message = f"{cards_on_bus} NVIDIA card(s) on the PCI bus, but no nvidia-smi: the driver is not installed"
+    for process in (item for card in report["cards"] for item in card["compute_processes"]):
+        owner = probe_process(system, process["pid"])
+        process.update(session_id=owner["session_id"], container_id=owner["container_id"])
+    return {
+        "state": state,
+        "message": message,
+        "count": len(report["cards"]),
+        "cards": report["cards"],
+        "driver_version": report["driver_version"],
+        "cuda_version": report["cuda_version"],
+        "library_version": parse_library_version(message or "") or report["driver_version"],
+        "kernel_module": parse_kernel_module(
+            system.read("/sys/module/nvidia/version"), system.read("/proc/driver/nvidia/version")
+        ),
+        "pci_count": cards_on_bus,
+        "nvswitch_count": sum(1 for pci_class in pci if pci_class.startswith(_PCI_BRIDGE_OTHER)),
+        "fabric_manager": _fabric_manager(system),
+    }
+
+
+def _judge(output: Output | None, report: dict[str, Any]) -> tuple[str, str | None]:
+    """Fill the report from nvidia-smi's answer and say what state it stands for."""
+    if output is None:
+        return "absent", None
+    if output.rc != 0:
+        return classify_failure(output), output.text
+    try:
+        report.update(parse_smi_xml(output.stdout))
+    except SmiError as error:
+        return "failed", str(error)
+    return ("present", None) if report["cards"] else ("no_device", "nvidia-smi reports no card")
+
+
+def _nvidia_pci_devices(system: System) -> list[str]:
+    """The PCI class of each NVIDIA device."""
+    folder = "/sys/bus/pci/devices/"
+    names = system.listing(folder)
+    vendors = ((name, (system.read(folder + name + "/vendor") or "").strip()) for name in names)
+    return [
+        (system.read(folder + name + "/class") or "").strip() for name, vendor in vendors if vendor == _NVIDIA_VENDOR
+    ]
+
+
+def _fabric_manager(system: System) -> dict[str, Any]:
+    version = system.run(["nv-fabricmanager", "--version"])
+    if version is None:
+        return {"installed": False, "active": False, "version": None}
+    active = system.run(["systemctl", "is-active", "nvidia-fabricmanager"])
+    return {
+        "installed": True,
+        "active": active is not None and active.rc == 0,
+        "version": parse_fabric_manager_version(version.text),
+    }

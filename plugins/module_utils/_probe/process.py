@@ -1,0 +1,91 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a process of a host is: its command, its session and the container that it runs in.
+
+PRIVATE to the collection. C(parse_*) and C(redact_command) are pure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, Sequence
+
+from .system import System
+
+_SECRET_NAME = re.compile(
+    r"api[-_]?key|(^|[-_])key$|token(?!s|iz)|secret|passw(or)?d|credential|authorization", re.IGNORECASE
+)
+_MASK = "********"
+
+
+def redact_command(argv: Sequence[str]) -> str:
+    """A command line fit for a message: the value of every option that is named like a secret is masked."""
+    shown = []
+    mask_next = False
+    for word in argv:
+        name, equals, _value = word.partition("=")
+        if mask_next:
+            shown.append(_MASK)
+        elif equals and _SECRET_NAME.search(name):
+            shown.append(name + equals + _MASK)
+        else:
+            shown.append(word)
+        mask_next = not mask_next and not equals and word.startswith("-") and bool(_SECRET_NAME.search(word))
+    return " ".join(shown)
+
+
+def parse_container_id(cgroup: str | None) -> str | None:
+    """The Docker container that a process runs in, from C(/proc/PID/cgroup): its full ID, or None."""
+    found = re.search(r"docker[-/]([0-9a-f]{64})", cgroup or "")
+    return found.group(1) if found else None
+
+
+def parse_stat(stat: str | None) -> list[str]:
+    """The fields of C(/proc/PID/stat) after the command's name; empty when the process is gone."""
+    return (stat or "").rpartition(")")[2].split()
+
+
+def parse_session_id(stat: str | None) -> int | None:
+    """The session of a process: the process ID of the one that started it with C(setsid)."""
+    fields = parse_stat(stat)
+    return int(fields[3]) if len(fields) > 3 else None
+
+
+def probe_process(system: System, pid: int) -> dict[str, Any]:
+    """A process by its ID. Every figure is None when it is gone or belongs to somebody else."""
+    words = (system.read(f"/proc/{pid}/cmdline") or "").split("\0")
+    return {
+        "pid": pid,
+        "command": redact_command([word for word in words if word]) or None,
+        "session_id": parse_session_id(system.read(f"/proc/{pid}/stat")),
+        "container_id": parse_container_id(system.read(f"/proc/{pid}/cgroup")),
+    }
+
+
+def parse_pid_file(text: str | None) -> int | None:
+    """The process ID that a pid file holds: bare, or as C(pid) of a JSON object."""
+    try:
+        content = json.loads(text or "")
+    except ValueError:
+        return None
+    pid = content.get("pid") if isinstance(content, dict) else content
+    return pid if isinstance(pid, int) and not isinstance(pid, bool) and pid > 0 else None
+
+
+def home_of_caller() -> str:
+    """The home of the user who connected, behind sudo too."""
+    return str(Path("~" + os.environ.get("SUDO_USER", "")).expanduser())
+
+
+def probe_pid_file(system: System, path: str) -> dict[str, Any]:
+    """The process that a pid file names; C(pid) is None when the file is absent or the process is gone.
+
+    A leading C(~) is the home of the user who connected.
+    """
+    place = home_of_caller() + path[1:] if path.startswith("~/") else path
+    pid = parse_pid_file(system.read(place))
+    return {"path": path, "pid": pid if system.read(f"/proc/{pid}/stat") is not None else None}

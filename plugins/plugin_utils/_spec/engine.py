@@ -1,0 +1,103 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The engine's part of a server: its image, its arguments and what it must be able to do. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.llmfleet.serving.plugins.module_utils._server.weights import is_hub_name
+
+from .flags import merge_flags, parse_args, to_argv
+from .validation import SpecError
+
+
+def choose_image(images: Sequence[Mapping[str, Any]], driver_version: str | None) -> Mapping[str, Any]:
+    """The first image whose CUDA family the host's driver runs; the first of all where no driver was found.
+
+    Raises SpecError when the driver is too old for each of them.
+    """
+    if not driver_version:
+        return images[0]
+    major = int(str(driver_version).split(".", maxsplit=1)[0])
+    for candidate in images:
+        if major >= candidate["min_driver"]:
+            return candidate
+    oldest = min(images, key=lambda candidate: candidate["min_driver"])
+    raise SpecError(
+        f"the NVIDIA driver is {driver_version}: {oldest['image']} (CUDA {oldest['cuda']}) needs {oldest['min_driver']} or newer; "
+        "upgrade the driver, or set inference_server_image to an image that fits it"
+    )
+
+
+def image_name(
+    want: Mapping[str, Any], engine: Mapping[str, Any], recipe: Mapping[str, Any], driver_version: str | None
+) -> str:
+    """The image's name: the operator's own, else the page's, else the stable one that the driver can run."""
+    if want["image"]:
+        return str(want["image"])
+    if want["release"] == "published":
+        return str(recipe["published"][want["backend"]]["image"])
+    return str(choose_image(engine["stable"]["images"], driver_version)["image"])
+
+
+def engine_argv(
+    want: Mapping[str, Any], engine: Mapping[str, Any], recipe: Mapping[str, Any], values: Mapping[str, Any]
+) -> list[str]:
+    """The engine's arguments: the page's own for `published`, else engine < recipe < intent < operator."""
+    extra = _extra_flags(want)
+    if want["release"] == "published":
+        argv = [fill(token, values) for token in recipe["published"][want["backend"]]["argv"]]
+        return argv + to_argv(extra)
+    base = {name: _filled(value, values) for name, value in engine["flags"].items()}
+    if want.get("model_revision"):
+        base["--revision"] = want["model_revision"]
+    return to_argv(
+        merge_flags(base, recipe.get("flags", {}).get(want["backend"], {}), engine["intents"][want["intent"]], extra)
+    )
+
+
+def _extra_flags(want: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return parse_args(want["extra_args"])
+    except ValueError as error:
+        raise SpecError(str(error)) from error
+
+
+def _filled(value: Any, values: Mapping[str, Any]) -> Any:
+    return fill(value, values) if isinstance(value, str) else value
+
+
+def fill(template: str, values: Mapping[str, Any]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda match: str(values[match.group(1)]), template)
+
+
+def flags_in(argv: Sequence[str]) -> list[str]:
+    first = next((at for at, token in enumerate(argv) if token.startswith("--")), len(argv))
+    return list(argv[first:])
+
+
+def context_tokens(argv: Sequence[str], recipe: Mapping[str, Any]) -> int | None:
+    """The context in tokens that the server was asked for; the model's own where the arguments name no number."""
+    flags = parse_args(flags_in(argv))
+    asked = str(flags.get("--max-model-len") or flags.get("--context-length") or "")
+    return int(asked) if asked.isdigit() else recipe.get("context_tokens")
+
+
+def smoke_tests(want: Mapping[str, Any], engine: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, str]:
+    """What becomes of each smoke test: the recipe's word, the engine's over it, the operator's over both.
+
+    The page's commands set no reasoning parser and a lossy tool parser, so there abilities are only reported.
+    """
+    modes = {**recipe.get("smoke", {}), **engine.get("smoke", {})}
+    if want["release"] == "published":
+        modes = {name: "report" if mode == "required" else mode for name, mode in modes.items()}
+    return {**modes, **want["smoke"]}
+
+
+def is_prefetched(want: Mapping[str, Any]) -> bool:
+    """Whether role model_cache brings the weights: a stable container whose model is a name on the hub and whose cache is on the host."""
+    container = want["runtime"] == "docker" and want["release"] == "stable"
+    return bool(want["prefetch"] and container and want["hf_cache_dir"] and is_hub_name(want["model"]))

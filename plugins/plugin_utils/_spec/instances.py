@@ -1,0 +1,231 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The servers of one host, one by one: containers, processes or simulators, each with its cards, port and files. Pure."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .engine import (
+    engine_argv,
+    fill,
+    flags_in,
+    image_name,
+    is_prefetched,
+)
+from .gpu_assignment import (
+    device_requests,
+    docker_flags,
+    group_cards,
+    has_cdi,
+)
+from .validation import SpecError, is_itself
+
+KEY_FILE = "/run/secrets/llmfleet_api_key"
+
+# What a health check may cost and how long it bears with a server that answers nothing: Docker's own words. It drives nothing,
+# so its patience with a start is one for all: a knob here would recreate every container when it is turned.
+HEALTHCHECK_TIMES = {"interval": "30s", "timeout": "20s", "retries": 3, "start_period": "3600s"}
+
+_HEALTH_PROBE = "import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/health', timeout=15)"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known beside the operator's choices: of the engine, the model, the group's card and the host."""
+
+    engine: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    gpu_profile: Mapping[str, Any]
+    host: Mapping[str, Any]
+
+
+def instances_of(want: Mapping[str, Any], known: Known) -> list[dict[str, Any]]:
+    """Every instance of the host, as `server_spec` describes it. Raises SpecError."""
+    build = {"simulator": _simulator}.get(want["backend"]) or {"docker": _container, "process": _process}[
+        want["runtime"]
+    ]
+    made = []
+    for index, uuids in enumerate(_card_groups(want, known.gpu_profile, known.host["gpu"])):
+        name, port = instance_name(want["name"], index), want["port"] + index
+        one = {**want, "name": name, "port": port, "server_dir": f"{want['state_dir']}/{name}", "uuids": uuids}
+        instance = {
+            "name": name,
+            "port": port,
+            "base_url": f"http://{_reachable(want['bind_address'])}:{port}",
+            "gpu_uuids": [card["uuid"] for card in known.host["gpu"]["cards"]] if uuids is None else uuids,
+            "env": {str(key): str(value) for key, value in want["env"].items()},
+            "files": {},
+            "key_mark": key_mark(want, known.host),
+        }
+        instance.update(build({**one, "env": instance["env"]}, known))
+        command = docker_run_command(instance) if want["runtime"] == "docker" else instance["argv"]
+        by = {"container": name} if want["runtime"] == "docker" else {"process_dir": one["server_dir"]}
+        instance["watch"] = {"base_url": instance["base_url"], **by}
+        made.append({**instance, "run_command": shell_line(command), "digest": digest_of(instance)})
+    return made
+
+
+def instance_name(name: str, index: int) -> str:
+    """`name` for the first instance, `name-2` for the second, ..."""
+    return name if index == 0 else f"{name}-{index + 1}"
+
+
+def _card_groups(
+    want: Mapping[str, Any], gpu_profile: Mapping[str, Any], gpu: Mapping[str, Any]
+) -> list[list[str] | None]:
+    """Each instance's cards; None stands for all of them, `--gpus all`."""
+    if want["backend"] == "simulator" or gpu_profile.get("gpu_class") == "cpu":
+        return [[] for _ in range(want["instances"] or 1)]
+    uuids = [card["uuid"] for card in gpu["cards"]]
+    count = 1 if want["release"] == "published" and not want["instances"] else want["instances"]
+    try:
+        groups = group_cards(uuids, count, want["tensor_parallel_size"])
+    except ValueError as error:
+        raise SpecError(str(error)) from error
+    alone = len(groups) == 1 and (len(groups[0]) == len(uuids) or want["release"] == "published")
+    return [None] if alone else list(groups)
+
+
+def key_mark(want: Mapping[str, Any], host: Mapping[str, Any]) -> float | None:
+    """What tells one key from the next without telling the key: when its file was last changed. None without a key.
+
+    It is part of an instance, so that a new key starts the server anew; the old one would go on with the old key.
+    """
+    there = [entry for entry in host.get("disk", []) if entry["path"] == want["api_key_file"] and is_itself(entry)]
+    return there[0]["changed_at_s"] if there else None
+
+
+def digest_of(described: Any) -> str:
+    """The SHA-256 of what a JSON document would hold, in hexadecimal."""
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def _reachable(bind_address: str) -> str:
+    return _literal({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind_address, bind_address))
+
+
+def _literal(address: str) -> str:
+    """An address as URLs and Docker's port publishing take it: IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
+
+
+def _published(bind_address: str, ports: str) -> str:
+    """Ports as Docker publishes them on an address; it knows no names."""
+    address = "127.0.0.1" if bind_address == "localhost" else bind_address
+    return ports if address == "0.0.0.0" else f"{_literal(address)}:{ports}"
+
+
+def _values(one: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    names = ("model", "served_model_name", "tensor_parallel_size", "python", "server_dir")
+    return {**{key: one[key] for key in names}, "host": one["bind_address"], "port": one["port"], **more}
+
+
+def _container(one: Mapping[str, Any], known: Known) -> dict[str, Any]:
+    engine, host = known.engine, known.host
+    inside = engine["container_port"]
+    stable = one["release"] == "stable"
+    home = engine["user_home"] if one["user"] else "/root"
+    mounts = [f"{one['hf_cache_dir']}:{home}/.cache/huggingface"] if one["hf_cache_dir"] else []
+    if stable and one["compile_cache"]:
+        mounts += [f"{volume}:{home}/{folder}" for volume, folder in engine["compile_cache"].items()]
+    if one["api_key_file"]:
+        mounts.append(f"{one['api_key_file']}:{KEY_FILE}:ro")
+    uuids = [card["uuid"] for card in host["gpu"]["cards"]]
+    requests = (
+        []
+        if known.gpu_profile.get("gpu_class") == "cpu"
+        else _requests(one["uuids"], uuids, has_cdi(host.get("docker", {}), host.get("toolkit", {}), uuids))
+    )
+    return {
+        "image": image_name(one, engine, known.recipe, host["gpu"]["driver_version"]),
+        "entrypoint": engine["key_entrypoint"] if one["api_key_file"] else None,
+        "argv": _container_argv(
+            one, engine, engine_argv(one, engine, known.recipe, _values(one, host="0.0.0.0", port=inside))
+        ),
+        "env": {**({"HF_HUB_OFFLINE": "1"} if is_prefetched(one) else {}), **one["env"]},
+        "volumes": [*mounts, *one["volumes"]],
+        "ports": [_published(one["bind_address"], f"{one['port']}:{inside}")],
+        "ipc_mode": "private" if stable else "host",
+        "shm_size": engine["shm_size"] if stable else None,
+        "ulimits": list(one["ulimits"]) if stable and requests else [],
+        "user": one["user"] or None,
+        "device_requests": requests,
+        "healthcheck": {
+            "test": ["CMD", "python3", "-c", _HEALTH_PROBE.format(port=inside)],
+            **HEALTHCHECK_TIMES,
+        },
+    }
+
+
+def _container_argv(one: Mapping[str, Any], engine: Mapping[str, Any], argv: list[str]) -> list[str]:
+    """The engine's command and its arguments; the command alone is left out where the entry point for a key starts it."""
+    flags = flags_in(argv)
+    return flags if one["api_key_file"] else [*engine["command"], *flags]
+
+
+def _requests(wanted: list[str] | None, present: Sequence[str], cdi: bool) -> list[dict[str, Any]]:
+    """Where CDI names cards, all of them are named too; else `--gpus all` stands for all."""
+    return device_requests(list(present) if wanted is None and cdi and present else wanted, cdi)
+
+
+def _process(one: Mapping[str, Any], known: Known) -> dict[str, Any]:
+    values = _values(one)
+    command = [fill(token, values) for token in one["command"] or known.engine["process_command"]]
+    cards = {"CUDA_VISIBLE_DEVICES": ",".join(one["uuids"])} if one["uuids"] else {}
+    return {"argv": [*command, *engine_argv(one, known.engine, known.recipe, values)], "env": {**cards, **one["env"]}}
+
+
+def _simulator(one: Mapping[str, Any], known: Known) -> dict[str, Any]:
+    values = _values(one)
+    settings = {
+        "host": one["bind_address"],
+        "port": one["port"],
+        "model": one["model"],
+        "served_model_name": one["served_model_name"],
+        "gpu": known.gpu_profile.get("gpu_class") or "unknown",
+        **copy.deepcopy(dict(one["simulator"])),
+    }
+    timing = known.gpu_profile.get("simulated_timing", {}).get(settings.setdefault("engine", "vllm"))
+    if timing:
+        settings["timing"] = copy.deepcopy(dict(timing))
+    if one["api_key_file"]:
+        settings["api_key_file"] = one["api_key_file"]
+    return {
+        "argv": [fill(token, values) for token in known.engine["process_command"]],
+        "files": {"simulator.json": json.dumps(settings, indent=2, sort_keys=True) + "\n"},
+    }
+
+
+def docker_run_command(instance: Mapping[str, Any]) -> list[str]:
+    """An instance as the `docker run` command a person would type: for documents, messages and the proof of equality."""
+    command = ["docker", "run", "-d"]
+    if instance["entrypoint"]:
+        command += ["--entrypoint", instance["entrypoint"][0]]
+    command += docker_flags(instance["device_requests"])
+    for port in instance["ports"]:
+        command += ["-p", port]
+    if instance["ipc_mode"] != "private":
+        command.append(f"--ipc={instance['ipc_mode']}")
+    if instance["shm_size"]:
+        command += ["--shm-size", instance["shm_size"]]
+    for limit in instance["ulimits"]:
+        command += ["--ulimit", limit.replace(":", "=", 1)]
+    if instance["user"]:
+        command += ["--user", instance["user"]]
+    for volume in instance["volumes"]:
+        command += ["-v", volume]
+    for name, value in instance["env"].items():
+        command += ["-e", f"{name}={value}"]
+    return [*command, instance["image"], *(instance["entrypoint"] or [])[1:], *instance["argv"]]
+
+
+def shell_line(tokens: Sequence[str]) -> str:
+    """Tokens as one line that can be pasted into a shell."""
+    return " ".join(shlex.quote(token) for token in tokens)

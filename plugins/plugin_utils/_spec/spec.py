@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The server's specification: backend x model recipe x GPU profile x intent x the operator's choices -> one plain dict.
+
+Pure. Nothing is read from a host or written to one here; the roles start what this describes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .engine import (
+    context_tokens,
+    flags_in,
+    is_prefetched,
+    smoke_tests,
+)
+from .instances import Known, digest_of, instances_of
+from .validation import (
+    SpecError,
+    engine_flag_problems,
+    key_file_problems,
+    memory_problems,
+    port_problems,
+    problems,
+    warnings,
+)
+
+
+def server_spec(
+    want: Mapping[str, Any],
+    engine: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    gpu_profile: Mapping[str, Any],
+    host: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The server as one plain dict: what to run, with which arguments, files, mounts and ports, and where it will answer.
+
+    Keys: `backend`, `runtime`, `release`, `intent`, `model`, `model_revision`, `served_model_name`, `api_key_file`,
+    `simulated`, `gpu_class`, `license`, `smoke`, `prefetch`, `context_tokens`, `image` (None for a process), `warnings`, `endpoint` (the
+    first instance's) and `instances`, each with `name`, `port`, `base_url`, `gpu_uuids`, `watch` (for module server_ready),
+    `argv`, `env`, `files` (name in the instance's folder -> content), `key_mark`, `run_command` (the same as one line for a shell)
+    and, for a container, `image`, `entrypoint`, `volumes`, `ports`, `ipc_mode`, `shm_size`, `ulimits`, `user`, `device_requests`,
+    `healthcheck`. Each instance carries a `digest`, the SHA-256 of its other keys, and the whole one of theirs: two
+    specifications are the same server exactly when their digests are equal.
+
+    `host` is the return of module host_info (sections gpu and ports; docker and toolkit for runtime docker; disk for a key's file).
+    `engine` is a file of vars/backends/, with the `known` flags of its pinned release (a file of files/flags/). `license` is the recipe's;
+    `smoke` and `context_tokens` are what module server_smoke takes.
+    Raises SpecError with every problem found.
+    """
+    found = problems(want)
+    if want["release"] == "published" and want["backend"] not in recipe.get("published", {"simulator": {}}):
+        found.append(
+            f"inference_server_release is published, but nothing was published for {want['model']} on {want['backend']}: use stable"
+        )
+    if engine.get("intents") and want["intent"] not in engine["intents"]:
+        found.append(f"inference_server_intent is {want['intent']!r}: expected one of {', '.join(engine['intents'])}")
+    cards = host["gpu"]["cards"]
+    if gpu_profile.get("gpu_class") != "cpu":
+        found += memory_problems(want, recipe, cards)
+    found += key_file_problems(want, host)
+    if found:
+        raise SpecError(*found)
+    instances = instances_of(want, Known(engine, recipe, gpu_profile, host))
+    found += [
+        problem
+        for instance in instances
+        for problem in port_problems(instance["name"], instance["port"], host, want["runtime"])
+    ]
+    if want["backend"] != "simulator":
+        flags = flags_in(instances[0]["argv"])
+        found += engine_flag_problems(want, flags, engine.get("known", {}))
+    if found:
+        raise SpecError(*found)
+    return {
+        **{key: want[key] for key in ("backend", "runtime", "release", "intent", "model", "served_model_name")},
+        "model_revision": want["model_revision"] or None,
+        "api_key_file": want["api_key_file"] or None,
+        "simulated": want["backend"] == "simulator",
+        "gpu_class": gpu_profile.get("gpu_class"),
+        "license": recipe.get("license"),
+        "smoke": smoke_tests(want, engine, recipe),
+        "prefetch": is_prefetched(want),
+        "context_tokens": context_tokens(instances[0]["argv"], recipe),
+        "image": instances[0].get("image"),
+        "warnings": warnings(want, recipe, cards),
+        "endpoint": instances[0]["base_url"],
+        "instances": instances,
+        "digest": digest_of([instance["digest"] for instance in instances]),
+    }

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import resource
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen import load as load_module
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Board, Counts
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import parse_base_url
+
+
+@pytest.mark.parametrize(
+    ("connections", "cpus", "expected"),
+    [(1, 1, 1), (32, 2, 1), (32, 64, 1), (65, 64, 2), (1000, 64, 16), (1000, 8, 2), (256, 256, 4)],
+)
+def test_worker_count(connections: int, cpus: int, expected: int) -> None:
+    assert load_module.worker_count(connections, cpus) == expected
+
+
+def test_a_name_that_does_not_resolve() -> None:
+    with pytest.raises(BenchError, match=r"no-such-host\.invalid"):
+        load_module.resolve(parse_base_url("http://no-such-host.invalid:8000"))
+
+
+def test_too_many_connections_for_the_hard_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (100, 500))
+    with pytest.raises(BenchError, match="500 files"):
+        load_module.raise_file_limit(1000)
+
+
+def test_the_soft_limit_is_lifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = []
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (100, 5000))
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, limit: limits.append(limit))
+    load_module.raise_file_limit(10)
+    load_module.raise_file_limit(1000)
+    assert limits == [(1064, 5000)]
+
+
+def test_the_board_sums_over_the_workers() -> None:
+    board = Board(2)
+    board.write(0, Counts(1, 0, 10, 100, 12))
+    board.write(1, Counts(2, 1, 20, 200, 24))
+    assert board.read() == Counts(3, 1, 30, 300, 36)
+    assert not board.stopped
+    board.stop()
+    assert board.stopped

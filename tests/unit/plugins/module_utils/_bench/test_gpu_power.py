@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.gpu_power import Sampler, parse_samples, summarise
+
+TEXT = """GPU-a, 300.00, 1980, 60, 0x0000000000000000
+GPU-b, 100.00, 1000, 50, 0x0000000000000001
+GPU-a, 500.00, 1900, 71, 0x0000000000000024
+GPU-b, 100.00, 1000, 50, 0x0000000000000001
+GPU-a, 50"""
+
+
+def test_energy_is_the_sum_over_the_cards() -> None:
+    found = summarise(parse_samples(TEXT), 10.0, 1000)
+    assert found is not None
+    assert (found["mean_power_w"], found["energy_j"], found["energy_per_output_token_j"]) == (500, 5000, 5)
+    assert (found["gpus"], found["samples"], found["max_temperature_c"]) == (2, 4, 71)
+    assert found["mean_sm_clock_mhz"] == pytest.approx(1470)
+    assert (found["throttle_reasons"], found["throttled_share"]) == (["sw_power_cap", "sw_thermal_slowdown"], 0.25)
+
+
+def test_a_power_cap_is_no_trouble() -> None:
+    found = summarise(parse_samples("GPU-a, 300, 1, 1, 0x4"), 1.0, 0)
+    assert found is not None
+    assert (found["throttled_share"], found["energy_per_output_token_j"]) == (0, None)
+
+
+def test_what_a_driver_does_not_tell() -> None:
+    found = summarise(parse_samples("GPU-a, [N/A], [N/A], [N/A], [N/A]"), 1.0, 10)
+    assert found is not None
+    assert (found["energy_j"], found["mean_sm_clock_mhz"], found["max_temperature_c"]) == (None, None, None)
+    assert summarise([], 1.0, 10) is None
+
+
+@pytest.mark.parametrize("uuids", [[], ["GPU-a", "GPU-b"]])
+def test_sampling(fake_host, monkeypatch, tmp_path, uuids) -> None:
+    fake_host.program_says("nvidia-smi", TEXT)
+    monkeypatch.setenv("PATH", f"{fake_host.bin}:/usr/bin:/bin")
+    sampler = Sampler(tmp_path, uuids)
+    sampler._process.wait()
+    sampler.stop()
+    sampler.stop()
+    assert len(sampler.samples()) == 4
+
+
+def test_a_host_without_cards(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    sampler = Sampler(tmp_path, [])
+    sampler.stop()
+    assert sampler.samples() == []

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.job import (
+    JobFolder,
+    Monitor,
+    Running,
+    ServerLock,
+    start,
+    wait,
+)
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
+
+ADDRESS = (2, ("192.0.2.1", os.getpid()))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> JobFolder:
+    return JobFolder(tmp_path / "runs" / "r1")
+
+
+def lock() -> ServerLock:
+    found = ServerLock.acquire(ADDRESS)
+    assert found is not None
+    return found
+
+
+def test_a_server_is_locked_once() -> None:
+    first = lock()
+    assert ServerLock.acquire(ADDRESS) is None
+    first.release()
+    lock().release()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "127.0.0.2"])
+def test_the_addresses_of_this_host_are_one_server(host: str) -> None:
+    assert ServerLock.name_for((2, (host, 8000))) == "llmfleet-bench-local-8000"
+
+
+def test_another_host_is_locked_by_its_address() -> None:
+    assert ServerLock.name_for((2, ("192.0.2.1", 8000))) == "llmfleet-bench-192.0.2.1-8000"
+
+
+def test_a_job_leaves_its_result(folder: JobFolder) -> None:
+    monitor = Monitor(folder, 10, cancel_when_alone=False)
+    start(folder, lock(), monitor, lambda: (folder.path / "fact.json").write_text('{"status": "ok"}'))
+    assert wait(folder) == {"status": "ok"}
+
+
+def test_a_job_says_why_it_failed(folder: JobFolder) -> None:
+    def work() -> None:
+        raise BenchError("a", "b", "c")
+
+    start(folder, lock(), Monitor(folder, 10, cancel_when_alone=False), work)
+    with pytest.raises(BenchError) as error:
+        wait(folder)
+    assert (error.value.found, error.value.expected, error.value.remedy) == ("a", "b", "c")
+
+
+def test_an_error_of_ours_is_in_the_log(folder: JobFolder) -> None:
+    start(folder, lock(), Monitor(folder, 10, cancel_when_alone=False), lambda: {}["nothing"])
+    with pytest.raises(BenchError, match="KeyError"):
+        wait(folder)
+    assert "Traceback" in folder.log_tail()
+
+
+def test_progress(folder: JobFolder) -> None:
+    monitor = Monitor(folder, output_tokens=10, cancel_when_alone=False)
+    assert monitor.tick("run-1", 4, Counts())
+    assert folder.progress()["eta_s"] is None
+    assert monitor.tick("run-1", 4, Counts(done=4, failed=1, reads=48, done_tokens=40, done_reads=48))
+    progress = folder.progress()
+    found = [progress[name] for name in ("state", "phase", "done", "failed", "total", "eta_s")]
+    assert found == ["running", "run-1", 4, 1, 4, 0]
+
+
+def test_what_stops_a_load(folder: JobFolder) -> None:
+    monitor = Monitor(folder, 10, cancel_when_alone=True)
+    folder.path.mkdir(parents=True)
+    folder.beat()
+    assert monitor.tick("run-1", 4, Counts())
+    os.utime(folder.path / "heartbeat", (1, 1))
+    assert not monitor.tick("run-1", 4, Counts())
+    folder.beat()
+    assert monitor.tick("run-1", 4, Counts())
+    folder.ask_to_stop()
+    assert not monitor.tick("run-1", 4, Counts())
+
+
+def test_sigterm_stops_a_load(folder: JobFolder) -> None:
+    monitor = Monitor(folder, 10, cancel_when_alone=False)
+    monitor.stop()
+    assert not monitor.tick("run-1", 4, Counts())
+
+
+def test_the_note_about_a_run(tmp_path: Path) -> None:
+    note = Running(tmp_path, "server")
+    assert note.read() == {}
+    note.write("r1", "print")
+    assert note.read() == {"run_id": "r1", "fingerprint": "print"}

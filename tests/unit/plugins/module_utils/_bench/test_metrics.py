@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench import metrics as metrics_module
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import Record
+from hypothesis import given
+from hypothesis import strategies as st
+
+MS = 1_000_000
+
+
+def record(
+    sent: float, times: list[float], bearing: list[int] | None = None, tokens: int | None = None, **more: object
+) -> Record:
+    """A request sent at `sent` ms whose messages came at `times` ms."""
+    made = Record(0, 0, int(sent * MS), int(times[-1] * MS) if times else int(sent * MS))
+    made.event_ns = array("q", (int(time * MS) for time in times))
+    made.bearing = bytearray(bearing or [1] * len(times))
+    made.completion_tokens = sum(made.bearing) if tokens is None else tokens
+    made.prompt_tokens = 10
+    for name, value in more.items():
+        setattr(made, name, value)
+    return made
+
+
+# A chat of three tokens: the role comes first, then text; the last message ends it.
+CHAT = record(0, [50, 52, 62, 72], [0, 1, 1, 1])
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60), st.floats(0.1, 99.9))
+def test_statistics_are_numpys(values: list[float], percent: float) -> None:
+    found = metrics_module.summary("x", values, [percent])
+    expected = [np.mean(values), np.median(values), np.std(values), np.percentile(values, percent)]
+    assert list(found.values()) == pytest.approx(expected, rel=1e-9, abs=1e-6)
+
+
+def test_a_summary_of_nothing_keeps_its_keys() -> None:
+    keys = ["mean_x_ms", "median_x_ms", "std_x_ms", "p99_x_ms", "p99.9_x_ms"]
+    assert metrics_module.summary("x", [], [99, 99.9]) == dict.fromkeys(keys)
+
+
+def test_compat_counts_the_role_message() -> None:
+    figures = metrics_module.vllm_compat([CHAT], 0, [99], {})
+    assert figures["mean_ttft_ms"] == 50
+    assert figures["mean_e2el_ms"] == 72
+    assert figures["mean_tpot_ms"] == pytest.approx((72 - 50) / 2)
+    assert figures["mean_itl_ms"] == pytest.approx(np.mean([2, 10, 10]))
+
+
+def test_strict_begins_with_text() -> None:
+    figures = metrics_module.strict([CHAT], 0, [99], {})
+    assert figures["mean_ttft_ms"] == 52
+    assert figures["mean_tpot_ms"] == 10
+    assert figures["mean_itl_ms"] == 10
+    assert figures["itl_basis"] == "token"
+
+
+def test_strict_counts_from_the_intended_time() -> None:
+    late = record(20, [70, 80], intended_ns=5 * MS)
+    assert metrics_module.strict([late], 0, [99], {})["mean_ttft_ms"] == 65
+    assert metrics_module.vllm_compat([late], 0, [99], {})["mean_ttft_ms"] == 50
+
+
+def test_gaps_are_shared_by_the_tokens_of_a_message() -> None:
+    made = record(0, [10, 20, 50], [1, 1, 1], tokens=6, cumulative=array("i", [1, 3, 6]))
+    assert list(metrics_module.strict_itl_ms(made)) == pytest.approx([5, 5, 10, 10, 10])
+    assert metrics_module.strict_tpot_ms(made) == pytest.approx(40 / 5)
+
+
+def test_gaps_are_of_chunks_where_tokens_are_not_known() -> None:
+    made = record(0, [10, 20, 50], [1, 1, 1], tokens=6)
+    figures = metrics_module.strict([made], 0, [99], {})
+    assert figures["itl_basis"] == "chunk"
+    assert figures["mean_itl_ms"] == 20
+    assert figures["mean_tpot_ms"] == pytest.approx(40 / 5)
+
+
+def test_one_token_has_no_tpot() -> None:
+    figures = metrics_module.vllm_compat([record(0, [10]), record(0, [10, 30])], 0, [99], {})
+    assert figures["mean_tpot_ms"] == 20
+
+
+def test_totals_and_rates() -> None:
+    failed = record(0, [], tokens=0, error="reset", ended_ns=4000 * MS)
+    figures = metrics_module.vllm_compat([CHAT, record(0, [100, 2000]), failed], 0, [99], {})
+    assert (figures["completed"], figures["failed"], figures["duration"]) == (2, 1, 4.0)
+    assert (figures["total_input_tokens"], figures["total_output_tokens"]) == (20, 5)
+    assert (figures["output_throughput"], figures["total_token_throughput"]) == (5 / 4, 25 / 4)
+    assert figures["request_throughput"] == 0.5
+    assert figures["per_user_output_throughput"] == pytest.approx(1000 / figures["mean_tpot_ms"])
+
+
+def test_nothing_succeeded() -> None:
+    failed = record(0, [], tokens=0, error="reset")
+    for define in (metrics_module.vllm_compat, metrics_module.strict):
+        figures = define([failed], 0, [99], {"ttft": 5})
+        assert (figures["completed"], figures["mean_ttft_ms"], figures["request_goodput"]) == (0, None, 0)
+    assert metrics_module.steady_state([failed], [99]) is None
+
+
+@pytest.mark.parametrize(
+    ("slo", "met"),
+    [
+        ({"ttft": 50}, 1),
+        ({"ttft": 49}, 0),
+        ({"ttft": 50, "tpot": 11}, 1),
+        ({"e2el": 71}, 0),
+        ({"ttft": 60, "e2el": 72}, 1),
+    ],
+)
+def test_goodput_is_inclusive(slo: dict[str, float], met: int) -> None:
+    figures = metrics_module.vllm_compat([CHAT], 0, [99], slo)
+    assert figures["request_goodput"] == pytest.approx(met / 0.072)
+
+
+def test_goodput_takes_the_tpot_of_one_token_for_zero() -> None:
+    assert metrics_module.vllm_compat([record(0, [100])], 0, [99], {"tpot": 1})["request_goodput"] == pytest.approx(10)
+
+
+def compat_peaks_by_numpy(records: list[Record]) -> tuple[float, int]:
+    """As `vllm bench serve` computes them."""
+    start = min(r.sent_ns for r in records) / 1e9
+    seconds = int(np.ceil(max(r.event_ns[-1] for r in records) / 1e9 - start)) + 1
+    tokens, active = np.zeros(seconds), np.zeros(seconds)
+    for r in records:
+        for time in r.event_ns:
+            tokens[int(time / 1e9 - start)] += 1
+        for second in range(int(r.sent_ns / 1e9 - start), int(r.event_ns[-1] / 1e9 - start) + 1):
+            active[second] += 1
+    return float(np.max(tokens)), int(np.max(active))
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5000), st.lists(st.integers(1, 900), min_size=1, max_size=9)), min_size=1, max_size=9
+    )
+)
+def test_compat_peaks(shapes: list[tuple[int, list[int]]]) -> None:
+    records = [record(sent, [sent + float(t) for t in np.cumsum(gaps)]) for sent, gaps in shapes]
+    origin = min(r.sent_ns for r in records)
+    for r in records:  # so that seconds have the same float value in both computations
+        r.sent_ns -= origin
+        r.event_ns = array("q", (t - origin for t in r.event_ns))
+    assert metrics_module.compat_peaks(records) == compat_peaks_by_numpy(records)
+
+
+def test_strict_peaks() -> None:
+    records = [record(0, [500, 999]), record(999, [1500, 1999], tokens=8)]
+    figures = metrics_module.strict(records, 0, [99], {})
+    assert figures["max_output_tokens_per_s"] == 8
+    assert figures["max_concurrent_requests"] == 1
+
+
+def test_the_steady_window_leaves_out_ramp_and_drain() -> None:
+    """Two slots, four answers of one second each, one after the other; then one slot drains alone."""
+    waves = [record(wave * 1000, [wave * 1000 + 200.0 * n for n in range(1, 6)]) for wave in range(4) for _ in range(2)]
+    drain = record(4000, [4000 + 200.0 * n for n in range(1, 6)])
+    window = metrics_module.steady_window([*waves, drain])
+    assert window == (1000 * MS, 4000 * MS)
+    figures = metrics_module.steady_state([*waves, drain], [99])
+    assert figures is not None
+    assert figures["window_s"] == 3
+    assert figures["output_throughput"] == pytest.approx(10)
+    assert figures["completed"] == 6
+
+
+def test_a_short_run_has_no_steady_state() -> None:
+    assert metrics_module.steady_state([CHAT], [99]) is None
+
+
+@pytest.mark.parametrize("step", [-3_600_000, -1_500, 3_000])
+def test_a_clock_that_is_set_does_not_break_the_peaks(step: float) -> None:
+    before, during = record(0, [50, 60]), record(100, [150 + step, 160 + step])
+    for figures in (
+        metrics_module.vllm_compat([before, during], 0, [99], {}),
+        metrics_module.strict([before, during], 0, [99], {}),
+    ):
+        assert figures["completed"] == 2
+        assert figures["max_output_tokens_per_s"] >= 2

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import (
+    Expectation,
+    Record,
+    Recording,
+    decode,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+DONE = b"data: [DONE]\n\n"
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def message(**content: Any) -> bytes:
+    return b"data: " + json.dumps({"model": "m", **content}).encode() + b"\n\n"
+
+
+def delta(text: str = "a", finish: str | None = None, key: str = "content") -> bytes:
+    return message(choices=[{"delta": {key: text}, "finish_reason": finish}])
+
+
+def usage(prompt: int, completion: int) -> bytes:
+    return message(choices=[], usage={"prompt_tokens": prompt, "completion_tokens": completion})
+
+
+ROLE = message(choices=[{"delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
+GOOD = [ROLE, delta(), delta(), delta(finish="length"), usage(7, 3), DONE]
+
+
+def recorded(reads: list[bytes], outcome: str = "") -> Recording:
+    """A recording whose n-th read came at n microseconds."""
+    recording = Recording(0, 0)
+    recording.sent_ns, recording.ended_ns, recording.outcome = 0, len(reads) * 1000, outcome
+    for number, data in enumerate(reads):
+        recording.times.append(number * 1000)
+        recording.sizes.append(len(data))
+        recording.data += data
+    return recording
+
+
+def answer(events: list[bytes], end: bytes = b"0\r\n\r\n", outcome: str = "", tokens: int | None = 3) -> Record:
+    """One read for the head, one for each event, one for the end."""
+    reads = [HEAD, *map(chunk, events), end]
+    return decode(recorded([read for read in reads if read], outcome), Expectation(7, tokens))
+
+
+def test_a_complete_answer() -> None:
+    record = answer(GOOD)
+    assert record.ok
+    assert list(record.event_ns) == [1000, 2000, 3000, 4000]
+    assert list(record.bearing) == [0, 1, 1, 1]
+    assert (record.prompt_tokens, record.completion_tokens, record.finish_reason) == (7, 3, "length")
+    assert (record.done, record.coalesced, record.identity) == (True, 0, "m")
+
+
+@given(st.data())
+def test_any_read_boundary_gives_the_same_answer(data: st.DataObject) -> None:
+    raw = HEAD + b"".join(map(chunk, GOOD)) + b"0\r\n\r\n"
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(raw) - 1), max_size=10)))
+    record = decode(recorded([raw[a:b] for a, b in zip([0, *cuts], [*cuts, len(raw)])]), Expectation(7, 3))
+    assert record.ok
+    assert len(record.event_ns) == 4
+    assert list(record.event_ns) == sorted(record.event_ns)
+
+
+def test_an_event_has_the_time_of_its_last_byte() -> None:
+    raw = HEAD + b"".join(map(chunk, GOOD)) + b"0\r\n\r\n"
+    cut = raw.index(ROLE) + len(ROLE) - 1
+    record = decode(recorded([raw[:cut], raw[cut:]]), Expectation(7, 3))
+    assert set(record.event_ns) == {1000}
+    assert record.coalesced == 2
+
+
+@pytest.mark.parametrize("key", ["content", "reasoning", "reasoning_content"])
+def test_text_and_reasoning_bear_tokens(key: str) -> None:
+    record = answer([ROLE, delta(key=key), delta(key=key), delta(key=key, finish="stop"), usage(7, 3), DONE])
+    assert list(record.bearing) == [0, 1, 1, 1]
+
+
+def test_completions_and_continuous_usage() -> None:
+    events = [
+        message(choices=[{"text": "a", "finish_reason": None}], usage={"prompt_tokens": 7, "completion_tokens": 2}),
+        message(choices=[{"text": "b", "finish_reason": "length"}], usage={"prompt_tokens": 7, "completion_tokens": 3}),
+        DONE,
+    ]
+    record = answer(events)
+    assert record.ok
+    assert list(record.cumulative) == [2, 3]
+
+
+TEXTS = st.one_of(
+    st.text(max_size=5), st.sampled_from(["", " the", 'a"b', "a\\b", "\n", "é", "日本", "}", '"content":"x"'])
+)
+EVENTS = st.one_of(
+    st.builds(delta, TEXTS, st.sampled_from([None, "stop"]), st.sampled_from(["content", "reasoning"])),
+    TEXTS.map(
+        lambda text: b"data: " + json.dumps({"choices": [{"text": text}]}, ensure_ascii=False).encode() + b"\n\n"
+    ),
+    TEXTS.map(lambda text: message(choices=[{"delta": {"content": text}}, {"delta": {"content": "x"}}])),
+    st.integers(1, 9).map(lambda count: message(choices=[{"text": "a"}], usage={"completion_tokens": count})),
+    st.sampled_from(
+        [ROLE, usage(7, 3), message(error="x"), b'data: {"choices": [\n\n', delta().replace(b'"a"', b'"\xff"')]
+    ),
+)
+
+
+@given(st.lists(EVENTS, max_size=12))
+def test_an_event_reads_the_same_after_others_of_its_kind(events: list[bytes]) -> None:
+    """An event like an earlier one is not parsed; alone in an answer, it is."""
+    together = answer([*events, DONE], tokens=None)
+    alone = [answer([event, DONE], tokens=None) for event in events]
+    assert list(together.bearing) == [text for record in alone for text in record.bearing]
+    assert list(together.cumulative) == [count for record in alone for count in record.cumulative]
+    assert together.finish_reason == next((record.finish_reason for record in alone[::-1] if record.finish_reason), "")
+    unreadable = [record.error for record in alone if record.error in ("stream_error", "invalid_json")]
+    assert together.error == unreadable[0] if unreadable else together.error not in ("stream_error", "invalid_json")
+
+
+@pytest.mark.parametrize(
+    ("events", "kind"),
+    [
+        (GOOD[:-1], "no_done"),
+        ([*GOOD[:4], DONE], "no_usage"),
+        ([ROLE, delta(), delta(), delta(), usage(7, 3), DONE], "no_finish_reason"),
+        ([ROLE, delta(finish="stop"), usage(7, 1), DONE], "short_output"),
+        ([ROLE, delta(finish="stop"), usage(7, 9), DONE], "long_output"),
+        ([ROLE, delta("", finish="stop"), usage(7, 3), DONE], "empty_output"),
+        ([DONE], "no_events"),
+        ([], "no_events"),
+        ([ROLE, message(error={"message": "x"}), DONE], "stream_error"),
+        ([ROLE, b'data: "text"\n\n', DONE], "stream_error"),
+        ([ROLE, b'data: {"choices": [\n\n', *GOOD[1:]], "invalid_json"),
+        ([ROLE, b"data: \xff\n\n", *GOOD[1:]], "invalid_json"),
+        ([ROLE, delta("x" * 300_000), *GOOD[1:]], "oversized_event"),
+    ],
+)
+def test_what_is_not_a_success(events: list[bytes], kind: str) -> None:
+    record = answer(events)
+    assert record.error == kind
+    assert record.detail
+
+
+def test_a_short_answer_is_fine_where_the_length_is_free() -> None:
+    assert answer([ROLE, delta(finish="stop"), usage(7, 1), DONE], tokens=None).ok
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "kind", "part"),
+    [
+        (b"400 Bad Request", b"", "http_4xx", "HTTP 400: oops"),
+        (b"503 Unavailable", b"", "http_5xx", "HTTP 503"),
+        (b"429 Too Many Requests", b"retry-after: 3\r\n", "rate_limited", "Retry-After: 3"),
+    ],
+)
+def test_refusals(status: bytes, headers: bytes, kind: str, part: str) -> None:
+    raw = b"HTTP/1.1 " + status + b"\r\ncontent-length: 4\r\n" + headers + b"\r\noops"
+    record = decode(recorded([raw]), Expectation(7, 3))
+    assert record.error == kind
+    assert part in record.detail
+
+
+def odd_usage(**usage: Any) -> bytes:
+    return message(choices=[], usage={"prompt_tokens": 7, "completion_tokens": 3, **usage})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        message(choices=[None]),
+        message(choices={"a": 1}),
+        message(choices=7),
+        message(choices=[{"delta": "x"}]),
+        odd_usage(prompt_tokens_details=[1]),
+        odd_usage(prompt_tokens_details={"cached_tokens": "3"}),
+        odd_usage(completion_tokens="3"),
+        odd_usage(prompt_tokens=7.5),
+        message(choices=[{"text": "a"}], usage={"completion_tokens": 2**40}),
+        b"data: " + b"[" * 100_000 + b"\n\n",
+    ],
+)
+def test_an_event_of_another_shape_fails_its_request_alone(event: bytes) -> None:
+    record = answer([*GOOD[:2], event, *GOOD[2:]])
+    assert record.error == "invalid_json"
+    assert len(record.event_ns) == len(record.bearing)
+    assert (record.prompt_tokens, record.done) == (7, True)
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome", "kind"),
+    [
+        (b"", "truncated", "truncated"),
+        (b"", "", "truncated"),
+        (b"", "reset", "reset"),
+        (b"zz\r\n", "idle_timeout", "malformed_chunking"),
+    ],
+)
+def test_broken_ends(end: bytes, outcome: str, kind: str) -> None:
+    assert answer(GOOD, end, outcome).error == kind
+
+
+def test_no_answer_at_all() -> None:
+    assert decode(recorded([], "connect_refused"), Expectation(7, 3)).error == "connect_refused"
+
+
+@given(st.lists(st.binary(max_size=20_000), max_size=12))
+def test_a_recording_keeps_every_byte(reads: list[bytes]) -> None:
+    recording = Recording(0, 0)
+    for data in reads:
+        recording.data += data
+        recording.shrink()
+    recording.seal()
+    assert recording.raw() == b"".join(reads)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import Endpoint, parse_base_url
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("http://127.0.0.1:8000", Endpoint("http", "127.0.0.1", 8000)),
+        ("http://gpu1", Endpoint("http", "gpu1", 80)),
+        ("https://gpu1/", Endpoint("https", "gpu1", 443)),
+        ("http://gpu1:8000/v1", Endpoint("http", "gpu1", 8000)),
+        ("http://gpu1:8000/v1/", Endpoint("http", "gpu1", 8000)),
+        ("http://gpu1/models/a/v1", Endpoint("http", "gpu1", 80, "/models/a")),
+        ("http://[::1]:8000", Endpoint("http", "::1", 8000)),
+    ],
+)
+def test_parse_base_url(text: str, expected: Endpoint) -> None:
+    assert parse_base_url(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "gpu1:8000", "ftp://gpu1", "http://", "http://gpu1:port", "http://u:p@gpu1", "http://g?x=1"]
+)
+def test_what_is_no_base_url(text: str) -> None:
+    with pytest.raises(BenchError):
+        parse_base_url(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "path"),
+    [
+        ("http://gpu1:80/v1", "http://gpu1", "/v1/models"),
+        ("https://[::1]:8000/a/", "https://[::1]:8000/a", "/a/v1/models"),
+    ],
+)
+def test_normal_form(text: str, url: str, path: str) -> None:
+    endpoint = parse_base_url(text)
+    assert (endpoint.url, endpoint.path("/v1/models")) == (url, path)

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.smoke import (
+    SmokeError,
+    judge_chat,
+    judge_context,
+    judge_messages,
+    judge_reasoning,
+    judge_stream,
+    judge_tool_call,
+)
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.smoke import (
+    tests as made_tests,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+JUDGES = [
+    judge_chat,
+    judge_stream,
+    partial(judge_context, served_model_name="mine", context_tokens=100),
+    judge_messages,
+    judge_tool_call,
+    judge_reasoning,
+]
+
+
+def chat(**message):
+    return json.dumps({"choices": [{"message": message}]}).encode()
+
+
+def stream(*deltas, end="[DONE]"):
+    events = [json.dumps({"choices": [{"delta": delta}]}) for delta in deltas] + ([end] if end else [])
+    return "".join(f"data: {event}\n\n" for event in events).encode()
+
+
+def call(name="get_weather", arguments='{"city": "Paris"}'):
+    return chat(content=None, tool_calls=[{"function": {"name": name, "arguments": arguments}}])
+
+
+def models(**entry):
+    return json.dumps({"data": [{"id": "other", "max_model_len": 1}, {"id": "mine", **entry}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("judge", "answer", "saw"),
+    [
+        (judge_chat, chat(content="Hello."), "6 characters"),
+        (judge_chat, chat(content=None, reasoning="Hm."), "3 characters"),
+        (judge_stream, stream({"role": "assistant"}, {"content": "Hel"}, {"content": "lo."}), "2 events"),
+        (judge_stream, stream({"reasoning_content": "Hm."}), "1 events"),
+        (judge_messages, b'{"type": "message", "content": [{"type": "text"}]}', "1 content"),
+        (judge_tool_call, call(), "get_weather"),
+        (judge_reasoning, chat(content="42", reasoning="17 + 25"), "2 of answer"),
+        (judge_reasoning, chat(content="42", reasoning_content="17 + 25"), "7 characters"),
+    ],
+)
+def test_a_good_answer_passes(judge, answer, saw):
+    assert saw in judge(answer)
+
+
+@pytest.mark.parametrize(
+    ("judge", "answer", "told"),
+    [
+        (judge_chat, chat(content=""), "empty"),
+        (judge_chat, b'{"choices": []}', "no message"),
+        (judge_chat, b"<html>", "no JSON"),
+        (judge_chat, b"\xff", "no JSON"),
+        (judge_chat, b"[]", "expected an object"),
+        (judge_stream, b"", "nothing"),
+        (judge_stream, stream({"content": "Hel"}, end=None), "expected [DONE]"),
+        (judge_stream, stream({"role": "assistant"}), "none of them with text"),
+        (judge_messages, b'{"type": "error"}', "expected a message"),
+        (judge_messages, b'{"type": "message", "content": []}', "expected a message"),
+        (judge_tool_call, chat(content="It is sunny."), "It is sunny."),
+        (judge_tool_call, call(name="get_time"), "get_time"),
+        (judge_tool_call, call(arguments="{}"), "expected get_weather with a city"),
+        (judge_tool_call, call(arguments="Paris"), "no JSON"),
+        (judge_reasoning, chat(content="<think>17</think>42"), "--reasoning-parser"),
+        (judge_reasoning, chat(content="17</think>42", reasoning="Hm."), "without thoughts"),
+        (judge_reasoning, chat(content=" ", reasoning="Hm."), "without thoughts"),
+    ],
+)
+def test_a_bad_answer_is_told_with_what_was_expected(judge, answer, told):
+    with pytest.raises(SmokeError) as caught:
+        judge(answer)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "asked", "saw"),
+    [
+        ({"max_model_len": 128}, 128, "128 tokens"),
+        ({"max_model_len": 128}, None, "128 tokens"),
+        ({}, 128, "does not tell"),
+        ({"max_model_len": 127}, 128, None),
+    ],
+)
+def test_the_context_is_as_long_as_asked(entry, asked, saw):
+    if saw:
+        assert saw in judge_context(models(**entry), "mine", asked)
+    else:
+        with pytest.raises(SmokeError, match="127 tokens, expected 128"):
+            judge_context(models(**entry), "mine", asked)
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+@given(answer=st.binary())
+def test_any_answer_passes_or_is_told(judge, answer):
+    try:
+        assert judge(answer)
+    except SmokeError as error:
+        assert str(error)
+
+
+def test_each_test_asks_for_the_served_name():
+    made = made_tests("mine", 128)
+    assert len({test.name for test in made}) == len(made)
+    assert {test.body["model"] for test in made if test.body} == {"mine"}
+    assert [test.name for test in made if test.body is None] == ["context"]

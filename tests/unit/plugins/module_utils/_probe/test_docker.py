@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import http.server
+import json
+import socketserver
+import threading
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._probe.docker import (
+    EngineError,
+    engine_get,
+    parse_daemon_config,
+    parse_daemon_flags,
+    parse_process_start,
+    parse_uptime,
+    probe_docker,
+    shape_engine,
+)
+
+INFO = {
+    "ServerVersion": "28.2.2",
+    "DockerRootDir": "/data/docker",
+    "Driver": "overlay2",
+    "CgroupDriver": "systemd",
+    "CgroupVersion": "2",
+    "LiveRestoreEnabled": True,
+    "Swarm": {"LocalNodeState": "inactive"},
+    "Runtimes": {"runc": {}, "nvidia": {}},
+    "DefaultRuntime": "runc",
+    "CDISpecDirs": ["/etc/cdi"],
+}
+CONTAINERS = [
+    {
+        "Id": "ab" * 32,
+        "Names": ["/llm"],
+        "Image": "vllm",
+        "Labels": {"org.llmfleet.spec": "server", "maintainer": "x"},
+        "Ports": [{"PublicPort": 8000, "IP": "0.0.0.0"}, {"PublicPort": 8000, "IP": "::"}, {"PrivatePort": 1}],
+    }
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, {"exists": False, "content": {}, "error": None}),
+        ("", {"exists": True, "content": {}, "error": None}),
+        ('{"debug": true}', {"exists": True, "content": {"debug": True}, "error": None}),
+        ("[]", {"exists": True, "content": {}, "error": "not a JSON object"}),
+    ],
+)
+def test_daemon_config(text, expected):
+    assert parse_daemon_config(text) == expected
+
+
+def test_a_broken_daemon_config():
+    assert "line 1" in parse_daemon_config("{,}")["error"]
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "flags"),
+    [
+        ("/usr/bin/dockerd\0-H\0fd://\0", ["-H", "fd://"]),
+        ("/usr/bin/python3\0dockerd\0", []),
+        ("", []),
+        (None, []),
+    ],
+)
+def test_daemon_flags(cmdline, flags):
+    assert parse_daemon_flags(cmdline) == flags
+
+
+def test_shape():
+    engine = shape_engine(INFO, CONTAINERS)
+    assert engine["version"] == "28.2.2"
+    assert engine["live_restore"] and not engine["swarm_active"]
+    assert engine["runtimes"] == ["nvidia", "runc"]
+    assert engine["containers"] == [
+        {
+            "id": "ab" * 32,
+            "name": "llm",
+            "image": "vllm",
+            "labels": {"org.llmfleet.spec": "server"},
+            "host_ports": [8000],
+        }
+    ]
+
+
+@pytest.mark.parametrize(("state", "active"), [("inactive", False), ("active", True), ("pending", True), (None, False)])
+def test_swarm(state, active):
+    assert shape_engine({"Swarm": {"LocalNodeState": state}}, [])["swarm_active"] is active
+
+
+def test_times():
+    stat = "77 (docker d) S " + " ".join(["0"] * 18) + " 500 0 0"
+    assert parse_process_start(stat, 100) == 5.0
+    assert parse_process_start(None, 100) is None
+    assert parse_uptime("4711.05 9000.00\n") == 4711.05
+    assert parse_uptime(None) is None
+
+
+def test_a_host_without_docker(fake_host):
+    found = probe_docker(fake_host)
+    assert (found["state"], found["version"], found["root_dir"]) == ("absent", None, "/var/lib/docker")
+
+
+def test_a_stopped_engine(fake_host):
+    fake_host.program_says("dockerd", "Docker version 26.1.5+dfsg1, build a72d7cd\n")
+    fake_host.program_says("systemctl", "disabled\n", rc=1)
+    fake_host.file("/etc/docker/daemon.json", '{"data-root": "/data"}')
+    found = probe_docker(fake_host)
+    assert (found["state"], found["version"], found["root_dir"]) == ("stopped", "26.1.5", "/data")
+    assert found["enabled"] is False
+
+
+class _Engine(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        answer = {"/info": INFO, "/containers/json": CONTAINERS}.get(self.path)
+        self.send_response(200 if answer is not None else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    def address_string(self):
+        return "unix"
+
+    def log_message(self, *_arguments):
+        pass
+
+
+@pytest.fixture
+def engine_socket(fake_host):
+    path = fake_host.path("/run/docker.sock")
+    path.parent.mkdir(parents=True)
+    with socketserver.ThreadingUnixStreamServer(str(path), _Engine) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield str(path)
+        server.shutdown()
+
+
+def test_a_running_engine(fake_host, engine_socket):
+    found = probe_docker(fake_host)
+    assert (found["state"], found["version"], found["root_dir"]) == ("running", "28.2.2", "/data/docker")
+
+
+def test_an_engine_that_does_not_answer_as_one(engine_socket):
+    with pytest.raises(EngineError, match="404"):
+        engine_get(engine_socket, "/nope")
+
+
+def test_no_socket(tmp_path):
+    with pytest.raises(EngineError):
+        engine_get(str(tmp_path / "none"), "/info")

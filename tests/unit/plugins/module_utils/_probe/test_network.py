@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import http.server
+import threading
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._probe.network import probe_url
+
+
+class _Hub(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.send_response(int(self.path.strip("/")))
+        self.end_headers()
+
+    def log_message(self, *_arguments):
+        pass
+
+
+@pytest.fixture
+def hub():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("status", [200, 401, 503])
+def test_any_answer_means_reachable(hub, status):
+    found = probe_url(f"{hub}/{status}", 5.0)
+    assert (found["reachable"], found["http_status"], found["error"]) == (True, status, None)
+    assert found["elapsed_ms"] >= 0
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "nonsense", "http://[::1"])
+def test_no_answer(url):
+    found = probe_url(url, 1.0)
+    assert not found["reachable"] and found["error"]

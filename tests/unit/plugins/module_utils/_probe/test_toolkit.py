@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._probe.toolkit import (
+    parse_cdi_list,
+    parse_cdi_spec,
+    parse_ctk_version,
+    probe_toolkit,
+)
+
+CDI_LIST = """time="2026-11-20T10:00:00Z" level=info msg="Found 3 CDI devices"
+nvidia.com/gpu=0
+nvidia.com/gpu=GPU-0b100000-0000-4000-8000-000000000002
+nvidia.com/gpu=all
+"""
+SPEC = """cdiVersion: 0.5.0
+containerEdits:
+  mounts:
+  - containerPath: /usr/lib/x86_64-linux-gnu/libcuda.so.580.95.05
+    hostPath: /usr/lib/x86_64-linux-gnu/libcuda.so.580.95.05
+kind: nvidia.com/gpu
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("NVIDIA Container Toolkit CLI version 1.20.0\ncommit: 1\n", "1.20.0"),
+        ("nvidia-ctk version v1.13.5", "1.13.5"),
+        ("", None),
+    ],
+)
+def test_version(text, version):
+    assert parse_ctk_version(text) == version
+
+
+def test_cdi_list():
+    assert parse_cdi_list(CDI_LIST) == [
+        "nvidia.com/gpu=0",
+        "nvidia.com/gpu=GPU-0b100000-0000-4000-8000-000000000002",
+        "nvidia.com/gpu=all",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        (SPEC, {"nvidia": True, "driver_versions": ["580.95.05"]}),
+        ("kind: vendor.com/net\n", {"nvidia": False, "driver_versions": []}),
+        ("", {"nvidia": False, "driver_versions": []}),
+    ],
+)
+def test_cdi_spec(text, spec):
+    assert parse_cdi_spec(text) == spec
+
+
+def test_a_host_without_a_toolkit(fake_host):
+    found = probe_toolkit(fake_host)
+    assert (found["installed"], found["version"], found["cdi_devices"], found["cdi_specs"]) == (False, None, [], [])
+
+
+def test_a_host_with_a_toolkit(fake_host):
+    fake_host.program_says("nvidia-ctk", "NVIDIA Container Toolkit CLI version 1.20.0\n" + CDI_LIST)
+    fake_host.program_says("nvidia-container-runtime-hook")
+    fake_host.file("/etc/cdi/nvidia.yaml", SPEC)
+    fake_host.file("/etc/cdi/net.yaml", "kind: vendor.com/net\n")
+    found = probe_toolkit(fake_host)
+    assert found["installed"] and found["version"] == "1.20.0"
+    assert found["hook_path"].endswith("nvidia-container-runtime-hook") and found["hook_changed_at_s"] > 0
+    [spec] = found["cdi_specs"]
+    assert (spec["path"], spec["driver_versions"]) == ("/etc/cdi/nvidia.yaml", ["580.95.05"])
+    assert spec["changed_at_s"] > 0
+    assert "nvidia.com/gpu=all" in found["cdi_devices"]

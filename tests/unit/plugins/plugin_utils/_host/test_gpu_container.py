@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._host.gpu_container import verdict
+
+
+def test_a_container_that_got_its_gpu():
+    assert verdict({"rc": 0, "stdout": "ok", "stderr": ""}, "cdi") == {"ok": True, "message": ""}
+
+
+@pytest.mark.parametrize(
+    ("rc", "said", "cause"),
+    [
+        (125, 'could not select device driver "" with capabilities: [[gpu]].', "does not know --gpus"),
+        (
+            125,
+            "CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=all",
+            "does not know the CDI device",
+        ),
+        (125, "Unable to find image 'x:1' locally", "cannot be had"),
+        (125, "nvml error: driver/library version mismatch", "old kernel module"),
+        (127, 'exec: "python3": executable file not found in $PATH', "no such command"),
+        (125, "nvidia-container-cli: initialization error: x", "the toolkit failed"),
+        (40, "libcuda.so.1: cannot open shared object file", "libcuda"),
+        (41, "cuInit: error 802", "does not start"),
+        (42, "no device", "no device"),
+        (43, "0 NVIDIA H100: error 46", "no CUDA context"),
+        (124, "", "in time"),
+        (7, "", "status 7"),
+    ],
+)
+def test_each_cause_has_its_remedy(rc, said, cause):
+    found = verdict({"rc": rc, "stdout": "", "stderr": said}, "cdi")
+    assert not found["ok"]
+    assert cause in found["message"] and said in found["message"] and "Remedy: " in found["message"]

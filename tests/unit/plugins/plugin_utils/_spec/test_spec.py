@@ -1,0 +1,489 @@
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import deployment as kept
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import instances, spec
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import validation as choices
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.gpu_assignment import profile_for
+
+ROOT = Path(__file__).resolve().parents[5]
+ROLE = ROOT / "roles" / "inference_server"
+SOURCE = ROOT / "tests" / "unit" / "fixtures" / "source_commands.txt"
+
+NO_GPU = {"cards": [], "count": 0, "driver_version": None}
+
+
+def gpus(count=1, memory_total_mib=81559):
+    cards = [
+        {"name": "NVIDIA H100 80GB HBM3", "uuid": f"GPU-{number}", "memory_total_mib": memory_total_mib}
+        for number in range(1, count + 1)
+    ]
+    return {"cards": cards, "count": count, "driver_version": "580.95.05"}
+
+
+ONE_GPU = gpus()
+CDI = {
+    "docker": {"version": "28.3.0", "containers": []},
+    "toolkit": {
+        "version": "1.18.1",
+        "cdi_devices": ["nvidia.com/gpu=all", "nvidia.com/gpu=GPU-1", "nvidia.com/gpu=GPU-2"],
+    },
+}
+
+
+def host(gpu=NO_GPU, ports=(), **sections):
+    return {"gpu": gpu, "ports": list(ports), **sections}
+
+
+def engine(backend):
+    return yaml.safe_load((ROLE / "vars" / "backends" / f"{backend}.yml").read_text())["__inference_server_engine"]
+
+
+def recipe(name="LFM2.5-8B-A1B"):
+    return yaml.safe_load((ROLE / "vars" / "recipes" / f"{name}.yml").read_text())["__inference_server_recipe"]
+
+
+def want(**changes):
+    backend = changes.get("backend", "vllm")
+    return {
+        "name": "llmfleet-server",
+        "backend": backend,
+        "runtime": "process" if backend == "simulator" else "docker",
+        "release": "stable",
+        "intent": "benchmark",
+        "model": "LiquidAI/LFM2.5-8B-A1B",
+        "served_model_name": "lfm25_8b_a1b",
+        "tensor_parallel_size": 1,
+        "extra_args": [],
+        "env": {},
+        "image": "",
+        "model_revision": "",
+        "instances": 0,
+        "user": "",
+        "compile_cache": False,
+        "ulimits": ["memlock:-1:-1"],
+        "prefetch": False,
+        "smoke": {},
+        "hf_cache_dir": "~/.cache/huggingface",
+        "volumes": [],
+        "command": [],
+        "bind_address": "127.0.0.1",
+        "port": 8000,
+        "api_key_file": "",
+        "simulator": {},
+        "python": "/usr/bin/python3",
+        "state_dir": "/state",
+        **changes,
+    }
+
+
+def make(gpu_class="h100", gpu=ONE_GPU, recipe_=None, ports=(), sections=None, known=None, timing=None, **changes):
+    wanted = want(**changes)
+    return spec.server_spec(
+        wanted,
+        {**engine(wanted["backend"]), "known": known or {}} if wanted["backend"] in choices.BACKENDS else {},
+        recipe() if recipe_ is None else recipe_,
+        {"gpu_class": gpu_class, "simulated_timing": timing or {}},
+        host(gpu, ports, **(sections or {})),
+    )
+
+
+def only(**changes):
+    """The one instance of a specification."""
+    (instance,) = make(**changes)["instances"]
+    return instance
+
+
+def source_command(backend):
+    """The page's command for a backend, as tokens."""
+    commands = SOURCE.read_text().replace("\\\n", " ").strip().splitlines()
+    found = [shlex.split(line) for line in commands if f"{'lmsysorg' if backend == 'sglang' else 'vllm'}/" in line]
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize("gpu_class", ["b200", "h100", "a100"])
+@pytest.mark.parametrize("backend", ["vllm", "sglang"])
+def test_published_is_the_source_token_for_token(backend, gpu_class):
+    # The page opens the port to the network without a key; the role refuses that, so the pure parts are asked here.
+    wanted = {**want(backend=backend, release="published", bind_address="0.0.0.0"), "uuids": None, "server_dir": "/s"}
+    made = instances._container(
+        wanted, instances.Known(engine(backend), recipe(), {"gpu_class": gpu_class}, host(ONE_GPU))
+    )
+    assert instances.docker_run_command(made) == source_command(backend)
+
+
+@pytest.mark.parametrize("backend", ["vllm", "sglang"])
+def test_published_differs_from_the_source_by_the_loopback_address_alone(backend):
+    made = instances.docker_run_command(only(backend=backend, release="published"))
+    assert [token for token in made if token not in source_command(backend)] == ["127.0.0.1:8000:8000"]
+    assert make(backend=backend, release="published")["warnings"]
+
+
+@pytest.mark.parametrize(
+    ("driver", "backend", "image"),
+    [
+        ("580.95.05", "vllm", "vllm/vllm-openai:v0.32.0"),
+        ("570.1", "vllm", "vllm/vllm-openai:v0.32.0-cu129"),
+        ("535.230.02", "sglang", "lmsysorg/sglang:v0.5.23-cu129"),
+        (None, "vllm", "vllm/vllm-openai:v0.32.0"),
+    ],
+)
+def test_the_driver_decides_the_image(driver, backend, image):
+    assert make(backend=backend, gpu={**ONE_GPU, "driver_version": driver})["image"] == image
+
+
+def test_a_driver_too_old_for_every_image_is_refused_with_the_remedy():
+    with pytest.raises(choices.SpecError, match=r"470\.1.*525.*upgrade the driver"):
+        make(gpu={**ONE_GPU, "driver_version": "470.1"})
+
+
+@pytest.mark.parametrize("intent", ["benchmark", "agent", "latency", "throughput"])
+@pytest.mark.parametrize("backend", ["vllm", "sglang"])
+def test_stable_argv_has_the_recipe_and_each_flag_once(backend, intent):
+    argv = only(backend=backend, intent=intent)["argv"]
+    flags = [token for token in argv if token.startswith("--")]
+    assert len(flags) == len(set(flags))
+    assert argv[argv.index("--tool-call-parser") + 1] == "lfm2"
+    assert argv[argv.index("--reasoning-parser") + 1] == "qwen3"
+    assert "--trust-remote-code" not in argv
+
+
+def test_the_operator_replaces_the_role():
+    argv = only(extra_args=["--max-model-len", "16384", "--enable-prefix-caching", "--seed=7"])["argv"]
+    assert argv[argv.index("--max-model-len") + 1] == "16384"
+    assert argv.count("--max-model-len") == 1
+    assert "--no-enable-prefix-caching" not in argv
+    assert argv[-3:] == ["--enable-prefix-caching", "--seed", "7"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"backend": "vlm"}, "vllm, sglang, simulator"),
+        ({"model": ""}, "inference_server_model"),
+        ({"served_model_name": ""}, "inference_server_served_model_name"),
+        ({"port": 0}, "1 to 65535"),
+        ({"port": 70000}, "1 to 65535"),
+        ({"tensor_parallel_size": 0}, "inference_server_tensor_parallel_size"),
+        ({"bind_address": "0.0.0.0"}, "inference_server_api_key_file"),
+        ({"bind_address": "::"}, "inference_server_api_key_file"),
+        ({"runtime": "podman"}, "docker, process"),
+        ({"release": "nightly"}, "stable, published"),
+        ({"intent": "fast"}, "benchmark, agent, latency, throughput"),
+        ({"backend": "simulator", "runtime": "docker"}, "process"),
+        ({"release": "published", "recipe_": {}}, "use stable"),
+        ({"runtime": "process", "api_key_file": "/k"}, "use runtime docker"),
+        ({"instances": -1}, "inference_server_instances"),
+        ({"instances": 2}, "the host has 1 GPU(s)"),
+        ({"tensor_parallel_size": 2}, "the host has 1 GPU(s)"),
+        ({"extra_args": ["16384"]}, "16384"),
+    ],
+)
+def test_a_wrong_choice_is_told_with_its_remedy(changes, told):
+    with pytest.raises(choices.SpecError) as caught:
+        make(**changes)
+    assert any(told in problem for problem in caught.value.args)
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(choices.SpecError) as caught:
+        make(model="", served_model_name="", port=-1)
+    assert len(caught.value.args) == 3
+
+
+PORT_TAKEN = {"port": 8000, "in_use": True, "owners": [{"address": "0.0.0.0", "pid": 7, "command": "nginx"}]}
+OURS = {"name": "llmfleet-server", "host_ports": [8000], "labels": {"org.llmfleet.spec": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("ports", "containers", "refused"),
+    [
+        ([PORT_TAKEN], [], True),
+        ([{**PORT_TAKEN, "port": 9000}], [], False),
+        ([{**PORT_TAKEN, "in_use": False}], [], False),
+        ([PORT_TAKEN], [OURS], False),
+        ([PORT_TAKEN], [{**OURS, "host_ports": [18000]}], True),
+        ([PORT_TAKEN], [{**OURS, "labels": {}}], True),
+        ([PORT_TAKEN], [{**OURS, "name": "another"}], True),
+    ],
+)
+def test_a_taken_port_is_refused_and_its_owner_named(ports, containers, refused):
+    sections = {"docker": {"version": "20.10.24", "containers": containers}}
+    if not refused:
+        make(ports=ports, sections=sections)
+        return
+    with pytest.raises(choices.SpecError, match=r"nginx \(pid 7\)"):
+        make(ports=ports, sections=sections)
+
+
+@pytest.mark.parametrize(
+    ("key_file", "asked", "measured", "refused"),
+    [
+        ("/etc/key", "/etc/key", "/etc/key", False),
+        ("/etc//key", "/etc//key", "/etc/key", False),
+        ("/etc/key", "/var", "/", False),  # nobody asked
+        ("/etc/key", "/etc/key", "/etc", True),
+        ("key", "key", ".", True),
+    ],
+)
+def test_a_key_that_is_not_on_the_host_is_refused(key_file, asked, measured, refused):
+    sections = {"disk": [{"path": asked, "measured_path": measured, "changed_at_s": 1.5}]}
+    if not refused:
+        make(api_key_file=key_file, sections=sections)
+        return
+    with pytest.raises(
+        choices.SpecError, match=rf"inference_server_api_key_file is {key_file}: .* openssl rand .* {key_file}\)"
+    ):
+        make(api_key_file=key_file, sections=sections)
+
+
+def test_a_new_key_is_another_server():
+    disk = {"path": "/etc/key", "measured_path": "/etc/key"}
+    first, same, new = (
+        make(api_key_file="/etc/key", sections={"disk": [{**disk, "changed_at_s": at}]}) for at in (1.5, 1.5, 2.5)
+    )
+    assert first["digest"] == same["digest"] != new["digest"]
+
+
+@pytest.mark.parametrize(
+    ("address", "published", "base_url"),
+    [
+        ("127.0.0.1", "127.0.0.1:8000:", "http://127.0.0.1:8000"),
+        ("localhost", "127.0.0.1:8000:", "http://localhost:8000"),
+        ("::1", "[::1]:8000:", "http://[::1]:8000"),
+        ("0.0.0.0", "8000:", "http://127.0.0.1:8000"),
+        ("::", "[::]:8000:", "http://[::1]:8000"),
+        ("10.0.0.7", "10.0.0.7:8000:", "http://10.0.0.7:8000"),
+        ("fd00::7", "[fd00::7]:8000:", "http://[fd00::7]:8000"),
+    ],
+)
+def test_an_address_is_published_and_asked_for_as_docker_and_urls_write_it(address, published, base_url):
+    made = only(bind_address=address, api_key_file="/etc/key")
+    assert (made["ports"], made["base_url"]) == ([published + "8000"], base_url)
+
+
+@pytest.mark.parametrize("backend", ["vllm", "sglang"])
+@pytest.mark.parametrize("release", ["stable", "published"])
+def test_a_key_stays_out_of_the_specification(backend, release):
+    made = only(backend=backend, release=release, api_key_file="/etc/key", bind_address="0.0.0.0")
+    assert "/etc/key:/run/secrets/llmfleet_api_key:ro" in made["volumes"]
+    assert not any("/etc/key" in token or token == "--api-key" for token in made["argv"])
+    assert made["argv"][0] in ("--model", "--model-path")  # the entry point starts the engine
+    assert made["env"] == {}
+
+
+@pytest.mark.parametrize(
+    ("count", "changes", "groups"),
+    [
+        (1, {}, [["GPU-1"]]),
+        (2, {}, [["GPU-1"], ["GPU-2"]]),
+        (4, {"tensor_parallel_size": 2}, [["GPU-1", "GPU-2"], ["GPU-3", "GPU-4"]]),
+        (3, {"tensor_parallel_size": 2}, [["GPU-1", "GPU-2"]]),
+        (2, {"tensor_parallel_size": 2}, [["GPU-1", "GPU-2"]]),
+        (4, {"instances": 1}, [["GPU-1"]]),
+        (2, {"release": "published"}, [["GPU-1", "GPU-2"]]),
+    ],
+)
+def test_each_instance_has_a_name_a_port_and_cards_of_its_own(count, changes, groups):
+    instances = make(gpu=gpus(count), **changes)["instances"]
+    assert [instance["gpu_uuids"] for instance in instances] == groups
+    assert [instance["name"] for instance in instances] == ["llmfleet-server", "llmfleet-server-2"][: len(groups)]
+    assert [instance["base_url"] for instance in instances] == [
+        f"http://127.0.0.1:{8000 + number}" for number in range(len(groups))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "sections", "flags"),
+    [
+        (1, {}, ["--gpus", "all"]),
+        (2, {}, ["--gpus", '"device=GPU-1"']),
+        (1, CDI, ["--device", "nvidia.com/gpu=GPU-1"]),
+        (2, CDI, ["--device", "nvidia.com/gpu=GPU-1"]),
+        (3, CDI, ["--gpus", '"device=GPU-1"']),  # the CDI file is older than the third card
+        (2, {**CDI, "docker": {"version": "28.1.1"}}, ["--gpus", '"device=GPU-1"']),
+        (2, {**CDI, "toolkit": {**CDI["toolkit"], "version": "1.17.8"}}, ["--gpus", '"device=GPU-1"']),
+    ],
+)
+def test_the_host_decides_how_docker_is_asked_for_a_card(count, sections, flags):
+    command = instances.docker_run_command(make(gpu=gpus(count), sections=sections)["instances"][0])
+    assert command[3 : 3 + len(flags)] == flags
+
+
+def known(backend):
+    (path,) = (ROLE / "files" / "flags").glob(f"{backend}-{engine(backend)['stable']['version']}.json")
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("intent", ["benchmark", "agent", "latency", "throughput"])
+@pytest.mark.parametrize("backend", ["vllm", "sglang"])
+def test_the_pinned_engine_knows_every_flag_of_ours(backend, intent):
+    assert make(backend=backend, intent=intent, known=known(backend), model_revision="main")
+
+
+def test_a_flag_that_the_engine_does_not_know_is_refused_with_the_nearest():
+    wrong = {"known": known("vllm"), "extra_args": ["--max-model-lenn", "5"]}
+    with pytest.raises(choices.SpecError, match=r"no flag of vllm 0\.32\.0: did you mean --max-model-len\?"):
+        make(**wrong)
+    assert make(**wrong, image="my/vllm:1")
+    assert make(**wrong, runtime="process")
+
+
+def test_weights_larger_than_the_cards_are_refused_and_little_memory_is_told():
+    with pytest.raises(choices.SpecError, match="16 GiB"):
+        make(gpu=gpus(1, 15360))
+    assert make(gpu=gpus(1, 15360), gpu_class="cpu")
+    assert "21 GiB" in make(gpu=gpus(1, 20480))["warnings"][0]
+    assert make(gpu=gpus(2, 15360), tensor_parallel_size=2)["warnings"] == []
+
+
+def test_a_stable_container_is_private_and_a_published_one_as_on_the_page():
+    stable, published = only(), only(release="published")
+    assert (stable["ipc_mode"], stable["shm_size"], bool(stable["ulimits"])) == ("private", "16g", True)
+    assert (published["ipc_mode"], published["shm_size"], published["ulimits"]) == ("host", None, [])
+    assert only(gpu_class="cpu")["ulimits"] == []
+    assert only(user="2000:0")["volumes"] == ["~/.cache/huggingface:/home/vllm/.cache/huggingface"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "prefetch"),
+    [
+        ({}, True),
+        ({"prefetch": False}, False),
+        ({"model": "/models/tiny", "recipe_": {}}, False),
+        ({"hf_cache_dir": ""}, False),
+        ({"release": "published"}, False),
+        ({"runtime": "process"}, False),
+    ],
+)
+def test_weights_come_first_where_the_hub_has_them_and_the_engine_is_offline_then(changes, prefetch):
+    made = make(**{"prefetch": True, **changes})
+    assert made["prefetch"] is prefetch
+    assert ("HF_HUB_OFFLINE" in made["instances"][0]["env"]) is prefetch
+
+
+IMAGE = {"Id": "sha256:0123456789abcdef", "RepoDigests": ["vllm/vllm-openai@sha256:feed"]}
+
+
+def test_a_pinned_specification_names_image_and_volumes_by_digest():
+    made = make(compile_cache=True)
+    pinned = kept.pinned(made, IMAGE)
+    assert pinned["image_digest"] == "sha256:feed"
+    assert pinned["instances"][0]["image_id"] == IMAGE["Id"]
+    assert "llmfleet-vllm-0123456789ab:/root/.cache/vllm" in pinned["instances"][0]["volumes"]
+    assert pinned["digest"] != kept.pinned(made, {**IMAGE, "Id": "sha256:ffff"})["digest"]
+    assert kept.pinned(made, {"Id": "sha256:1"})["image_digest"] == "sha256:1"
+    assert kept.pinned(made, {})["image_digest"] is None
+
+
+def test_what_answered_before_is_kept_once():
+    one, two = ({"digest": "1"}, {"digest": "2"})
+    first = kept.good({}, one, {})
+    second = kept.good(first, two, {})
+    assert first["before"] is None
+    assert second["before"]["spec"] == one
+    assert kept.good(second, two, {})["before"]["spec"] == one
+
+
+def test_instances_that_are_no_longer_wanted_are_named_by_runtime():
+    two = make(gpu=gpus(2))
+    one = make()
+    process = {"runtime": "process", "instances": [{"name": "llmfleet-server"}]}
+    assert kept.surplus(two, one, one) == {"docker": ["llmfleet-server-2"], "process": []}
+    assert kept.surplus(one, two, one) == {"docker": ["llmfleet-server-2"], "process": []}
+    assert kept.surplus(process, one, one) == {"docker": [], "process": ["llmfleet-server"]}
+    assert kept.surplus({}, one, one) == {"docker": [], "process": []}
+
+
+@pytest.mark.parametrize(
+    ("changes", "mode"),
+    [({}, "required"), ({"release": "published"}, "report"), ({"smoke": {"tool_call": "skip"}}, "skip")],
+)
+def test_the_operator_has_the_last_word_on_smoke_tests(changes, mode):
+    assert make(**changes)["smoke"]["tool_call"] == mode
+
+
+@pytest.mark.parametrize(("extra", "tokens"), [([], 128000), (["--max-model-len", "16384"], 16384)])
+def test_the_context_is_as_asked(extra, tokens):
+    assert make(extra_args=extra)["context_tokens"] == tokens
+
+
+def test_the_simulator_gets_the_timing_of_its_gpu_and_engine():
+    timing = {"vllm": {"a": 1}, "sglang": {"a": 2}}
+    chosen = {"engine": "sglang", "startup_delay_s": 1}
+    made = only(gpu_class="a100", gpu=NO_GPU, backend="simulator", simulator=chosen, timing=timing)
+    settings = json.loads(made["files"]["simulator.json"])
+    assert settings["timing"] == {"a": 2}
+    assert settings["startup_delay_s"] == 1
+    assert made["argv"][0] == "/usr/bin/python3"
+
+
+def test_a_cpu_host_asks_for_no_gpu():
+    without = only(gpu_class="cpu", gpu=NO_GPU)
+    assert "--gpus" not in instances.docker_run_command(without)
+    assert without["ulimits"] == []  # a host may forbid raising them, and only a GPU's driver pins memory
+
+
+def test_the_digest_changes_with_the_server_and_with_nothing_else():
+    assert make()["digest"] == make()["digest"]
+    assert make()["digest"] != make(extra_args=["--seed", "1"])["digest"]
+
+
+def test_a_model_without_a_recipe_gets_generic_flags():
+    argv = only(model="/models/tiny", recipe_={})["argv"]
+    assert argv[:2] == ["--model", "/models/tiny"]
+    assert "--tool-call-parser" not in argv
+
+
+@pytest.mark.parametrize(
+    ("card", "gpu_class"),
+    [
+        ("NVIDIA B200", "b200"),
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA H100 PCIe", "h100"),
+        ("NVIDIA H200", "h200"),
+        ("NVIDIA A100-SXM4-40GB", "a100"),
+        ("NVIDIA A100 80GB PCIe", "a100"),
+        ("Tesla T4", None),
+        ("", None),
+    ],
+)
+def test_a_card_finds_its_profile(card, gpu_class):
+    profiles = [yaml.safe_load(path.read_text())["gpu_profile"] for path in sorted((ROOT / "group_vars").glob("*.yml"))]
+    assert profile_for(card, profiles).get("gpu_class") == gpu_class
+
+
+def test_the_fact_keeps_the_start_time_of_a_server_found_running():
+    made = make()
+    ready = {"elapsed_s": 0.1, "engine_version": "0.32.0", "started": False}
+    assert kept.server_fact(made, ONE_GPU, {"ready_s": 97.0}, ready)["ready_s"] == 97.0
+    fact = kept.server_fact(made, ONE_GPU, {}, {**ready, "started": True, "elapsed_s": 42.0})
+    assert fact["ready_s"] == 42.0
+    assert set(fact["phases"].values()) == {None}
+    assert fact["gpu"] == {
+        "class": "h100",
+        "name": "NVIDIA H100 80GB HBM3",
+        "count": 1,
+        "driver_version": "580.95.05",
+        "uuids": ["GPU-1"],
+    }
+    assert fact["run_command"].startswith("docker run -d --gpus all")
+    assert fact["instances"] == [
+        {"name": "llmfleet-server", "base_url": "http://127.0.0.1:8000", "port": 8000, "gpu_uuids": ["GPU-1"]}
+    ]
+
+
+def test_the_phases_of_a_start_are_the_hosts_and_the_engines():
+    made = kept.pinned(make(), {"Id": "sha256:1", "Metadata": {"LastTagTime": "1970-01-01T00:01:40Z"}})
+    engine_told = {"weights_s": None, "load_s": 12.5, "compile_s": None, "ready_s": 70.0}
+    ready = {"elapsed_s": 70.0, "started": True, "probed_at_s": 40.0, "weights_s": 33.3, "phases": engine_told}
+    started = kept.server_fact(made, ONE_GPU, {}, ready)["phases"]
+    assert started == {"image_s": 60.0, "weights_s": 33.3, "load_s": 12.5, "compile_s": None, "ready_s": 70.0}
+    found = kept.server_fact(made, ONE_GPU, {"phases": started}, {**ready, "started": False})
+    assert found["phases"] == started
