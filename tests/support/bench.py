@@ -7,11 +7,10 @@ from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.native import Bench, Measurement, OnTick
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import make_plan
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import make_settings
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.runner import Run, new_run_id, run_benchmark
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.target import Server
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import Access
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import parse_base_url
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import Access, parse_base_url
 
 # The options of bench_serve that have no default of their own, and a small load.
 OPTIONS: dict[str, Any] = {
@@ -78,11 +77,11 @@ def measure(
 ) -> Measurement:
     """One measurement, with its records."""
     access = access or access_to(url)
-    plan = make_plan({**OPTIONS, **options}, salt=new_run_id())
+    settings = make_settings({**OPTIONS, **options}, salt=new_run_id())
     server = Server(access)
-    bench = Bench(plan, access, server, server.inspect(None, plan.workload.endpoint_type), folder)
+    bench = Bench(settings, access, server, server.inspect(None, settings.workload.endpoint_type), folder)
     try:
-        return bench.measure("test", plan.workload.max_concurrency, on_tick)
+        return bench.measure("test", settings.workload.max_concurrency, on_tick)
     finally:
         server.close()
 
@@ -91,9 +90,9 @@ def benchmark(url: str, folder: Path, **options: Any) -> dict[str, Any]:
     """A whole run: the fact."""
     access = access_to(url)
     run_id = new_run_id()
-    plan = make_plan({**OPTIONS, **options}, salt=run_id)
+    settings = make_settings({**OPTIONS, **options}, salt=run_id)
     server = Server(access)
-    run = Run(run_id, plan, access, server.inspect(None, plan.workload.endpoint_type), folder, {}, "")
-    bench = Bench(plan, access, server, run.info, run.folder)
+    run = Run(run_id, settings, access, server.inspect(None, settings.workload.endpoint_type), folder, {}, "")
+    bench = Bench(settings, access, server, run.info, run.folder)
     bench.verify()
     return run_benchmark(run, bench, go_on)

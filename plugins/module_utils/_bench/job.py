@@ -22,7 +22,7 @@ from typing import Any, Callable
 
 from .._errors import BenchError
 from .._files import read_json, write_json
-from .loadgen.connection import Address
+from .._openai.endpoint import Address
 from .loadgen.progress import Counts
 
 _POLL_S = 0.1

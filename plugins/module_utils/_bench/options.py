@@ -1,19 +1,16 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What is to be measured: the options, checked and completed by their named set. Pure. Private to the collection."""
+"""From the options of bench_serve to settings: checked, and completed by their named workload. Pure."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, Mapping
 
 from .._errors import BenchError
-from .loadgen.connection import Timeouts
-from .validity import Limits
+from .settings import Limits, Settings, Timeouts, Workload
 
 # Each set gives the values of the options that the user leaves out.
 NAMED_SETS: dict[str, dict[str, Any]] = {
@@ -28,7 +25,6 @@ NAMED_SETS: dict[str, dict[str, Any]] = {
         "sweep": [16, 32, 64, 128, 256],
     },
 }
-ENDPOINTS = {"openai-chat": "/v1/chat/completions", "openai": "/v1/completions"}
 SLO_METRICS = ("ttft", "tpot", "e2el")
 _POSITIVE = ("input_tokens", "output_tokens", "num_prompts", "repeats")
 _NOT_NEGATIVE = ("warmup", "workers", "prefix_tokens", "repeat_until")
@@ -36,71 +32,7 @@ _MOST_PERCENTILES = 16  # each gives twelve figures of the result, which is boun
 _WARMUP = 8  # requests, where no concurrency says how many
 
 
-@dataclass(frozen=True)
-class Workload:
-    """The load, without the server it goes to.
-
-    `request_rate` inf is a closed load; `max_concurrency` 0 means as many slots as needed, `num_prompts` 0 a whole file.
-    """
-
-    name: str
-    dataset: str
-    input_tokens: int
-    output_tokens: int
-    num_prompts: int
-    max_concurrency: int
-    endpoint_type: str
-    seed: int
-    salt: str
-    warmup: int
-    dataset_path: str | None = None
-    range_ratio: float = 0.0
-    prefix_tokens: int = 0
-    request_rate: float = math.inf
-    burstiness: float = 1.0
-    ignore_eos: bool = True
-    continuous_usage: bool = False
-    sampling: Mapping[str, Any] = field(default_factory=dict)
-    repeats: int = 1
-    sweep: tuple[int, ...] = ()
-
-    @property
-    def open(self) -> bool:
-        """True when requests are sent at a rate instead of when a slot is free."""
-        return not math.isinf(self.request_rate)
-
-    def describe(self) -> dict[str, Any]:
-        """The workload as plain JSON types; an infinite rate or burstiness is the string `inf`."""
-        described = asdict(self)
-        for name in ("request_rate", "burstiness"):
-            if math.isinf(described[name]):
-                described[name] = "inf"
-        described.update(sweep=list(self.sweep), sampling=dict(self.sampling))
-        return described
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that a measurement depends on, apart from the server's own state."""
-
-    workload: Workload
-    percentiles: tuple[float, ...]
-    slo: Mapping[str, float]
-    timeouts: Timeouts
-    limits: Limits
-    workers: int  # 0: by the number of CPUs and connections
-    real_time: bool  # priority of the workers
-    repeat_until: float  # relative half width of the 95 % interval at which repeats stop; 0: never early
-
-    def fingerprint(self, base_url: str, client: str) -> str:
-        """Equal for two runs that would measure the same thing (their salts differ)."""
-        described = self.workload.describe()
-        described.pop("salt")
-        text = json.dumps([base_url, client, described, sorted(self.slo.items())], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def make_plan(options: Mapping[str, Any], salt: str) -> Plan:
+def make_settings(options: Mapping[str, Any], salt: str) -> Settings:
     """Checks the module's options and completes them. `salt` is used unless the options bring one. Raises BenchError."""
     chosen = _complete(options)
     _check_numbers(chosen)
@@ -128,7 +60,7 @@ def make_plan(options: Mapping[str, Any], salt: str) -> Plan:
     )
     if workload.open and workload.sweep:
         raise BenchError("Both request_rate and sweep are set.", "one of them.", "Leave one out.")
-    return Plan(
+    return Settings(
         workload=workload,
         percentiles=tuple(sorted({50.0, 90.0, 99.0, *map(float, chosen["percentiles"])})),
         slo=_slo(chosen["slo"]),

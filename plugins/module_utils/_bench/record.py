@@ -13,72 +13,20 @@ from __future__ import annotations
 import json
 import operator
 import re
-import zlib
 from array import array
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._openai.sse import (
-    Body,
-    Head,
-    StreamError,
-    decode_body,
-    events,
-    parse_head,
-)
+from .._openai.http1 import Body, Head, StreamError, decode_body, parse_head
+from .._openai.sse import events
+from .recording import Recording
 
 MAX_EVENT_BYTES = 256 * 1024  # no single token needs more; a larger event is an error of the server
-_BLOCK_BYTES = 32 * 1024
-_TAIL_BYTES = 16  # stays uncompressed, so that the end of the chunks is seen across two reads
 _NOT_A_MESSAGE = (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError)  # of what was sent
 _TEXT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls")
 _TEXT = re.compile(rb'"(?:content|reasoning_content|reasoning|text)": ?"([^"\\\x00-\x1f]+)"')
 _PLAIN = re.compile(rb'[^"\\\x00-\x1f]*')  # what stands in JSON as it is
 _GUESSES = 4
-
-
-class Recording:
-    """What the event loop notes of one request: raw bytes, and for each read its time and size. Nothing is parsed.
-
-    Memory: full blocks are compressed at once (event streams shrink some fifteenfold), so a recording takes about
-    2 % of its stream, 32 KiB of raw tail, and 12 bytes a read.
-    """
-
-    __slots__ = (
-        "_blocks",
-        "data",
-        "detail",
-        "ended_ns",
-        "index",
-        "intended_ns",
-        "outcome",
-        "sent_ns",
-        "sizes",
-        "times",
-    )
-
-    def __init__(self, index: int, intended_ns: int) -> None:
-        self.index, self.intended_ns = index, intended_ns
-        self.sent_ns = self.ended_ns = 0
-        self.outcome = self.detail = ""  # an error class when the exchange did not end as HTTP says
-        self.data = bytearray()
-        self.times, self.sizes = array("q"), array("i")
-        self._blocks: list[bytes] = []
-
-    def shrink(self) -> None:
-        """Compresses what has been read, when it is worth it."""
-        if len(self.data) >= _BLOCK_BYTES:
-            self._blocks.append(zlib.compress(bytes(self.data[:-_TAIL_BYTES]), 1))
-            del self.data[:-_TAIL_BYTES]
-
-    def seal(self) -> None:
-        """Compresses the rest: the response has ended."""
-        self._blocks.append(zlib.compress(bytes(self.data), 1))
-        self.data = bytearray()
-
-    def raw(self) -> bytes:
-        """All bytes of the response."""
-        return b"".join([zlib.decompress(block) for block in self._blocks] + [bytes(self.data)])
 
 
 @dataclass(frozen=True)

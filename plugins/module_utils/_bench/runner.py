@@ -19,7 +19,7 @@ from typing import Any, Mapping, Sequence, Union
 
 from .._errors import BenchError
 from .._files import write_json
-from .._openai.client import Access
+from .._openai.endpoint import Access
 from . import repeats as repeats_
 from . import validity
 from .clients.native import (
@@ -30,7 +30,7 @@ from .clients.native import (
     utc,
 )
 from .clients.vllm import VllmBench
-from .options import Plan, Workload
+from .settings import Settings, Workload
 from .target import ServerInfo
 
 SCHEMA_VERSION = 1
@@ -62,7 +62,7 @@ class Run:
     """One run of the benchmark: what, on which server, and where its files go."""
 
     run_id: str
-    plan: Plan
+    settings: Settings
     access: Access
     info: ServerInfo
     state_dir: Path
@@ -103,7 +103,7 @@ def run_benchmark(run: Run, bench: Client, on_tick: OnTick) -> dict[str, Any]:
     run.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     started = time.time()
     bench.warm_up(on_tick)
-    measurements, cut_short = _measure_all(run.plan, bench, on_tick)
+    measurements, cut_short = _measure_all(run.settings, bench, on_tick)
     fact = _fact(run, bench, measurements, cut_short, started)
     write_json(run.record_path, _record(fact, measurements))
     fact = _bounded(fact)
@@ -117,12 +117,12 @@ def _levels(workload: Workload) -> list[int]:
     return list(workload.sweep) or [workload.max_concurrency] * workload.repeats
 
 
-def _measure_all(plan: Plan, bench: Client, on_tick: OnTick) -> tuple[list[Measurement], str]:
+def _measure_all(settings: Settings, bench: Client, on_tick: OnTick) -> tuple[list[Measurement], str]:
     """One measurement for each level of a sweep, or repeats of one level until they agree; and why they ended early.
 
     What was measured is kept when a later measurement cannot be made.
     """
-    workload = plan.workload
+    workload = settings.workload
     measurements: list[Measurement] = []
     for number, level in enumerate(_levels(workload), 1):
         try:
@@ -134,7 +134,7 @@ def _measure_all(plan: Plan, bench: Client, on_tick: OnTick) -> tuple[list[Measu
         if measurements[-1].cancelled:
             return measurements, "the run was cancelled"
         done = [measurement.compat for measurement in measurements]
-        if not workload.sweep and repeats_.enough(done, plan.repeat_until):
+        if not workload.sweep and repeats_.enough(done, settings.repeat_until):
             break
     return measurements, ""
 
@@ -143,10 +143,10 @@ def _name(workload: Workload, number: int, level: int) -> str:
     return f"level-{level}" if workload.sweep else f"run-{number}"
 
 
-def _choose(plan: Plan, measurements: Sequence[Measurement]) -> int:
+def _choose(settings: Settings, measurements: Sequence[Measurement]) -> int:
     """Which measurement speaks for the run: the fastest level of a sweep, the median of repeats."""
     figures = [measurement.compat for measurement in measurements]
-    if plan.workload.sweep:
+    if settings.workload.sweep:
         return max(range(len(figures)), key=lambda index: float(figures[index]["output_throughput"] or 0))
     return repeats_.median_index(figures)
 
@@ -179,7 +179,7 @@ def _point(measurement: Measurement) -> dict[str, Any]:
 def _fact(
     run: Run, bench: Client, measurements: Sequence[Measurement], cut_short: str, started: float
 ) -> dict[str, Any]:
-    workload, chosen = run.plan.workload, _choose(run.plan, measurements)
+    workload, chosen = run.settings.workload, _choose(run.settings, measurements)
     measurement, levels = measurements[chosen], _levels(workload)
     points = [_point(other) for other in measurements]
     repeats = points if len(points) > 1 and not workload.sweep else []

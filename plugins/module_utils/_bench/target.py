@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional
 
 from .._errors import BenchError
-from .._openai.client import Access, Answer, ControlClient
+from .._openai.client import Answer, ControlClient
 from .._openai.counters import deltas, parse_counters
-from .options import ENDPOINTS
+from .._openai.endpoint import Access
 from .prompts import Calibration, Counter, Prompt, calibrate
+from .settings import ENDPOINTS
 
 _WORDS_BY_TOKENIZE = 256
 _WORDS_BY_USAGE = 32

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What the module bench_serve does with its options: plan, start, join or cancel a run. Private to the collection."""
+"""What the module bench_serve does with its options: settings, start, join or cancel a run. Private to the collection."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import BenchError
-from .._openai.client import Access
-from .._openai.endpoint import parse_base_url
+from .._openai.endpoint import Access, parse_base_url, resolve
 from .clients.native import Bench
 from .clients.vllm import VllmBench, VllmCommand, docker_prefix
 from .job import (
@@ -22,8 +21,7 @@ from .job import (
     start,
     wait,
 )
-from .loadgen.load import resolve
-from .options import Plan, make_plan
+from .options import make_settings
 from .runner import (
     FACT_NAME,
     Client,
@@ -31,6 +29,7 @@ from .runner import (
     new_run_id,
     run_benchmark,
 )
+from .settings import Settings
 from .target import Server
 
 _PATHS = ("state_dir", "dataset_path", "api_key_file", "ca_path")
@@ -80,16 +79,16 @@ class Task:
         """Does what the task asks for and returns the module's result. Raises BenchError."""
         if self._params["state"] == "cancelled":
             return self._cancel(check_mode)
-        return self._plan() if check_mode else self._measure()
+        return self._predict() if check_mode else self._measure()
 
     # -- measured -----------------------------------------------------------------------------------------------------
 
-    def _plan(self) -> dict[str, Any]:
+    def _predict(self) -> dict[str, Any]:
         """Checks everything that can be checked without load."""
         run, bench, server = self._prepare()
         bench.verify(may_send=False)
         server.close()
-        return {"plan": {**vars(run.info), "workers": bench.workers, "workload": run.plan.workload.describe()}}
+        return {"plan": {**vars(run.info), "workers": bench.workers, "workload": run.settings.workload.describe()}}
 
     def _measure(self) -> dict[str, Any]:
         """Starts a job, or joins the one that measures the same thing on this server already."""
@@ -103,25 +102,25 @@ class Task:
         server.close()  # the job opens a connection of its own
         folder = JobFolder(run.folder)
         alone = self._params["on_disconnect"] == "cancel"
-        monitor = Monitor(folder, run.plan.workload.output_tokens, cancel_when_alone=alone)
-        self._running.write(run.run_id, self._fingerprint(run.plan))
+        monitor = Monitor(folder, run.settings.workload.output_tokens, cancel_when_alone=alone)
+        self._running.write(run.run_id, self._fingerprint(run.settings))
         start(folder, lock, monitor, lambda: run_benchmark(run, bench, monitor.tick))
         return self._join(run.run_id)
 
     def _prepare(self) -> tuple[Run, Client, Server]:
         params, run_id = self._params, new_run_id()
-        plan = make_plan(params, salt=run_id)
+        settings = make_settings(params, salt=run_id)
         key = read_key(params["api_key_file"])
         access = Access(self._endpoint, key, params["validate_certs"], params["ca_path"])
         server = Server(access)
-        info = server.inspect(params["model"], plan.workload.endpoint_type)
-        command = repeat_command(params, plan.workload.salt)
-        run = Run(run_id, plan, access, info, self._state_dir, params["server_fact"], command, params["client"])
+        info = server.inspect(params["model"], settings.workload.endpoint_type)
+        command = repeat_command(params, settings.workload.salt)
+        run = Run(run_id, settings, access, info, self._state_dir, params["server_fact"], command, params["client"])
         gpu = params["server_fact"].get("gpu") or {}
-        native = Bench(plan, access, server, info, run.folder, gpu.get("uuids") or ())
+        native = Bench(settings, access, server, info, run.folder, gpu.get("uuids") or ())
         if params["client"] == "native":
             return run, native, server
-        return run, VllmBench(plan, access, server, info, native, self._vllm_command(run.folder)), server
+        return run, VllmBench(settings, access, server, info, native, self._vllm_command(run.folder)), server
 
     def _vllm_command(self, folder: Path) -> VllmCommand:
         """How to start `vllm`: as told, else in the server's own image. Raises BenchError when neither is known."""
@@ -138,15 +137,15 @@ class Task:
 
     # -- joining ------------------------------------------------------------------------------------------------------
 
-    def _fingerprint(self, plan: Plan) -> str:
-        return plan.fingerprint(self._endpoint.url, self._params["client"])
+    def _fingerprint(self, settings: Settings) -> str:
+        return settings.fingerprint(self._endpoint.url, self._params["client"])
 
     def _same_run(self) -> str:
         """The run in progress, when it measures what this call would. Raises BenchError."""
         note = self._note()
         if not note:
             raise self._foreign_load()
-        if note["fingerprint"] != self._fingerprint(make_plan(self._params, salt="")):
+        if note["fingerprint"] != self._fingerprint(make_settings(self._params, salt="")):
             raise BenchError(
                 f"Run {note['run_id']} is measuring {self._endpoint.url} with another workload.",
                 "one load at a time on a server.",

@@ -11,27 +11,9 @@ from typing import Any, Dict, Mapping, Sequence
 
 from .metrics import percentile
 from .record import Record
+from .settings import Limits
 
 Check = Dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The largest figure of each check that still passes. Shares are between 0 and 1."""
-
-    failed_share: float = 0.0
-    prefix_hit_rate: float = 0.001
-    prompt_length_share: float = 0.0
-    counter_mismatch: float = 0.001
-    total_over_output: float = 0.001
-    closure: float = 0.1
-    coalesced_share: float = 0.25
-    loop_lag_ms: float = 50.0
-    cpu_share: float = 0.9
-    cpu_wait_share: float = 0.2
-    send_lag_ms: float = 10.0
-    clock_step_ms: float = 1.0
-    throttled_share: float = 0.01
 
 
 @dataclass

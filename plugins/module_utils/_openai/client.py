@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Small blocking HTTP for the calls around a benchmark, and the bytes of the calls inside it. Private to the collection.
+"""Blocking HTTP for the calls around a benchmark: models, tokenize, metrics.
 
 http.client takes no proxy from the environment, which is wanted: a proxy would be measured with the server.
 """
@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import http.client
 import json
-import ssl
 from dataclasses import dataclass
 from typing import Any
 
 from .._errors import BenchError
-from .endpoint import Endpoint
-
-USER_AGENT = "llmfleet-bench-serve"
+from .endpoint import Access
 
 
 @dataclass(frozen=True)
@@ -39,38 +36,6 @@ class Answer:
     def excerpt(self) -> str:
         """The beginning of the body, for messages."""
         return " ".join(self.body[:300].decode("utf-8", "replace").split())
-
-
-@dataclass(frozen=True)
-class Access:
-    """How to reach the server: address, key, and for https what to trust."""
-
-    endpoint: Endpoint
-    api_key: str | None = None
-    validate_certs: bool = True
-    ca_path: str | None = None
-
-    def tls_context(self) -> ssl.SSLContext | None:
-        """The TLS settings, or None for plain http. Raises BenchError."""
-        if self.endpoint.scheme == "http":
-            return None
-        try:
-            context = ssl.create_default_context(cafile=self.ca_path)
-        except OSError as error:  # SSLError is one
-            raise BenchError(
-                f"ca_path {self.ca_path} cannot be used ({error}).", "a PEM file with certificates.", "Correct ca_path."
-            ) from error
-        if not self.validate_certs:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
-
-    def headers(self) -> dict[str, str]:
-        """The headers of every request."""
-        headers = {"Host": self.endpoint.netloc, "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-        if self.api_key:
-            headers["Authorization"] = f"Bearer {self.api_key}"
-        return headers
 
 
 class ControlClient:
@@ -126,13 +91,3 @@ class ControlClient:
             "a running OpenAI-compatible server.",
             "Deploy it first (playbooks/deploy.yml), or set base_url to where it listens.",
         )
-
-
-def request_bytes(access: Access, path: str, document: dict[str, Any], request_id: str) -> bytes:
-    """A complete HTTP/1.1 POST of `document`, ready to be written to a socket. The server may log `request_id`."""
-    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    headers = access.headers()
-    headers.update({"Content-Type": "application/json", "Accept": "*/*", "Content-Length": str(len(body))})
-    headers["X-Request-Id"] = request_id
-    lines = [f"POST {access.endpoint.path(path)} HTTP/1.1"] + [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -1,15 +1,22 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Where the server is: base URLs, taken apart once. Private to the collection."""
+"""Where a server is and how it is reached: base URL, socket address, key and TLS."""
 
 from __future__ import annotations
 
+import socket
+import ssl
 from dataclasses import dataclass
+from typing import Tuple
 from urllib.parse import urlsplit
 
 from .._errors import BenchError
 
+USER_AGENT = "llmfleet-bench-serve"
+Address = Tuple[int, Tuple]  # address family and socket address
+
+_PROBE_S = 2.0
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -54,3 +61,53 @@ def parse_base_url(text: str) -> Endpoint:
     if prefix.endswith("/v1"):
         prefix = prefix[: -len("/v1")]
     return Endpoint(parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme], prefix)
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach the server: address, key, and for https what to trust."""
+
+    endpoint: Endpoint
+    api_key: str | None = None
+    validate_certs: bool = True
+    ca_path: str | None = None
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """The TLS settings, or None for plain http. Raises BenchError."""
+        if self.endpoint.scheme == "http":
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.ca_path)
+        except OSError as error:  # SSLError is one
+            raise BenchError(
+                f"ca_path {self.ca_path} cannot be used ({error}).", "a PEM file with certificates.", "Correct ca_path."
+            ) from error
+        if not self.validate_certs:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    def headers(self) -> dict[str, str]:
+        """The headers of every request."""
+        headers = {"Host": self.endpoint.netloc, "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+        if self.api_key:
+            headers["Authorization"] = f"Bearer {self.api_key}"
+        return headers
+
+
+def resolve(endpoint: Endpoint) -> Address:
+    """The socket address of the server, looked up once: of several, the first that answers. Raises BenchError."""
+    try:
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise BenchError(
+            f"The host name {endpoint.host!r} cannot be resolved ({error}).", "a name or address.", "Correct base_url."
+        ) from error
+    addresses = [(family, address) for family, _, _, _, address in found]
+    return next((address for address in addresses if _answers(address)), addresses[0])
+
+
+def _answers(address: Address) -> bool:
+    with socket.socket(address[0], socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE_S)
+        return probe.connect_ex(address[1]) == 0

@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
-from ..._openai.client import Access, request_bytes
+from ..._openai.endpoint import Access, resolve
+from ..._openai.http1 import request_bytes
 from .. import metrics, validity
 from ..arrivals import arrivals_ns
 from ..gpu_power import Sampler, summarise
 from ..loadgen.connection import Connection
-from ..loadgen.load import LoadResult, resolve, run_load, worker_count
+from ..loadgen.load import LoadResult, run_load, worker_count
 from ..loadgen.progress import Counts
 from ..loadgen.tls_connection import TlsConnection
 from ..loadgen.worker import Load, Request
-from ..options import ENDPOINTS, Plan, Workload
 from ..prompts import (
     Calibration,
     Prompt,
@@ -31,6 +31,7 @@ from ..prompts import (
     request_document,
 )
 from ..record import Expectation, Record
+from ..settings import ENDPOINTS, Settings, Workload
 from ..target import (
     Server,
     ServerInfo,
@@ -62,38 +63,44 @@ class Measurement:
 
 
 class Bench:
-    """Measures one server by one plan."""
+    """Measures one server by one settings."""
 
     def __init__(
-        self, plan: Plan, access: Access, server: Server, info: ServerInfo, folder: Path, gpu_uuids: Sequence[str] = ()
+        self,
+        settings: Settings,
+        access: Access,
+        server: Server,
+        info: ServerInfo,
+        folder: Path,
+        gpu_uuids: Sequence[str] = (),
     ) -> None:
         self.gpu_uuids, self.folder = gpu_uuids, folder
-        self._plan, self._access, self._server, self._info = plan, access, server, info
+        self._settings, self._access, self._server, self._info = settings, access, server, info
         self._address, self._tls = resolve(access.endpoint), access.tls_context()
         self._calibration: Calibration | None = None
 
     @property
     def workers(self) -> int:
         """The number of worker processes, of a sweep at its highest level."""
-        workload = self._plan.workload
+        workload = self._settings.workload
         return self._workers_for(max(workload.sweep, default=workload.max_concurrency) or workload.num_prompts)
 
     def _workers_for(self, connections: int) -> int:
-        return self._plan.workers or worker_count(connections, os.cpu_count() or 1)
+        return self._settings.workers or worker_count(connections, os.cpu_count() or 1)
 
     # -- prompts ------------------------------------------------------------------------------------------------------
 
     def calibration(self) -> Calibration:
         """What the server's tokenizer makes of our words, learnt once."""
         if self._calibration is None:
-            workload = self._plan.workload
+            workload = self._settings.workload
             rng = random.Random(f"{workload.seed}/{workload.salt}/calibration")
             self._calibration = self._server.calibrate(self._info, workload.endpoint_type, rng)
         return self._calibration
 
     def prompts(self, name: str, count: int) -> list[Prompt]:
         """The prompts of one measurement. Raises BenchError when they cannot be made or do not fit."""
-        workload = self._plan.workload
+        workload = self._settings.workload
         if workload.dataset == "file":
             made = file_prompts(str(workload.dataset_path), count or None, workload.output_tokens)
         else:
@@ -102,7 +109,7 @@ class Bench:
         return made
 
     def _random(self, name: str, count: int, input_tokens: int, output_tokens: int) -> list[Prompt]:
-        workload = self._plan.workload
+        workload = self._settings.workload
         key = f"{workload.seed}/{workload.salt}/{name}"
         return random_prompts(
             self.calibration(),
@@ -119,7 +126,7 @@ class Bench:
 
         A server without /tokenize is asked by requests, and only when they may be sent. Raises BenchError.
         """
-        workload = self._plan.workload
+        workload = self._settings.workload
         if workload.dataset == "file":
             self._requests("verify", self.prompts("verify", workload.num_prompts))
             return
@@ -130,7 +137,7 @@ class Bench:
             self._verify_random()
 
     def _verify_random(self) -> None:
-        workload, calibration = self._plan.workload, self.calibration()
+        workload, calibration = self._settings.workload, self.calibration()
         shortest = length_range(workload.input_tokens, workload.range_ratio)[0]
         fixed = workload.prefix_tokens or calibration.lead_tokens
         calibration.text(shortest, random.Random(0), prefix_tokens=fixed)  # has it room for a word?
@@ -141,7 +148,7 @@ class Bench:
         verify_lengths(self._server.counter(self._info, workload.endpoint_type), asked)
 
     def _requests(self, name: str, prompts: Sequence[Prompt]) -> list[Request]:
-        workload = self._plan.workload
+        workload = self._settings.workload
         requests = []
         for index, prompt in enumerate(prompts):
             document = request_document(
@@ -161,7 +168,7 @@ class Bench:
 
     def warm_up(self, on_tick: OnTick) -> None:
         """Sends requests that share nothing with the measured ones, at the same concurrency; their answers are dropped."""
-        workload = self._plan.workload
+        workload = self._settings.workload
         if not workload.warmup:
             return
         size = workload.input_tokens if workload.dataset == "random" else _WARMUP_INPUT_TOKENS
@@ -172,21 +179,21 @@ class Bench:
             self._connection,
             workload.max_concurrency or workload.warmup,
             None,
-            self._plan.timeouts,
-            self._plan.real_time,
+            self._settings.timeouts,
+            self._settings.real_time,
         )
         self._run("warmup", load, on_tick, lambda: None)
 
     def workload_at(self, max_concurrency: int) -> Workload:
-        """The plan's workload at a level of concurrency."""
-        return replace(self._plan.workload, max_concurrency=max_concurrency)
+        """The settings's workload at a level of concurrency."""
+        return replace(self._settings.workload, max_concurrency=max_concurrency)
 
     def overhead_tokens(self) -> int | None:
         """What chat template and lead word add to each prompt; None for prompts of the user's own."""
-        return self.calibration().lead_tokens if self._plan.workload.dataset == "random" else None
+        return self.calibration().lead_tokens if self._settings.workload.dataset == "random" else None
 
     def measure(self, name: str, max_concurrency: int, on_tick: OnTick) -> Measurement:
-        """Runs one load of the plan at `max_concurrency` and judges it. `name` keeps its prompts apart from others'."""
+        """Runs one load of the settings at `max_concurrency` and judges it. `name` keeps its prompts apart from others'."""
         workload = self.workload_at(max_concurrency)
         prompts = self.prompts(name, workload.num_prompts)
         requests = self._requests(name, prompts)
@@ -194,15 +201,17 @@ class Bench:
         if workload.open:
             rng = random.Random(f"{workload.seed}/{workload.salt}/{name}/arrivals")
             arrivals = arrivals_ns(len(requests), workload.request_rate, workload.burstiness, rng)
-        load = Load(requests, self._connection, max_concurrency, arrivals, self._plan.timeouts, self._plan.real_time)
+        load = Load(
+            requests, self._connection, max_concurrency, arrivals, self._settings.timeouts, self._settings.real_time
+        )
         before = self._server.counters()
         sampler = Sampler(self.folder, self.gpu_uuids)
         try:
             result = self._run(name, load, on_tick, sampler.stop)
         finally:
             sampler.stop()
-        plan, records = self._plan, result.records
-        compat = metrics.vllm_compat(records, result.start_ns, plan.percentiles, plan.slo)
+        settings, records = self._settings, result.records
+        compat = metrics.vllm_compat(records, result.start_ns, settings.percentiles, settings.slo)
         energy = summarise(sampler.samples(), compat["duration"], compat["total_output_tokens"])
         counters = self._server.counters_since(before, compat["total_output_tokens"])
         evidence = validity.Evidence(
@@ -223,11 +232,11 @@ class Bench:
             num_prompts=len(requests),
             result=result,
             compat=compat,
-            strict=metrics.strict(records, result.start_ns, plan.percentiles, plan.slo),
-            steady_state=metrics.steady_state(records, plan.percentiles),
+            strict=metrics.strict(records, result.start_ns, settings.percentiles, settings.slo),
+            steady_state=metrics.steady_state(records, settings.percentiles),
             energy=energy,
             counters=counters,
-            checks=validity.evaluate(evidence, plan.limits),
+            checks=validity.evaluate(evidence, settings.limits),
             errors=error_classes(records),
             cancelled=any(record.error == "cancelled" for record in records) or len(records) < len(requests),
         )
@@ -248,7 +257,7 @@ class Bench:
         """Prompt tokens that any two requests have in common by construction."""
         if self._calibration is None:
             return 0
-        return self._plan.workload.prefix_tokens or self._calibration.lead_tokens
+        return self._settings.workload.prefix_tokens or self._calibration.lead_tokens
 
     def _engines(self) -> list[str]:
         """The server's version before and after the load: two entries when it has changed."""

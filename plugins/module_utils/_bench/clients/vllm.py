@@ -22,15 +22,15 @@ from typing import Any, Mapping, Sequence
 
 from ..._errors import BenchError
 from ..._files import read_json
-from ..._openai.client import Access
+from ..._openai.endpoint import Access
 from .. import validity
 from ..child_process import die_with_parent
 from ..gpu_power import Sampler, summarise
 from ..loadgen.load import LoadResult
 from ..loadgen.progress import Counts
 from ..metrics import percentile_key
-from ..options import ENDPOINTS, Plan, Workload
 from ..prompts import length_range
+from ..settings import ENDPOINTS, Settings, Workload
 from ..target import Server, ServerInfo
 from .native import Bench, Measurement, OnTick
 
@@ -73,7 +73,7 @@ def docker_prefix(image: str, volumes: Sequence[str], folder: Path) -> list[str]
 
 
 def arguments(
-    plan: Plan, workload: Workload, url: str, model: str, tokenizer: str, seed: int, result: Path
+    settings: Settings, workload: Workload, url: str, model: str, tokenizer: str, seed: int, result: Path
 ) -> list[str]:
     """The source's command for a workload, with what it lacks."""
     words = [
@@ -83,15 +83,15 @@ def arguments(
         *("--random-prefix-len", str(workload.prefix_tokens), "--random-range-ratio", str(workload.range_ratio)),
         *("--random-output-len", str(workload.output_tokens), "--num-prompts", str(workload.num_prompts)),
         *("--seed", str(seed), "--percentile-metrics", "ttft,tpot,itl,e2el"),
-        *("--metric-percentiles", ",".join(f"{percent:g}" for percent in plan.percentiles)),
+        *("--metric-percentiles", ",".join(f"{percent:g}" for percent in settings.percentiles)),
         *("--save-result", "--save-detailed", "--result-dir", str(result.parent), "--result-filename", result.name),
     ]
     if workload.max_concurrency:
         words += ["--max-concurrency", str(workload.max_concurrency)]
     if workload.open:
         words += ["--request-rate", f"{workload.request_rate:g}", "--burstiness", f"{workload.burstiness:g}"]
-    if plan.slo:
-        words += ["--goodput", *(f"{name}:{limit:g}" for name, limit in plan.slo.items())]
+    if settings.slo:
+        words += ["--goodput", *(f"{name}:{limit:g}" for name, limit in settings.slo.items())]
     for name, value in workload.sampling.items():
         words += [f"--{name.replace('_', '-')}", str(value)]
     return words
@@ -120,15 +120,15 @@ class VllmBench:
     """Measures as `Bench` does, by `vllm bench serve`. Warm-up and server counters are those of the native client."""
 
     def __init__(
-        self, plan: Plan, access: Access, server: Server, info: ServerInfo, native: Bench, command: VllmCommand
+        self, settings: Settings, access: Access, server: Server, info: ServerInfo, native: Bench, command: VllmCommand
     ) -> None:
-        self._plan, self._access, self._server, self._info = plan, access, server, info
+        self._settings, self._access, self._server, self._info = settings, access, server, info
         self._native, self._command = native, command
         self.workers = 1
 
     def verify(self, may_send: bool = True) -> None:
         """Checks what this client cannot do, or would only find out late. Raises BenchError."""
-        workload = self._plan.workload
+        workload = self._settings.workload
         if workload.dataset != "random" or not workload.ignore_eos:
             raise BenchError(
                 "client=vllm with a dataset of your own, or without ignore_eos.",
@@ -164,7 +164,7 @@ class VllmBench:
         result = self._native.folder / f"vllm-{name}.json"
         seed = zlib.crc32(f"{workload.seed}/{workload.salt}/{name}".encode()) & 0x7FFFFFFF
         url = self._access.endpoint.url
-        words = arguments(self._plan, workload, url, self._info.model, self._command.tokenizer, seed, result)
+        words = arguments(self._settings, workload, url, self._info.model, self._command.tokenizer, seed, result)
         before = self._server.counters()
         sampler = Sampler(self._native.folder, self._native.gpu_uuids)
         try:
@@ -179,7 +179,7 @@ class VllmBench:
                 "Try the command by hand; it is the first line of vllm.log in the run's folder. Where Docker refuses permission, put the "
                 "user who logs in into group docker, or set vllm_command to a vllm on the host.",
             )
-        compat = metrics(document or {}, self._plan.percentiles)
+        compat = metrics(document or {}, self._settings.percentiles)
         compat.update(
             {key: compat[key] or 0 for key in ("completed", "failed", "total_output_tokens", "total_input_tokens")}
         )
@@ -193,7 +193,7 @@ class VllmBench:
             steady_state=None,
             energy=energy,
             counters=counters,
-            checks=_checks(compat, workload, counters, energy, self._plan.limits),
+            checks=_checks(compat, workload, counters, energy, self._settings.limits),
             errors=_errors(document or {}),
             cancelled=not finished,
         )

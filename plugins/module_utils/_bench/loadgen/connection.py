@@ -12,11 +12,12 @@ import errno
 import os
 import socket
 import time
-from dataclasses import dataclass
 from typing import List, Tuple
 
-from ..._openai.sse import END_OF_CHUNKS, StreamError, parse_head
-from ..record import Recording
+from ..._openai.endpoint import Address
+from ..._openai.http1 import END_OF_CHUNKS, StreamError, parse_head
+from ..recording import Recording
+from ..settings import Timeouts
 from .clock import (
     ANCILLARY_BYTES,
     enable_kernel_time,
@@ -31,23 +32,12 @@ _RESETS = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
 _CONNECT_ERRORS = {errno.ECONNREFUSED: "connect_refused", errno.ETIMEDOUT: "connect_timeout"}
 _TCP_INFO_RETRANSMITS = 100  # offset of tcpi_total_retrans (u32) in struct tcp_info
 
-Address = Tuple[int, Tuple]  # address family and socket address
 Ancillary = List[Tuple[int, int, bytes]]
 
 receive_buffer = memoryview(
     bytearray(256 * 1024)
 )  # shared by all connections of a process: a read is copied out at once
 _buffers = [receive_buffer]
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """Limits of one request, in seconds. `idle_s` is the longest silence within a response."""
-
-    connect_s: float = 5.0
-    first_token_s: float = 300.0
-    idle_s: float = 60.0
-    total_s: float = 1800.0
 
 
 class Connection:

@@ -22,10 +22,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..._errors import BenchError
-from ..._openai.endpoint import Endpoint
 from ..record import Record
 from .clock import ClockWatch, kernel_time, now_ns
-from .connection import Address
 from .progress import Board, Counts
 from .worker import Load, Queue, Worker
 
@@ -34,7 +32,6 @@ _TICK_S = 0.25
 _READY, _DONE, _PARSE = b"R", b"D", b"P"
 _START = struct.Struct("q")
 _SPARE_FILES = 64
-_PROBE_S = 2.0
 _UNBOUNDED_SLOTS = 32  # connections a worker opens beforehand when nothing bounds their number
 
 
@@ -46,24 +43,6 @@ class LoadResult:
     start_ns: int
     workers: list[dict[str, Any]]
     clock_step_ms: float
-
-
-def resolve(endpoint: Endpoint) -> Address:
-    """The socket address of the server, looked up once: of several, the first that answers. Raises BenchError."""
-    try:
-        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise BenchError(
-            f"The host name {endpoint.host!r} cannot be resolved ({error}).", "a name or address.", "Correct base_url."
-        ) from error
-    addresses = [(family, address) for family, _, _, _, address in found]
-    return next((address for address in addresses if _answers(address)), addresses[0])
-
-
-def _answers(address: Address) -> bool:
-    with socket.socket(address[0], socket.SOCK_STREAM) as probe:
-        probe.settimeout(_PROBE_S)
-        return probe.connect_ex(address[1]) == 0
 
 
 def worker_count(connections: int, cpus: int) -> int:

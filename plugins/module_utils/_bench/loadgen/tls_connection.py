@@ -11,14 +11,8 @@ from __future__ import annotations
 
 import ssl
 
-from .connection import (
-    HANDSHAKING,
-    IDLE,
-    Address,
-    Ancillary,
-    Connection,
-    receive_buffer,
-)
+from ..._openai.endpoint import Address
+from .connection import HANDSHAKING, IDLE, Ancillary, Connection, receive_buffer
 
 
 class TlsConnection(Connection):

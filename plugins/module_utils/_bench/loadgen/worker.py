@@ -19,7 +19,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable
 
-from ..record import Expectation, Record, Recording, decode
+from ..record import Expectation, Record, decode
+from ..recording import Recording
+from ..settings import Timeouts
 from .clock import now_ns
 from .connection import (
     CLOSED,
@@ -29,7 +31,6 @@ from .connection import (
     RECEIVING,
     SENDING,
     Connection,
-    Timeouts,
 )
 from .progress import Board, Counts
 

@@ -4,7 +4,8 @@ import math
 from typing import Any
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import Plan, make_plan
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import make_settings
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.settings import Settings
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
 
 from tests.support import bench
@@ -12,8 +13,8 @@ from tests.support import bench
 OPTIONS: dict[str, Any] = {**bench.OPTIONS, "workload": "published", "warmup": None}
 
 
-def plan(**options: Any) -> Plan:
-    return make_plan({**OPTIONS, **options}, salt="s")
+def settings(**options: Any) -> Settings:
+    return make_settings({**OPTIONS, **options}, salt="s")
 
 
 @pytest.mark.parametrize(
@@ -26,56 +27,56 @@ def plan(**options: Any) -> Plan:
     ],
 )
 def test_named_sets_fill_what_is_left_out(options: dict[str, Any], expected: tuple[int, ...]) -> None:
-    made = plan(**options).workload
+    made = settings(**options).workload
     found = (made.input_tokens, made.output_tokens, made.num_prompts, made.max_concurrency, made.warmup)
     assert found == expected
 
 
 def test_a_level_of_ones_own_ends_the_sweep_of_a_set() -> None:
-    assert plan(workload="saturation").workload.sweep == (16, 32, 64, 128, 256)
-    assert plan(workload="saturation", max_concurrency=7).workload.sweep == ()
-    assert plan(workload="saturation", max_concurrency=7, sweep=[1, 2]).workload.sweep == (1, 2)
+    assert settings(workload="saturation").workload.sweep == (16, 32, 64, 128, 256)
+    assert settings(workload="saturation", max_concurrency=7).workload.sweep == ()
+    assert settings(workload="saturation", max_concurrency=7, sweep=[1, 2]).workload.sweep == (1, 2)
 
 
 def test_a_closed_and_an_open_load() -> None:
-    assert not plan().workload.open
-    made = plan(request_rate="2.5", burstiness="inf").workload
+    assert not settings().workload.open
+    made = settings(request_rate="2.5", burstiness="inf").workload
     assert (made.open, made.request_rate, made.burstiness, made.max_concurrency) == (True, 2.5, math.inf, 0)
-    assert plan(request_rate="2.5", max_concurrency=9).workload.max_concurrency == 9
+    assert settings(request_rate="2.5", max_concurrency=9).workload.max_concurrency == 9
 
 
 @pytest.mark.parametrize("rate", ["inf", "INF", "Infinity"])
 def test_an_infinite_rate_is_a_closed_load_however_it_is_written(rate: str) -> None:
-    made = plan(request_rate=rate).workload
+    made = settings(request_rate=rate).workload
     assert (made.open, made.max_concurrency) == (False, 32)
 
 
 def test_salt_and_eos() -> None:
-    assert plan().workload.salt == "s"
-    assert plan(salt="mine").workload.salt == "mine"
-    assert plan().workload.ignore_eos
-    assert not plan(dataset="file", dataset_path="/x").workload.ignore_eos
-    assert plan(dataset="file", dataset_path="/x", ignore_eos=True).workload.ignore_eos
+    assert settings().workload.salt == "s"
+    assert settings(salt="mine").workload.salt == "mine"
+    assert settings().workload.ignore_eos
+    assert not settings(dataset="file", dataset_path="/x").workload.ignore_eos
+    assert settings(dataset="file", dataset_path="/x", ignore_eos=True).workload.ignore_eos
 
 
 def test_limits_timeouts_and_objectives() -> None:
-    made = plan(validity={"failed_share": "0.5"}, timeouts={"idle_s": 3}, slo={"ttft": 100}, percentiles=[99.9])
+    made = settings(validity={"failed_share": "0.5"}, timeouts={"idle_s": 3}, slo={"ttft": 100}, percentiles=[99.9])
     assert (made.limits.failed_share, made.timeouts.idle_s, made.slo) == (0.5, 3.0, {"ttft": 100.0})
     assert made.limits.closure == 0.1
     assert made.percentiles == (50.0, 90.0, 99.0, 99.9)
 
 
 def test_the_description_is_json() -> None:
-    described = plan().workload.describe()
+    described = settings().workload.describe()
     assert (described["request_rate"], described["burstiness"], described["sweep"]) == ("inf", 1.0, [])
 
 
 def test_the_fingerprint_knows_the_load_and_not_the_salt() -> None:
     prints = [
-        plan().fingerprint("http://a", "native"),
-        make_plan(OPTIONS, salt="other").fingerprint("http://a", "native"),
-        plan(seed=1).fingerprint("http://a", "native"),
-        plan().fingerprint("http://b", "native"),
+        settings().fingerprint("http://a", "native"),
+        make_settings(OPTIONS, salt="other").fingerprint("http://a", "native"),
+        settings(seed=1).fingerprint("http://a", "native"),
+        settings().fingerprint("http://b", "native"),
     ]
     assert prints[0] == prints[1]
     assert len(set(prints)) == 3
@@ -106,7 +107,7 @@ def test_the_fingerprint_knows_the_load_and_not_the_salt() -> None:
 )
 def test_bad_options(options: dict[str, Any], part: str) -> None:
     with pytest.raises(BenchError) as error:
-        plan(**options)
+        settings(**options)
     assert part in error.value.found
     assert error.value.expected
     assert error.value.remedy

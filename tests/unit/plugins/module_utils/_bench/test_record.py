@@ -4,12 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import (
-    Expectation,
-    Record,
-    Recording,
-    decode,
-)
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import Expectation, Record, decode
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.recording import Recording
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -12,7 +12,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench import val
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.native import Measurement, error_classes
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.load import LoadResult
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.metrics import vllm_compat
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import make_plan
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import make_settings
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import Record
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.runner import Run, run_benchmark
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.target import ServerInfo
@@ -63,9 +63,9 @@ class FakeClient:
 
 def benchmark(folder: Path, *prepared: Any, **options: Any) -> dict[str, Any]:
     """The fact of a run with these measurements."""
-    plan = make_plan({**OPTIONS, "repeats": len(prepared), **options}, salt="salt")
+    settings = make_settings({**OPTIONS, "repeats": len(prepared), **options}, salt="salt")
     info = ServerInfo("sim", None, "1", True, True)
-    run = Run("r1", plan, access_to("http://127.0.0.1:1"), info, folder, {}, "", client="vllm")
+    run = Run("r1", settings, access_to("http://127.0.0.1:1"), info, folder, {}, "", client="vllm")
     return run_benchmark(run, FakeClient(*prepared), lambda *_: True)  # type: ignore[arg-type]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.metrics import vllm_compat
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import Record
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.settings import Limits
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.validity import (
     Evidence,
-    Limits,
     evaluate,
     lag_ms,
     verdict,

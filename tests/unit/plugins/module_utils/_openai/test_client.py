@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import Access
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import parse_base_url
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import Access, parse_base_url
 
 
 def access(url: str, ca_path: Path) -> Access:

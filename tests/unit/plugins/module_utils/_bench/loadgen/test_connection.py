@@ -12,9 +12,9 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.co
     CONNECTING,
     IDLE,
     Connection,
-    Timeouts,
 )
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import Recording
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.recording import Recording
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.settings import Timeouts
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 PLAIN = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"

@@ -1,12 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.sse import (
-    StreamError,
-    decode_body,
-    events,
-    parse_head,
-)
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.http1 import StreamError, decode_body, parse_head
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.sse import events
 from hypothesis import given
 from hypothesis import strategies as st
 

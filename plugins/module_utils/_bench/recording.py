@@ -1,0 +1,56 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the event loop notes of one request while the clock runs: raw bytes and times. Nothing is parsed here."""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+
+_BLOCK_BYTES = 32 * 1024
+_TAIL_BYTES = 16  # stays uncompressed, so that the end of the chunks is seen across two reads
+
+
+class Recording:
+    """The raw bytes of one response, and for each read its time and size.
+
+    Memory: full blocks are compressed at once (event streams shrink some fifteenfold), so a recording takes about
+    2 % of its stream, 32 KiB of raw tail, and 12 bytes a read.
+    """
+
+    __slots__ = (
+        "_blocks",
+        "data",
+        "detail",
+        "ended_ns",
+        "index",
+        "intended_ns",
+        "outcome",
+        "sent_ns",
+        "sizes",
+        "times",
+    )
+
+    def __init__(self, index: int, intended_ns: int) -> None:
+        self.index, self.intended_ns = index, intended_ns
+        self.sent_ns = self.ended_ns = 0
+        self.outcome = self.detail = ""  # an error class when the exchange did not end as HTTP says
+        self.data = bytearray()
+        self.times, self.sizes = array("q"), array("i")
+        self._blocks: list[bytes] = []
+
+    def shrink(self) -> None:
+        """Compresses what has been read, when it is worth it."""
+        if len(self.data) >= _BLOCK_BYTES:
+            self._blocks.append(zlib.compress(bytes(self.data[:-_TAIL_BYTES]), 1))
+            del self.data[:-_TAIL_BYTES]
+
+    def seal(self) -> None:
+        """Compresses the rest: the response has ended."""
+        self._blocks.append(zlib.compress(bytes(self.data), 1))
+        self.data = bytearray()
+
+    def raw(self) -> bytes:
+        """All bytes of the response."""
+        return b"".join([zlib.decompress(block) for block in self._blocks] + [bytes(self.data)])
