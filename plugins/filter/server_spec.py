@@ -20,7 +20,7 @@ options:
     type: dict
     required: true
   role_path:
-    description: Folder of the role C(inference_server), whose C(vars/backends/), C(vars/recipes/) and C(files/flags/) are read.
+    description: Folder of the role C(inference_server), whose C(vars/engines/), C(vars/models/) and C(files/flags/) are read.
     type: path
     required: true
   gpu_profile:
@@ -75,8 +75,8 @@ def server_spec(
 
 def knowledge(want: dict[str, Any], role: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is known of the wanted engine, with the flags of its pinned release, and of the wanted model; empty where nothing is."""
-    engine = _read(role / "vars" / "backends" / f"{want['backend']}.yml").get("__inference_server_engine", {})
-    recipe = _read(role / "vars" / "recipes" / f"{Path(want['model']).name}.yml").get("__inference_server_recipe", {})
+    engine = _read(role / "vars" / "engines" / f"{want['backend']}.yml").get("__inference_server_engine", {})
+    recipe = _read(role / "vars" / "models" / f"{Path(want['model']).name}.yml").get("__inference_server_recipe", {})
     version = engine.get("stable", {}).get("version")
     known = _read(role / "files" / "flags" / f"{want['backend']}-{version}.json")
     return {**engine, "known": known}, recipe

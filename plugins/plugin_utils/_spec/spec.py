@@ -46,7 +46,7 @@ def server_spec(
     specifications are the same server exactly when their digests are equal.
 
     `host` is the return of module host_info (sections gpu and ports; docker and toolkit for runtime docker; disk for a key's file).
-    `engine` is a file of vars/backends/, with the `known` flags of its pinned release (a file of files/flags/). `license` is the recipe's;
+    `engine` is a file of vars/engines/, with the `known` flags of its pinned release (a file of files/flags/). `license` is the recipe's;
     `smoke` and `context_tokens` are what module server_smoke takes.
     Raises SpecError with every problem found.
     """

@@ -12,13 +12,13 @@ import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import recognise
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.instances import KEY_FILE
 
-BACKENDS = Path(__file__).resolve().parents[4] / "roles" / "inference_server" / "vars" / "backends"
+ENGINES = Path(__file__).resolve().parents[4] / "roles" / "inference_server" / "vars" / "engines"
 KEY = "sk-0123456789"
 
 
 def started(folder: Path, backend: str, key_file: Path) -> subprocess.CompletedProcess[str]:
     """The entry point of a container, with programs in the engine's place that print what they were given."""
-    engine = yaml.safe_load((BACKENDS / f"{backend}.yml").read_text())["__inference_server_engine"]
+    engine = yaml.safe_load((ENGINES / f"{backend}.yml").read_text())["__inference_server_engine"]
     tokens = [token.replace(KEY_FILE, str(key_file)) for token in engine["key_entrypoint"]]
     (folder / "vllm").write_text('#!/bin/sh\necho "key=$VLLM_API_KEY" "$@"\n')
     (folder / "vllm").chmod(0o755)

@@ -41,11 +41,11 @@ def host(gpu=NO_GPU, ports=(), **sections):
 
 
 def engine(backend):
-    return yaml.safe_load((ROLE / "vars" / "backends" / f"{backend}.yml").read_text())["__inference_server_engine"]
+    return yaml.safe_load((ROLE / "vars" / "engines" / f"{backend}.yml").read_text())["__inference_server_engine"]
 
 
 def recipe(name="LFM2.5-8B-A1B"):
-    return yaml.safe_load((ROLE / "vars" / "recipes" / f"{name}.yml").read_text())["__inference_server_recipe"]
+    return yaml.safe_load((ROLE / "vars" / "models" / f"{name}.yml").read_text())["__inference_server_recipe"]
 
 
 def want(**changes):
