@@ -117,7 +117,7 @@ def show_errors(name: str, errors: Sequence[float], more: str = "") -> None:
 
 
 def own_arrivals(measurement: Measurement) -> dict[str, Sequence[int]]:
-    return {f"test-{record.index}": record.event_ns for record in measurement.result.records if record.ok}
+    return {f"test-{record.index}": record.event_ns for record in measurement.outcome.records if record.ok}
 
 
 def clock(folder: Path, vllm: Vllm | None) -> None:
@@ -133,8 +133,8 @@ def clock(folder: Path, vllm: Vllm | None) -> None:
         for name, surroundings in (("idle", nullcontext()), ("loaded", busy_core())):
             with server(folder, gap) as running, surroundings:
                 measurement = measure(running.url, folder, **load)
-                texts = sum(sum(record.bearing) for record in measurement.result.records)
-                coalesced = sum(record.coalesced for record in measurement.result.records) / texts
+                texts = sum(sum(record.has_text) for record in measurement.outcome.records)
+                coalesced = sum(record.coalesced for record in measurement.outcome.records) / texts
                 more = f"coalesced {coalesced:.1%}"
                 show_errors(
                     f"{streams} streams x {gap:g} ms, {name}",
@@ -173,7 +173,7 @@ def client_cpu(url: str, folder: Path, tokens: int) -> tuple[float, float, int]:
     """CPU seconds of the workers while the clock ran and after it, and their events."""
     result = measure(
         url, folder, num_prompts=32, max_concurrency=32, input_tokens=32, output_tokens=tokens, workers=1
-    ).result
+    ).outcome
     cpu_s, decode_s = (sum(worker[part] for worker in result.workers) for part in ("cpu_s", "decode_s"))
     return cpu_s, decode_s, sum(len(record.event_ns) for record in result.records)
 
@@ -196,13 +196,13 @@ def capacity(folder: Path, _vllm: Vllm | None) -> None:
         }
         with server(folder, gap) as running:
             measurement = measure(running.url, folder, **load)
-        reads = sum(record.reads for record in measurement.result.records)
-        coalesced = sum(record.coalesced for record in measurement.result.records)
-        events = sum(len(record.event_ns) for record in measurement.result.records)
-        cpu_s = sum(worker["cpu_s"] for worker in measurement.result.workers)
+        reads = sum(record.reads for record in measurement.outcome.records)
+        coalesced = sum(record.coalesced for record in measurement.outcome.records)
+        events = sum(len(record.event_ns) for record in measurement.outcome.records)
+        cpu_s = sum(worker["cpu_s"] for worker in measurement.outcome.workers)
         row(
             f"separate events/s, {streams} x {gap:g} ms offered",
-            f"{(events - coalesced) / measurement.compat['duration']:,.0f}",
+            f"{(events - coalesced) / measurement.outcome.vllm_metrics['duration']:,.0f}",
             ">= 20,000",
             f"coalesced {coalesced / events:.1%}; one core would do {reads / cpu_s:,.0f} reads/s",
         )

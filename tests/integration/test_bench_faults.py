@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.native import Measurement, error_classes
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.base import Measurement
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen import connection as connection_module
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen import worker as worker_module
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.worker import Worker
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import error_classes
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
 
 from tests.support.bench import measure
@@ -57,10 +58,10 @@ def struck(folder: Path, fault: str, every: int = 3, **options: Any) -> tuple[Me
 )
 def test_a_fault_is_classified(tmp_path: Path, fault: str, kind: str, example: str) -> None:
     measurement, seconds = struck(tmp_path, fault)
-    classes = error_classes(measurement.result.records)
+    classes = error_classes(measurement.outcome.records)
     assert {name: entry["count"] for name, entry in classes.items()} == {kind: STRIKES}
     assert example in classes[kind]["example"]
-    assert measurement.compat["completed"] == LOAD["num_prompts"] - STRIKES
+    assert measurement.outcome.vllm_metrics["completed"] == LOAD["num_prompts"] - STRIKES
     assert next(check for check in measurement.checks if check["name"] == "failed_share")["status"] == "fail"
     assert seconds < STRIKES * (1 + 1) + 5
 
@@ -68,7 +69,7 @@ def test_a_fault_is_classified(tmp_path: Path, fault: str, kind: str, example: s
 @pytest.mark.parametrize("fault", ["stall,60", "stall_stream,60"])
 def test_a_stall_outlasts_its_limit_by_less_than_a_second(tmp_path: Path, fault: str) -> None:
     measurement, _ = struck(tmp_path, fault)
-    lasted = [(record.ended_ns - record.sent_ns) / 1e9 for record in measurement.result.records if not record.ok]
+    lasted = [(record.ended_ns - record.sent_ns) / 1e9 for record in measurement.outcome.records if not record.ok]
     assert len(lasted) == STRIKES
     assert max(lasted) < 1 + 1
 
@@ -77,28 +78,31 @@ def test_the_total_limit_ends_a_stream_that_never_falls_silent(tmp_path: Path) -
     slow = {**QUICK, "decode_base_ms": 200.0}
     with simulator(tmp_path, timing=slow) as server:
         measurement = measure(server.url, tmp_path, **{**LOAD, "num_prompts": 3, "timeouts": {**LIMITS, "total_s": 1}})
-    assert Counter(record.error for record in measurement.result.records) == {"total_timeout": 3}
+    assert Counter(record.error for record in measurement.outcome.records) == {"total_timeout": 3}
 
 
 def test_a_refused_connection(tmp_path: Path) -> None:
     measurement, _ = struck(tmp_path, "refuse,3", every=5, max_concurrency=1)
-    counts = Counter(record.error for record in measurement.result.records)
+    counts = Counter(record.error for record in measurement.outcome.records)
     assert counts == {"": 4, "reset": 1, "connect_refused": 7}
 
 
 @pytest.mark.parametrize("fault", ["split_utf8,0.002", "crlf", "comments", "several_tokens,4"])
 def test_what_is_odd_but_right_is_a_success(tmp_path: Path, fault: str) -> None:
     measurement, _ = struck(tmp_path, fault, every=1)
-    assert error_classes(measurement.result.records) == {}
-    assert measurement.compat["completed"] == LOAD["num_prompts"]
-    assert measurement.compat["total_output_tokens"] == LOAD["num_prompts"] * LOAD["output_tokens"]
+    assert error_classes(measurement.outcome.records) == {}
+    assert measurement.outcome.vllm_metrics["completed"] == LOAD["num_prompts"]
+    assert measurement.outcome.vllm_metrics["total_output_tokens"] == LOAD["num_prompts"] * LOAD["output_tokens"]
 
 
 @pytest.mark.parametrize("fault", ["reset", "status,500", "truncate"])
 def test_when_every_request_fails_the_rest_is_still_measured(tmp_path: Path, fault: str) -> None:
     measurement, _ = struck(tmp_path, fault, every=1)
-    assert (measurement.compat["completed"], measurement.compat["failed"]) == (0, LOAD["num_prompts"])
-    assert measurement.compat["mean_ttft_ms"] is None
+    assert (measurement.outcome.vllm_metrics["completed"], measurement.outcome.vllm_metrics["failed"]) == (
+        0,
+        LOAD["num_prompts"],
+    )
+    assert measurement.outcome.vllm_metrics["mean_ttft_ms"] is None
 
 
 def test_a_server_that_dies_under_load_leaves_what_was_measured(tmp_path: Path) -> None:
@@ -113,8 +117,8 @@ def test_a_server_that_dies_under_load_leaves_what_was_measured(tmp_path: Path) 
 
         measurement = measure(server.url, tmp_path, on_tick=on_tick, **{**LOAD, "num_prompts": 60})
     assert killed
-    assert measurement.compat["completed"] >= LOAD["max_concurrency"]
-    assert measurement.compat["failed"] > 0
+    assert measurement.outcome.vllm_metrics["completed"] >= LOAD["max_concurrency"]
+    assert measurement.outcome.vllm_metrics["failed"] > 0
     assert set(measurement.counters.values()) == {None}
 
 
@@ -166,5 +170,5 @@ def test_limits_and_rates_hold_when_the_clock_is_set_back(
     monkeypatch.setattr(worker_module, "now_ns", now_ns)
     monkeypatch.setattr(connection_module, "now_ns", now_ns)
     measurement, _ = struck(tmp_path, "stall,60", num_prompts=36, **shape)
-    counts = Counter(record.error for record in measurement.result.records)
+    counts = Counter(record.error for record in measurement.outcome.records)
     assert counts == {"": 24, "first_token_timeout": 12}

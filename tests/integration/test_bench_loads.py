@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients import native
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients import base, native
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.worker import Worker
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import Record
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
@@ -43,7 +43,7 @@ def test_every_event_is_recorded_and_every_prompt_exact(tmp_path: Path, endpoint
         measurement = measure(server.url, tmp_path, endpoint_type=endpoint_type, **LOAD)
         sent = server.sent()
     assert len(sent) == LOAD["num_prompts"]
-    for record in measurement.result.records:
+    for record in measurement.outcome.records:
         line = sent[f"test-{record.index}"]
         messages = [before for kind, before in zip(line["kind"], line["before_ns"]) if kind in "rtf"]
         assert record.ok
@@ -68,17 +68,17 @@ def test_tls_is_measured_like_plain_text(tmp_path: Path) -> None:
         trusting = access_to(server.url, ca_path=str(tmp_path / "server.pem"))
         measurement = measure(server.url, tmp_path, access=trusting, **LOAD)
         sent = server.sent()
-        assert [record.error for record in measurement.result.records] == [""] * LOAD["num_prompts"]
-        for record in measurement.result.records:
+        assert [record.error for record in measurement.outcome.records] == [""] * LOAD["num_prompts"]
+        for record in measurement.outcome.records:
             line = sent[f"test-{record.index}"]
             messages = [before for kind, before in zip(line["kind"], line["before_ns"]) if kind in "rtf"]
             assert all(arrived >= before for arrived, before in zip(record.event_ns, messages))
-        assert all(worker["user_timed"] == 0 for worker in measurement.result.workers)
+        assert all(worker["user_timed"] == 0 for worker in measurement.outcome.workers)
         with pytest.raises(BenchError, match="CERTIFICATE_VERIFY_FAILED"):
             measure(server.url, tmp_path, **LOAD)
         unverified = access_to(server.url, validate_certs=False)
         faults = measure(server.url, tmp_path, access=unverified, **LOAD)
-        assert faults.compat["completed"] == LOAD["num_prompts"]
+        assert faults.outcome.vllm_metrics["completed"] == LOAD["num_prompts"]
         assert isinstance(trusting.tls_context(), ssl.SSLContext)
 
 
@@ -86,7 +86,7 @@ def test_a_fault_over_tls(tmp_path: Path) -> None:
     faults = [{"kind": "truncate", "every": 3}]
     with simulator(tmp_path, timing=QUICK, **certificate(tmp_path), faults=faults) as server:
         measurement = measure(server.url, tmp_path, access=access_to(server.url, validate_certs=False), **LOAD)
-    errors = [record.error for record in measurement.result.records if not record.ok]
+    errors = [record.error for record in measurement.outcome.records if not record.ok]
     assert errors == ["truncated"] * 4
 
 
@@ -94,22 +94,22 @@ def test_a_fault_over_tls(tmp_path: Path) -> None:
 def test_an_open_load(tmp_path: Path, bound: int | None) -> None:
     with simulator(tmp_path, timing=QUICK) as server:
         measurement = measure(server.url, tmp_path, **{**LOAD, "max_concurrency": bound}, request_rate="50")
-    records = measurement.result.records
+    records = measurement.outcome.records
     assert [record.error for record in records] == [""] * LOAD["num_prompts"]
-    due = [record.intended_ns - measurement.result.start_ns for record in records]
+    due = [record.intended_ns - measurement.outcome.start_ns for record in records]
     assert due == sorted(due)
     assert due[-1] == pytest.approx(LOAD["num_prompts"] / 50 * 1e9)
     assert all(record.sent_ns >= record.intended_ns for record in records)
-    assert measurement.strict["mean_ttft_ms"] >= measurement.compat["mean_ttft_ms"]
-    assert measurement.strict["max_concurrent_requests"] <= (bound or LOAD["num_prompts"])
+    assert measurement.outcome.strict_metrics["mean_ttft_ms"] >= measurement.outcome.vllm_metrics["mean_ttft_ms"]
+    assert measurement.outcome.strict_metrics["max_concurrent_requests"] <= (bound or LOAD["num_prompts"])
 
 
 def test_several_workers_share_one_queue(tmp_path: Path) -> None:
     with simulator(tmp_path, timing=QUICK) as server:
         measurement = measure(server.url, tmp_path, workers=3, **LOAD)
-    assert len(measurement.result.workers) == 3
-    assert [record.index for record in measurement.result.records] == list(range(LOAD["num_prompts"]))
-    assert measurement.strict["max_concurrent_requests"] == LOAD["max_concurrency"]
+    assert len(measurement.outcome.workers) == 3
+    assert [record.index for record in measurement.outcome.records] == list(range(LOAD["num_prompts"]))
+    assert measurement.outcome.strict_metrics["max_concurrent_requests"] == LOAD["max_concurrency"]
 
 
 def test_the_level_of_a_sweep_decides_on_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ def test_the_cards_are_sampled_until_the_clock_stops(tmp_path: Path, monkeypatch
     decoding, stopped_before_it = tmp_path / "decoding", []
     decode = Worker.records
 
-    class FakeSampler(native.Sampler):
+    class FakeSampler(base.Sampler):
         def stop(self) -> None:
             stopped_before_it.append(not decoding.exists())
 
@@ -131,7 +131,7 @@ def test_the_cards_are_sampled_until_the_clock_stops(tmp_path: Path, monkeypatch
         decoding.touch()
         return decode(worker)
 
-    monkeypatch.setattr(native, "Sampler", FakeSampler)
+    monkeypatch.setattr(base, "Sampler", FakeSampler)
     monkeypatch.setattr(Worker, "records", records)
     with simulator(tmp_path, timing=QUICK) as server:
         measure(server.url, tmp_path, **LOAD)

@@ -5,11 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.native import Bench, Measurement, OnTick
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.base import (
+    Measurement,
+    OnTick,
+    Session,
+    observed,
+)
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.native import NativeClient
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import make_settings
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.runner import Run, new_run_id, run_benchmark
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.target import Server
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.runner import (
+    Run,
+    new_run_id,
+    run_benchmark,
+    run_folder,
+)
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.target import Target
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import Access, parse_base_url
 
 # The options of bench_serve that have no default of their own, and a small load.
@@ -72,27 +83,26 @@ def go_on(phase: str, total: int, counts: Counts) -> bool:
     return True
 
 
+def _session(access: Access, folder: Path, salt: str, options: dict[str, Any]) -> Session:
+    settings, target = make_settings({**OPTIONS, **options}, salt=salt), Target(access)
+    return Session(settings, access, target, target.inspect(None, settings.workload.endpoint_type), folder)
+
+
 def measure(
     url: str, folder: Path, access: Access | None = None, on_tick: OnTick = go_on, **options: Any
 ) -> Measurement:
     """One measurement, with its records."""
-    access = access or access_to(url)
-    settings = make_settings({**OPTIONS, **options}, salt=new_run_id())
-    server = Server(access)
-    bench = Bench(settings, access, server, server.inspect(None, settings.workload.endpoint_type), folder)
+    session = _session(access or access_to(url), folder, new_run_id(), options)
     try:
-        return bench.measure("test", settings.workload.max_concurrency, on_tick)
+        return observed(NativeClient(session), session, "test", session.settings.workload.max_concurrency, on_tick)
     finally:
-        server.close()
+        session.target.close()
 
 
 def benchmark(url: str, folder: Path, **options: Any) -> dict[str, Any]:
     """A whole run: the fact."""
-    access = access_to(url)
     run_id = new_run_id()
-    settings = make_settings({**OPTIONS, **options}, salt=run_id)
-    server = Server(access)
-    run = Run(run_id, settings, access, server.inspect(None, settings.workload.endpoint_type), folder, {}, "")
-    bench = Bench(settings, access, server, run.info, run.folder)
-    bench.verify()
-    return run_benchmark(run, bench, go_on)
+    session = _session(access_to(url), run_folder(folder, run_id), run_id, options)
+    client = NativeClient(session)
+    client.verify()
+    return run_benchmark(Run(run_id, session, folder, {}, ""), client, go_on)

@@ -3,11 +3,11 @@
 
 """From records to metrics, by two sets of definitions. Pure. Private to the collection.
 
-`vllm_compat` is what `vllm bench serve` 0.32 computes (vllm/benchmarks/serve.py, calculate_metrics, and
-lib/endpoint_request_func.py). `strict` says what a user of the server would. They differ in this:
+`vllm_metrics` is what `vllm bench serve` 0.32 computes (vllm/benchmarks/serve.py, calculate_metrics, and
+lib/endpoint_request_func.py). `strict_metrics` says what a user of the server would. They differ in this:
 
 =====================  ==============================================  ================================================
-metric                 vllm_compat                                     strict
+metric                 vllm_metrics                                    strict_metrics
 =====================  ==============================================  ================================================
 start                  sent                                            intended (the same in a closed load)
 TTFT                   first message with choices, even without text   first message with text, reasoning included
@@ -18,7 +18,7 @@ peak tok/s             messages in one-second buckets                  tokens in
 peak concurrency       requests that touch a one-second bucket         requests in flight at one moment
 =====================  ==============================================  ================================================
 
-Only requests that succeeded by the strict rules (_records.py) are counted, in both. Percentiles interpolate linearly
+Only requests that succeeded by the strict rules (record.py) are counted, in both. Percentiles interpolate linearly
 and the standard deviation is that of the population, as numpy's do by default.
 """
 
@@ -67,19 +67,19 @@ def summary(name: str, values: Iterable[float], percents: Sequence[float]) -> di
 # -- one request, as vllm bench serve sees it -------------------------------------------------------------------------
 
 
-def compat_ttft_ms(record: Record) -> float:
+def vllm_ttft_ms(record: Record) -> float:
     return (record.event_ns[0] - record.sent_ns) / _MS
 
 
-def compat_e2el_ms(record: Record) -> float:
+def vllm_e2el_ms(record: Record) -> float:
     return (record.event_ns[-1] - record.sent_ns) / _MS
 
 
-def compat_tpot_ms(record: Record) -> float | None:
+def vllm_tpot_ms(record: Record) -> float | None:
     """None for an answer of one token, which has no time per output token."""
     if record.completion_tokens <= 1:
         return None
-    return (compat_e2el_ms(record) - compat_ttft_ms(record)) / (record.completion_tokens - 1)
+    return (vllm_e2el_ms(record) - vllm_ttft_ms(record)) / (record.completion_tokens - 1)
 
 
 def gaps_ms(times_ns: Sequence[int]) -> Iterable[float]:
@@ -97,7 +97,7 @@ def strict_start_ns(record: Record) -> int:
 
 def text_times_ns(record: Record) -> list[int]:
     """When the messages with text arrived."""
-    return [time for time, bearing in zip(record.event_ns, record.bearing) if bearing]
+    return [time for time, has_text in zip(record.event_ns, record.has_text) if has_text]
 
 
 def tokens_per_text(record: Record) -> list[int] | None:
@@ -107,17 +107,17 @@ def tokens_per_text(record: Record) -> list[int] | None:
     """
     if len(record.cumulative) == len(record.event_ns):
         counts, before = [], 0
-        for total, bearing in zip(record.cumulative, record.bearing):
-            if bearing:
+        for total, has_text in zip(record.cumulative, record.has_text):
+            if has_text:
                 counts.append(total - before)
                 before = total
         return counts
-    bearing_count = sum(record.bearing)
-    return [1] * bearing_count if bearing_count == record.completion_tokens else None
+    texts = sum(record.has_text)
+    return [1] * texts if texts == record.completion_tokens else None
 
 
 def strict_ttft_ms(record: Record) -> float:
-    return (record.event_ns[record.bearing.index(1)] - strict_start_ns(record)) / _MS
+    return (record.event_ns[record.has_text.index(1)] - strict_start_ns(record)) / _MS
 
 
 def strict_e2el_ms(record: Record) -> float:
@@ -187,23 +187,23 @@ def _finish(figures: dict[str, Any], latencies: Latencies, slo: Mapping[str, flo
     return figures
 
 
-def vllm_compat(
+def vllm_metrics(
     records: Sequence[Record], start_ns: int, percents: Sequence[float], slo: Mapping[str, float]
 ) -> dict[str, Any]:
     """All metrics as `vllm bench serve` defines them. Latencies in ms, duration in s, rates per second."""
     good = [record for record in records if record.ok]
     figures = totals(records, duration_s(records, start_ns))
-    figures["max_output_tokens_per_s"], figures["max_concurrent_requests"] = compat_peaks(good)
+    figures["max_output_tokens_per_s"], figures["max_concurrent_requests"] = vllm_peaks(good)
     latencies: Latencies = {
-        "ttft": [compat_ttft_ms(record) for record in good],
-        "tpot": [compat_tpot_ms(record) for record in good],
-        "e2el": [compat_e2el_ms(record) for record in good],
+        "ttft": [vllm_ttft_ms(record) for record in good],
+        "tpot": [vllm_tpot_ms(record) for record in good],
+        "e2el": [vllm_e2el_ms(record) for record in good],
     }
     figures.update(_summaries(latencies, (gap for record in good for gap in gaps_ms(record.event_ns)), percents))
     return _finish(figures, latencies, slo)
 
 
-def strict(
+def strict_metrics(
     records: Sequence[Record], start_ns: int, percents: Sequence[float], slo: Mapping[str, float]
 ) -> dict[str, Any]:
     """All metrics by the strict definitions. `itl_basis` says whether the gaps of ITL are per `token` or per `chunk`."""
@@ -224,7 +224,7 @@ def strict(
 # -- peaks ------------------------------------------------------------------------------------------------------------
 
 
-def compat_peaks(good: Sequence[Record]) -> tuple[float, int]:
+def vllm_peaks(good: Sequence[Record]) -> tuple[float, int]:
     """Most messages in a one-second bucket, and most requests that touch one, counted from the first start.
 
     What a clock that was set puts outside counts in the first or last bucket.
@@ -313,7 +313,7 @@ def steady_state(records: Sequence[Record], percents: Sequence[float]) -> dict[s
     seconds = (end - begin) / _S
     tokens = sum(count for record in good for time, count in token_events(record) if begin < time <= end)
     ended = [record for record in good if begin < record.ended_ns <= end]
-    started = [record for record in good if begin < record.event_ns[record.bearing.index(1)] <= end]
+    started = [record for record in good if begin < record.event_ns[record.has_text.index(1)] <= end]
     figures: dict[str, Any] = {
         "window_s": seconds,
         "completed": len(ended),

@@ -29,19 +29,19 @@ _ROUNDING = 1e-9  # 100 x 1.1 is 110
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the server's tokenizer makes of our words. `lead_tokens` is the count of the shortest prompt."""
+    """What the server's tokenizer makes of our words. `template_tokens` is the count of the shortest prompt."""
 
     words: tuple[str, ...]
-    lead_tokens: int
+    template_tokens: int
     calls: int
 
     def text(self, tokens: int, rng: random.Random, prefix: str | None = None, prefix_tokens: int = 0) -> str:
         """A prompt that the server counts as `tokens` tokens; `prefix`, when given, stands first and is counted in."""
-        missing = tokens - (prefix_tokens or self.lead_tokens)
+        missing = tokens - (prefix_tokens or self.template_tokens)
         if missing < 1:
             raise BenchError(
                 f"A prompt of {tokens} tokens has no room for text.",
-                f"more than the {prefix_tokens or self.lead_tokens} tokens of chat template and prefix.",
+                f"more than the {prefix_tokens or self.template_tokens} tokens of chat template and prefix.",
                 "Raise input_tokens, lower prefix_tokens, or use endpoint_type=openai (no template).",
             )
         return f"{prefix or LEAD} {' '.join(rng.choices(self.words, k=missing))}"

@@ -15,7 +15,7 @@ import operator
 import re
 from array import array
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Sequence
 
 from .._openai.http1 import Body, Head, StreamError, decode_body, parse_head
 from .._openai.sse import events
@@ -41,7 +41,7 @@ class Expectation:
 class Record:
     """One request, decoded. Times are nanoseconds of CLOCK_REALTIME; `error` is empty when it succeeded.
 
-    `event_ns` has one entry for each message with a non-empty `choices`; `bearing` says whether it carried text
+    `event_ns` has one entry for each message with a non-empty `choices`; `has_text` says whether it carried text
     (reasoning included); `cumulative` is the server's token count so far, where it tells it with each event.
     """
 
@@ -52,7 +52,7 @@ class Record:
     error: str = ""
     detail: str = ""
     event_ns: array[int] = field(default_factory=lambda: array("q"))
-    bearing: bytearray = field(default_factory=bytearray)
+    has_text: bytearray = field(default_factory=bytearray)
     cumulative: array[int] = field(default_factory=lambda: array("i"))
     reads: int = 0
     coalesced: int = 0  # messages with text that came in the same read as an earlier one: their own time is lost
@@ -117,7 +117,7 @@ def _refusal(head: Head, raw: bytes) -> list[str]:
     return [f"http_{head.status // 100}xx", f"HTTP {head.status}: {excerpt}"]
 
 
-class _Siblings:
+class _EventTemplate:
     """Most events of an answer differ in nothing but their text: those are told by their ends and need no parsing."""
 
     def __init__(self) -> None:
@@ -144,38 +144,38 @@ class _Siblings:
             before, after = data[: match.start(1)], data[match.end(1) :]
             rest = Record(0, 0, 0, 0)
             _read_message(rest, before + after, 0)
-            if not (any(rest.bearing) or rest.cumulative):
+            if not (any(rest.has_text) or rest.cumulative):
                 self._before, self._after = before, after
 
 
 def _read_events(record: Record, recording: Recording, body: Body) -> None:
-    times, text_read, siblings = _Times(recording), -1, _Siblings()
+    times, text_read, template = _Times(recording), -1, _EventTemplate()
     for data, end in events(body.data):
         read = times.at(body.raw_offset(end - 1))
         if data == b"[DONE]":
             record.done = True
         elif len(data) > MAX_EVENT_BYTES:
             record.fail("oversized_event", f"an event of {len(data)} bytes")
-        elif _read_event(record, data, recording.times[read], siblings):
+        elif _read_event(record, data, recording.times[read], template):
             record.coalesced += read == text_read
             text_read = read
 
 
-def _read_event(record: Record, data: bytes, time_ns: int, siblings: _Siblings) -> bool:
+def _read_event(record: Record, data: bytes, time_ns: int, template: _EventTemplate) -> bool:
     """Reads one message into the record. True when it carried text."""
-    before = len(record.bearing)
+    before = len(record.has_text)
     try:
-        text = siblings.text(data)
+        text = template.text(data)
         if text is not None:
             record.event_ns.append(time_ns)
-            record.bearing.append(bool(text))
+            record.has_text.append(bool(text))
             return bool(text)
         _read_message(record, data, time_ns)
-        if any(record.bearing[before:]):
-            siblings.learn(data)
+        if any(record.has_text[before:]):
+            template.learn(data)
     except _NOT_A_MESSAGE as error:
         record.fail("invalid_json", f"{error}: {data[:80]!r}")
-    return any(record.bearing[before:])
+    return any(record.has_text[before:])
 
 
 def _read_message(record: Record, data: bytes, time_ns: int) -> None:
@@ -202,9 +202,9 @@ def _read_usage(record: Record, usage: dict[str, Any]) -> None:
 
 def _read_choice(record: Record, choice: dict[str, Any], time_ns: int, counted: bool) -> None:
     delta = choice.get("delta") or {}
-    bearing = bool(choice.get("text") or any(delta.get(key) for key in _TEXT_KEYS))
+    has_text = bool(choice.get("text") or any(delta.get(key) for key in _TEXT_KEYS))
     record.event_ns.append(time_ns)
-    record.bearing.append(bearing)
+    record.has_text.append(has_text)
     if counted:
         record.cumulative.append(record.completion_tokens)
     record.finish_reason = choice.get("finish_reason") or record.finish_reason
@@ -215,7 +215,7 @@ def _judge(record: Record, expectation: Expectation) -> None:
     wanted = expectation.output_tokens
     if not record.event_ns:
         record.fail("no_events", "the answer has no event with choices")
-    if not any(record.bearing):
+    if not any(record.has_text):
         record.fail("empty_output", "no event carries text")
     if not record.finish_reason:
         record.fail("no_finish_reason", "the stream has no finish_reason")
@@ -226,3 +226,13 @@ def _judge(record: Record, expectation: Expectation) -> None:
     if wanted is not None and record.completion_tokens != wanted:
         kind = "short_output" if record.completion_tokens < wanted else "long_output"
         record.fail(kind, f"{record.completion_tokens} tokens instead of {wanted} (finish {record.finish_reason})")
+
+
+def error_classes(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """For each class of error, how often it happened, and one example."""
+    classes: dict[str, dict[str, Any]] = {}
+    for record in records:
+        if not record.ok:
+            entry = classes.setdefault(record.error, {"count": 0, "example": record.detail})
+            entry["count"] += 1
+    return classes

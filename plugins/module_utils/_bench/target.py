@@ -25,7 +25,7 @@ Counts = Dict[str, Optional[float]]
 
 
 @dataclass(frozen=True)
-class ServerInfo:
+class TargetInfo:
     """What the server says of itself. `max_model_len` is None where it does not tell.
 
     `has_tokenize` is for the endpoint that is measured: some servers count a text and not a chat.
@@ -38,7 +38,7 @@ class ServerInfo:
     has_tokenize: bool
 
 
-class Server:
+class Target:
     """The server's control side."""
 
     def __init__(self, access: Access, timeout_s: float = 30.0) -> None:
@@ -49,14 +49,14 @@ class Server:
     def close(self) -> None:
         self._client.close()
 
-    def inspect(self, wanted_model: str | None, endpoint_type: str) -> ServerInfo:
+    def inspect(self, wanted_model: str | None, endpoint_type: str) -> TargetInfo:
         """Checks that the server answers and serves the model (its only one when None is wanted). Raises BenchError."""
         answer = self._client.get("/v1/models")
         self._check_models_answer(answer)
         models = {entry.get("id"): entry for entry in answer.json["data"] if isinstance(entry, dict)}
         model = self._choose_model(wanted_model, models)
         version = self._version_document()
-        return ServerInfo(
+        return TargetInfo(
             model=model,
             max_model_len=models[model].get("max_model_len"),
             version=str(version.get("version", "")),
@@ -108,7 +108,7 @@ class Server:
         count = answer.json.get("count") if answer.status == 200 and isinstance(answer.json, dict) else None
         return count if isinstance(count, int) else None
 
-    def counter(self, info: ServerInfo, endpoint_type: str) -> Counter:
+    def counter(self, info: TargetInfo, endpoint_type: str) -> Counter:
         """A function that gives the prompt tokens of a text, template included, as this server counts them."""
         return (
             self._count_by_tokenize(info, endpoint_type)
@@ -116,7 +116,7 @@ class Server:
             else self._count_by_usage(info, endpoint_type)
         )
 
-    def _count_by_tokenize(self, info: ServerInfo, endpoint_type: str) -> Counter:
+    def _count_by_tokenize(self, info: TargetInfo, endpoint_type: str) -> Counter:
         def count(text: str) -> int:
             found = self._tokenize(tokenize_document(info.model, endpoint_type, text))
             if found is None:
@@ -129,7 +129,7 @@ class Server:
 
         return count
 
-    def _count_by_usage(self, info: ServerInfo, endpoint_type: str) -> Counter:
+    def _count_by_usage(self, info: TargetInfo, endpoint_type: str) -> Counter:
         """Where there is no /tokenize: a request for one token tells the length of its prompt."""
 
         def count(text: str) -> int:
@@ -150,7 +150,7 @@ class Server:
 
         return count
 
-    def calibrate(self, info: ServerInfo, endpoint_type: str, rng: Any) -> Calibration:
+    def calibrate(self, info: TargetInfo, endpoint_type: str, rng: Any) -> Calibration:
         """Learns which words are one token each for this server. Raises BenchError."""
         wanted = _WORDS_BY_TOKENIZE if info.has_tokenize else _WORDS_BY_USAGE
         return calibrate(self.counter(info, endpoint_type), wanted, rng)
@@ -183,7 +183,7 @@ def tokenize_document(model: str, endpoint_type: str, text: str) -> dict[str, An
     return {"model": model, "prompt": text}
 
 
-def check_context(info: ServerInfo, prompts: list[Prompt]) -> None:
+def check_context(info: TargetInfo, prompts: list[Prompt]) -> None:
     """Raises BenchError when a request cannot fit into the server's context."""
     longest = max((prompt.input_tokens or 0) + (prompt.output_tokens or 0) for prompt in prompts)
     if info.max_model_len and longest > info.max_model_len:

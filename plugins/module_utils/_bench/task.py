@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What the module bench_serve does with its options: settings, start, join or cancel a run. Private to the collection."""
+"""What the module bench_serve does with its options: check, start, join or cancel a run."""
 
 from __future__ import annotations
 
@@ -11,26 +11,13 @@ from typing import Any
 
 from .._errors import BenchError
 from .._openai.endpoint import Access, parse_base_url, resolve
-from .clients.native import Bench
-from .clients.vllm import VllmBench, VllmCommand, docker_prefix
-from .job import (
-    JobFolder,
-    Monitor,
-    Running,
-    ServerLock,
-    start,
-    wait,
-)
+from .clients import CLIENTS
+from .clients.base import Client, Session
+from .job import JobFolder, Monitor, Running, ServerLock, start, wait
 from .options import make_settings
-from .runner import (
-    FACT_NAME,
-    Client,
-    Run,
-    new_run_id,
-    run_benchmark,
-)
+from .runner import FACT_NAME, Run, new_run_id, run_benchmark, run_folder
 from .settings import Settings
-from .target import Server
+from .target import Target
 
 _PATHS = ("state_dir", "dataset_path", "api_key_file", "ca_path")
 # Options that do not change what is measured, or that are nobody else's business.
@@ -85,10 +72,12 @@ class Task:
 
     def _predict(self) -> dict[str, Any]:
         """Checks everything that can be checked without load."""
-        run, bench, server = self._prepare()
-        bench.verify(may_send=False)
-        server.close()
-        return {"plan": {**vars(run.info), "workers": bench.workers, "workload": run.settings.workload.describe()}}
+        run, client = self._prepare()
+        client.verify(may_send=False)
+        session = run.session
+        session.target.close()
+        workload = session.settings.workload.describe()
+        return {"plan": {**vars(session.info), "workers": client.workers, "workload": workload}}
 
     def _measure(self) -> dict[str, Any]:
         """Starts a job, or joins the one that measures the same thing on this server already."""
@@ -97,43 +86,29 @@ class Task:
         lock = ServerLock.acquire(self._address)
         if lock is None:
             return self._join(self._same_run())
-        run, bench, server = self._prepare()
-        bench.verify()
-        server.close()  # the job opens a connection of its own
-        folder = JobFolder(run.folder)
+        run, client = self._prepare()
+        client.verify()
+        session = run.session
+        session.target.close()  # the job opens a connection of its own
+        folder = JobFolder(session.folder)
         alone = self._params["on_disconnect"] == "cancel"
-        monitor = Monitor(folder, run.settings.workload.output_tokens, cancel_when_alone=alone)
-        self._running.write(run.run_id, self._fingerprint(run.settings))
-        start(folder, lock, monitor, lambda: run_benchmark(run, bench, monitor.tick))
+        monitor = Monitor(folder, session.settings.workload.output_tokens, cancel_when_alone=alone)
+        self._running.write(run.run_id, self._fingerprint(session.settings))
+        start(folder, lock, monitor, lambda: run_benchmark(run, client, monitor.tick))
         return self._join(run.run_id)
 
-    def _prepare(self) -> tuple[Run, Client, Server]:
+    def _prepare(self) -> tuple[Run, Client]:
         params, run_id = self._params, new_run_id()
         settings = make_settings(params, salt=run_id)
         key = read_key(params["api_key_file"])
         access = Access(self._endpoint, key, params["validate_certs"], params["ca_path"])
-        server = Server(access)
-        info = server.inspect(params["model"], settings.workload.endpoint_type)
+        target = Target(access)
+        info = target.inspect(params["model"], settings.workload.endpoint_type)
+        gpu_uuids = (params["server_fact"].get("gpu") or {}).get("uuids") or ()
+        session = Session(settings, access, target, info, run_folder(self._state_dir, run_id), gpu_uuids)
         command = repeat_command(params, settings.workload.salt)
-        run = Run(run_id, settings, access, info, self._state_dir, params["server_fact"], command, params["client"])
-        gpu = params["server_fact"].get("gpu") or {}
-        native = Bench(settings, access, server, info, run.folder, gpu.get("uuids") or ())
-        if params["client"] == "native":
-            return run, native, server
-        return run, VllmBench(settings, access, server, info, native, self._vllm_command(run.folder)), server
-
-    def _vllm_command(self, folder: Path) -> VllmCommand:
-        """How to start `vllm`: as told, else in the server's own image. Raises BenchError when neither is known."""
-        params, fact = self._params, self._params["server_fact"]
-        image, tokenizer = params["vllm_image"] or fact.get("image"), params["vllm_tokenizer"] or fact.get("model")
-        if not tokenizer or not (params["vllm_command"] or image):
-            raise BenchError(
-                "client=vllm does not know the image or the tokenizer.",
-                "a server_fact that names them, or options.",
-                "Set vllm_image (or vllm_command) and vllm_tokenizer.",
-            )
-        prefix = params["vllm_command"] or docker_prefix(image, params["vllm_volumes"], folder)
-        return VllmCommand(prefix, tokenizer)
+        run = Run(run_id, session, self._state_dir, params["server_fact"], command)
+        return run, CLIENTS[params["client"]](session, params)
 
     # -- joining ------------------------------------------------------------------------------------------------------
 
@@ -166,7 +141,7 @@ class Task:
         return note if note and self._folder(note["run_id"]).alive() else {}
 
     def _folder(self, run_id: str) -> JobFolder:
-        return JobFolder(self._state_dir / "runs" / run_id)
+        return JobFolder(run_folder(self._state_dir, run_id))
 
     def _join(self, run_id: str) -> dict[str, Any]:
         folder = self._folder(run_id)

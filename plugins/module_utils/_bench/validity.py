@@ -16,32 +16,41 @@ from .settings import Limits
 Check = Dict[str, Any]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Evidence:
-    """What the checks look at. None means that it could not be learned, and the check is skipped."""
+    """What the checks look at. None means that it could not be learned, and the check is skipped.
 
-    records: Sequence[Record]
-    compat: Mapping[str, Any]
+    `records` is None for a client that tells totals alone; such a result gets the checks that totals allow.
+    """
+
+    records: Sequence[Record] | None
+    vllm_metrics: Mapping[str, Any]
     max_concurrency: int
     open_load: bool
-    wanted_input: Sequence[int | None]  # prompt tokens asked for, by index
-    shared_tokens: int  # prompt tokens that any two requests have in common (chat template, lead, prefix)
-    workers: Sequence[Mapping[str, Any]]
-    clock_step_ms: float
+    wanted_input: Sequence[int | None] = ()  # prompt tokens asked for, by index
+    wanted_output: Sequence[int | None] = ()  # output tokens asked for, by index
+    wanted_output_each: int | None = None  # output tokens asked of every request, where they are equal
+    shared_tokens: int = 0  # prompt tokens that any two requests have in common (chat template, lead, prefix)
+    repeated_share: float = 0.0  # of the prompts, as many may be equal by construction
+    workers: Sequence[Mapping[str, Any]] = ()
+    clock_step_ms: float | None = None
     counters: Mapping[str, float | None] = field(default_factory=dict)  # deltas over the run
     throttled_share: float | None = None
     engines: Sequence[str] = ()
-    wanted_output: Sequence[int | None] = ()  # output tokens asked for, by index
 
 
 def evaluate(evidence: Evidence, limits: Limits) -> list[Check]:
     """All checks, in the order in which a reader wants them."""
+    checks = _checks_of_totals if evidence.records is None else _checks_of_records
+    return checks(evidence, limits)
+
+
+def _checks_of_records(evidence: Evidence, limits: Limits) -> list[Check]:
     return [
         _failed(evidence, limits),
         _cold_cache(evidence, limits),
         _prompt_length(evidence, limits),
-        counter_check("prompt_tokens", "total_input_tokens", evidence.compat, evidence.counters, limits),
-        counter_check("generation_tokens", "total_output_tokens", evidence.compat, evidence.counters, limits),
+        *_counters(evidence, limits),
         _total_over_output(evidence, limits),
         _closure(evidence, limits),
         _one_engine(evidence),
@@ -53,7 +62,19 @@ def evaluate(evidence: Evidence, limits: Limits) -> list[Check]:
         at_most(
             "clock_step_ms", evidence.clock_step_ms, limits.clock_step_ms, "the time of day was set during the run"
         ),
-        at_most("throttled_share", evidence.throttled_share, limits.throttled_share, "the GPU slowed itself down"),
+        _throttled(evidence, limits),
+    ]
+
+
+def _checks_of_totals(evidence: Evidence, limits: Limits) -> list[Check]:
+    figures = evidence.vllm_metrics
+    sent = figures["completed"] + figures["failed"]
+    return [
+        at_most("failed_share", figures["failed"] / sent if sent else 1.0, limits.failed_share, "requests failed"),
+        _output_length(evidence),
+        _cold_cache_by_totals(evidence, limits),
+        *_counters(evidence, limits),
+        _throttled(evidence, limits),
     ]
 
 
@@ -91,13 +112,17 @@ def at_most(name: str, value: float | None, limit: float | None, meaning: str) -
     }
 
 
+def _records(evidence: Evidence) -> Sequence[Record]:
+    return evidence.records or ()
+
+
 def _good(evidence: Evidence) -> list[Record]:
-    return [record for record in evidence.records if record.ok]
+    return [record for record in _records(evidence) if record.ok]
 
 
 def _failed(evidence: Evidence, limits: Limits) -> Check:
-    total = len(evidence.records)
-    kinds = sorted({record.error for record in evidence.records if not record.ok})
+    total = len(_records(evidence))
+    kinds = sorted({record.error for record in _records(evidence) if not record.ok})
     share = (total - len(_good(evidence))) / total if total else 1.0
     return at_most("failed_share", share, limits.failed_share, f"requests failed ({', '.join(kinds) or 'none sent'})")
 
@@ -111,10 +136,10 @@ def _cold_cache(evidence: Evidence, limits: Limits) -> Check:
     hits = evidence.counters.get("prefix_cache_hits")
     if hits is None:
         cached = [record.cached_tokens for record in _good(evidence) if record.cached_tokens is not None]
-        hits, queries = (float(sum(cached)), evidence.compat["total_input_tokens"]) if cached else (None, None)
+        hits, queries = (float(sum(cached)), evidence.vllm_metrics["total_input_tokens"]) if cached else (None, None)
     rate = None
     if hits is not None and queries:
-        rate = max(0.0, hits - evidence.shared_tokens * len(evidence.records)) / queries
+        rate = max(0.0, hits - evidence.shared_tokens * len(_records(evidence))) / queries
     elif hits == 0:
         rate = 0.0
     return at_most("prefix_hit_rate", rate, limits.prefix_hit_rate, "the prefix cache was warm")
@@ -129,12 +154,39 @@ def _prompt_length(evidence: Evidence, limits: Limits) -> Check:
     return at_most("prompt_length_share", share, limits.prompt_length_share, example)
 
 
-def counter_check(
-    counter: str, total: str, compat: Mapping[str, Any], counters: Mapping[str, float | None], limits: Limits
-) -> Check:
+def _cold_cache_by_totals(evidence: Evidence, limits: Limits) -> Check:
+    """Hits over the tokens looked up; where the prompts have a prefix in common, any number of them is right."""
+    queries, hits = evidence.counters.get("prefix_cache_queries"), evidence.counters.get("prefix_cache_hits")
+    rate = hits / queries if hits is not None and queries else None
+    limit = None if evidence.shared_tokens else max(limits.prefix_hit_rate, evidence.repeated_share)
+    return at_most("prefix_hit_rate", rate, limit, "the prefix cache was warm")
+
+
+def _output_length(evidence: Evidence) -> Check:
+    """The output tokens of all answers against those asked for."""
+    figures, wanted, share = evidence.vllm_metrics, evidence.wanted_output_each, None
+    if wanted and figures["completed"]:
+        total = figures["completed"] * wanted
+        share = abs(total - figures["total_output_tokens"]) / total
+    return at_most("output_length", share, 0.0, "answers have another length than asked for")
+
+
+def _throttled(evidence: Evidence, limits: Limits) -> Check:
+    return at_most("throttled_share", evidence.throttled_share, limits.throttled_share, "the GPU slowed itself down")
+
+
+def _counters(evidence: Evidence, limits: Limits) -> list[Check]:
+    return [
+        _counter("prompt_tokens", "total_input_tokens", evidence, limits),
+        _counter("generation_tokens", "total_output_tokens", evidence, limits),
+    ]
+
+
+def _counter(counter: str, total: str, evidence: Evidence, limits: Limits) -> Check:
     """The server's own count of tokens against the sum over the answers."""
-    counted, summed = counters.get(counter), compat[total]
-    mismatch = None if counted is None or not summed or compat["failed"] else abs(counted - summed) / summed
+    counted, summed = evidence.counters.get(counter), evidence.vllm_metrics[total]
+    failed = evidence.vllm_metrics["failed"]
+    mismatch = None if counted is None or not summed or failed else abs(counted - summed) / summed
     meaning = f"the server counted {counted or 0:.0f}, the answers say {summed}; other traffic on the server?"
     return at_most(f"{counter}_mismatch", mismatch, limits.counter_mismatch, meaning)
 
@@ -145,7 +197,7 @@ def _total_over_output(evidence: Evidence, limits: Limits) -> Check:
     asked = [(evidence.wanted_input[r.index], evidence.wanted_output[r.index]) for r in good if evidence.wanted_output]
     if asked and all(size is not None and answer is not None for size, answer in asked):
         wanted = sum((size or 0) + (answer or 0) for size, answer in asked) / sum(answer or 0 for _, answer in asked)
-        found = evidence.compat["total_token_throughput"] / evidence.compat["output_throughput"]
+        found = evidence.vllm_metrics["total_token_throughput"] / evidence.vllm_metrics["output_throughput"]
         value = abs(found / wanted - 1)
     return at_most("total_over_output", value, limits.total_over_output, "the tokens are not those that were asked for")
 
@@ -158,7 +210,7 @@ def _closure(evidence: Evidence, limits: Limits) -> Check:
     """
     good, slots = _good(evidence), evidence.max_concurrency
     value = None
-    if not evidence.open_load and len(good) >= 4 * slots and len(good) == len(evidence.records):
+    if not evidence.open_load and len(good) >= 4 * slots and len(good) == len(_records(evidence)):
         begin, until = min(record.sent_ns for record in good), max(record.sent_ns for record in good)
         busy = sum(min(record.event_ns[-1], until) - record.sent_ns for record in good)
         value = 1 - busy / (slots * (until - begin)) if until > begin else None
@@ -173,7 +225,7 @@ def _one_engine(evidence: Evidence) -> Check:
 
 
 def _coalesced(evidence: Evidence, limits: Limits) -> Check:
-    texts = sum(sum(record.bearing) for record in _good(evidence))
+    texts = sum(sum(record.has_text) for record in _good(evidence))
     share = sum(record.coalesced for record in _good(evidence)) / texts if texts else None
     return at_most(
         "coalesced_share", share, limits.coalesced_share, "tokens came together in one read, so gaps are lost"
@@ -212,6 +264,6 @@ def send_lags_ms(records: Sequence[Record]) -> list[float]:
 
 
 def _send_lag(evidence: Evidence, limits: Limits) -> Check:
-    lags = send_lags_ms(evidence.records) if evidence.open_load else []
+    lags = send_lags_ms(_records(evidence)) if evidence.open_load else []
     lag = percentile(lags, 99) if lags else None
     return at_most("send_lag_ms", lag, limits.send_lag_ms, "requests went out late (p99), so the rate was not offered")

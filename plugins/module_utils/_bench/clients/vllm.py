@@ -22,20 +22,17 @@ from typing import Any, Mapping, Sequence
 
 from ..._errors import BenchError
 from ..._files import read_json
-from ..._openai.endpoint import Access
-from .. import validity
 from ..child_process import die_with_parent
-from ..gpu_power import Sampler, summarise
-from ..loadgen.load import LoadResult
 from ..loadgen.progress import Counts
 from ..metrics import percentile_key
 from ..prompts import length_range
 from ..settings import ENDPOINTS, Settings, Workload
-from ..target import Server, ServerInfo
-from .native import Bench, Measurement, OnTick
+from ..validity import Evidence
+from .base import LoadOutcome, OnEnd, OnTick, Session
+from .native import NativeClient
 
 _TEMPLATE_ROOM = 64  # tokens that a chat template may add to a prompt, whose length it does not know
-_DUPLICATE_FLOOR = 0.005  # of 512 prompts of its random dataset, two are expected to be equal
+_REPEATED_SHARE = 0.005  # of 512 prompts of its random dataset, two are expected to be equal
 _POLL_S = 0.25
 _END_S = 10.0
 _FIGURES = (
@@ -59,6 +56,20 @@ class VllmCommand:
 
     prefix: Sequence[str]
     tokenizer: str
+
+
+def command_from(options: Mapping[str, Any], folder: Path) -> VllmCommand:
+    """How to start `vllm`: as the options say, else in the server's own image. Raises BenchError when neither is known."""
+    fact = options["server_fact"]
+    image, tokenizer = options["vllm_image"] or fact.get("image"), options["vllm_tokenizer"] or fact.get("model")
+    if not tokenizer or not (options["vllm_command"] or image):
+        raise BenchError(
+            "client=vllm does not know the image or the tokenizer.",
+            "a server_fact that names them, or options.",
+            "Set vllm_image (or vllm_command) and vllm_tokenizer.",
+        )
+    prefix = options["vllm_command"] or docker_prefix(image, options["vllm_volumes"], folder)
+    return VllmCommand(prefix, tokenizer)
 
 
 def docker_prefix(image: str, volumes: Sequence[str], folder: Path) -> list[str]:
@@ -116,15 +127,39 @@ def metrics(document: Mapping[str, Any], percents: Sequence[float]) -> dict[str,
     return figures
 
 
-class VllmBench:
-    """Measures as `Bench` does, by `vllm bench serve`. Warm-up and server counters are those of the native client."""
+def outcome_of(
+    document: Mapping[str, Any], workload: Workload, percents: Sequence[float], cancelled: bool
+) -> LoadOutcome:
+    """What a result file says of a load; an empty one counts as nothing done."""
+    figures = metrics(document, percents)
+    figures.update(
+        {key: figures[key] or 0 for key in ("completed", "failed", "total_output_tokens", "total_input_tokens")}
+    )
+    return LoadOutcome(
+        num_prompts=workload.num_prompts,
+        vllm_metrics=figures,
+        errors=_errors(document),
+        cancelled=cancelled,
+        evidence=Evidence(
+            records=None,
+            vllm_metrics=figures,
+            max_concurrency=workload.max_concurrency,
+            open_load=workload.open,
+            wanted_output_each=None if workload.range_ratio else workload.output_tokens,
+            shared_tokens=workload.prefix_tokens,
+            repeated_share=_REPEATED_SHARE,
+        ),
+    )
 
-    def __init__(
-        self, settings: Settings, access: Access, server: Server, info: ServerInfo, native: Bench, command: VllmCommand
-    ) -> None:
-        self._settings, self._access, self._server, self._info = settings, access, server, info
-        self._native, self._command = native, command
-        self.workers = 1
+
+class VllmClient:
+    """Measures by `vllm bench serve`, in one process. Prompts are checked, and the warm-up sent, by the native client."""
+
+    workers = 1
+
+    def __init__(self, session: Session, command: VllmCommand) -> None:
+        self._session, self._settings, self._info = session, session.settings, session.info
+        self._native, self._command = NativeClient(session), command
 
     def verify(self, may_send: bool = True) -> None:
         """Checks what this client cannot do, or would only find out late. Raises BenchError."""
@@ -142,6 +177,10 @@ class VllmBench:
                 "a program on the target.",
                 "Install it, set vllm_command to one that is there, or use client=native.",
             )
+        self._check_context(workload)
+        self._native.verify(may_send)
+
+    def _check_context(self, workload: Workload) -> None:
         needed, room = longest_request(workload), self._info.max_model_len
         if room and needed > room:
             raise BenchError(
@@ -149,53 +188,34 @@ class VllmBench:
                 f"at most {room}.",
                 "Lower input_tokens or output_tokens, or serve the model with a longer context.",
             )
-        self._native.verify(may_send)
-
-    def overhead_tokens(self) -> int | None:
-        """Unknown: this client does not take the chat template off."""
-        return None
 
     def warm_up(self, on_tick: OnTick) -> None:
         self._native.warm_up(on_tick)
 
-    def measure(self, name: str, max_concurrency: int, on_tick: OnTick) -> Measurement:
-        """Runs the command once and judges its result. Raises BenchError when it leaves none."""
-        workload = self._native.workload_at(max_concurrency)
-        result = self._native.folder / f"vllm-{name}.json"
+    def drive(self, name: str, max_concurrency: int, on_tick: OnTick, on_end: OnEnd) -> LoadOutcome:
+        """Runs the command once and reads its result. Raises BenchError when it leaves none."""
+        workload = self._session.workload_at(max_concurrency)
+        result = self._session.folder / f"vllm-{name}.json"
         seed = zlib.crc32(f"{workload.seed}/{workload.salt}/{name}".encode()) & 0x7FFFFFFF
-        url = self._access.endpoint.url
+        url = self._session.access.endpoint.url
         words = arguments(self._settings, workload, url, self._info.model, self._command.tokenizer, seed, result)
-        before = self._server.counters()
-        sampler = Sampler(self._native.folder, self._native.gpu_uuids)
-        try:
-            finished = self._run([*self._command.prefix, *words], name, workload.num_prompts, on_tick)
-        finally:
-            sampler.stop()
+        finished = self._run([*self._command.prefix, *words], name, workload.num_prompts, on_tick)
+        on_end()
         document = read_json(result)
         if document is None and finished:
-            raise BenchError(
-                f"vllm bench serve left no result; the end of its log: {self._log_tail()}.",
-                f"a result file {result}.",
-                "Try the command by hand; it is the first line of vllm.log in the run's folder. Where Docker refuses permission, put the "
-                "user who logs in into group docker, or set vllm_command to a vllm on the host.",
-            )
-        compat = metrics(document or {}, self._settings.percentiles)
-        compat.update(
-            {key: compat[key] or 0 for key in ("completed", "failed", "total_output_tokens", "total_input_tokens")}
-        )
-        counters = self._server.counters_since(before, compat["total_output_tokens"])
-        energy = summarise(sampler.samples(), compat["duration"] or 0.0, compat["total_output_tokens"])
-        return Measurement(
-            num_prompts=workload.num_prompts,
-            result=LoadResult([], 0, [], 0.0),
-            compat=compat,
-            strict=None,
-            steady_state=None,
-            energy=energy,
-            counters=counters,
-            checks=_checks(compat, workload, counters, energy, self._settings.limits),
-            errors=_errors(document or {}),
-            cancelled=not finished,
+            raise self._no_result(result)
+        return outcome_of(document or {}, workload, self._settings.percentiles, cancelled=not finished)
+
+    def describe(self, outcome: LoadOutcome) -> dict[str, Any]:
+        """What measured; how it fared it does not say."""
+        return {"name": "vllm", "version": None, "workers": 1, "clock": "user", "python_version": None}
+
+    def _no_result(self, result: Path) -> BenchError:
+        return BenchError(
+            f"vllm bench serve left no result; the end of its log: {self._log_tail()}.",
+            f"a result file {result}.",
+            "Try the command by hand; it is the first line of vllm.log in the run's folder. Where Docker refuses permission, put the "
+            "user who logs in into group docker, or set vllm_command to a vllm on the host.",
         )
 
     def _run(self, command: Sequence[str], name: str, total: int, on_tick: OnTick) -> bool:
@@ -203,9 +223,9 @@ class VllmBench:
         if not on_tick(name, total, Counts()):
             return False
         environment = {**os.environ, "no_proxy": "*", "NO_PROXY": "*"}
-        if self._access.api_key:
-            environment["OPENAI_API_KEY"] = self._access.api_key
-        with (self._native.folder / "vllm.log").open("a", encoding="utf-8") as log:
+        if self._session.access.api_key:
+            environment["OPENAI_API_KEY"] = self._session.access.api_key
+        with (self._session.folder / "vllm.log").open("a", encoding="utf-8") as log:
             log.write(" ".join(command) + "\n")
             log.flush()
             process = subprocess.Popen(
@@ -234,41 +254,8 @@ class VllmBench:
             process.wait()
 
     def _log_tail(self) -> str:
-        lines = (self._native.folder / "vllm.log").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (self._session.folder / "vllm.log").read_text(encoding="utf-8", errors="replace").splitlines()
         return " | ".join(lines[-5:])[-600:]
-
-
-def _checks(
-    compat: Mapping[str, Any],
-    workload: Workload,
-    counters: Mapping[str, float | None],
-    energy: Mapping[str, Any] | None,
-    limits: validity.Limits,
-) -> list[validity.Check]:
-    """The checks that can be made on totals alone."""
-    sent, queries = compat["completed"] + compat["failed"], counters["prefix_cache_queries"]
-    hits = counters["prefix_cache_hits"]
-    wanted = compat["completed"] * workload.output_tokens
-    short = abs(wanted - compat["total_output_tokens"]) / wanted if wanted and not workload.range_ratio else None
-    at_most = validity.at_most
-    return [
-        at_most("failed_share", compat["failed"] / sent if sent else 1.0, limits.failed_share, "requests failed"),
-        at_most("output_length", short, 0.0, "answers have another length than asked for"),
-        at_most(
-            "prefix_hit_rate",
-            hits / queries if hits is not None and queries else None,
-            max(limits.prefix_hit_rate, _DUPLICATE_FLOOR) if not workload.prefix_tokens else None,
-            "the prefix cache was warm",
-        ),
-        validity.counter_check("prompt_tokens", "total_input_tokens", compat, counters, limits),
-        validity.counter_check("generation_tokens", "total_output_tokens", compat, counters, limits),
-        at_most(
-            "throttled_share",
-            energy["throttled_share"] if energy else None,
-            limits.throttled_share,
-            "the GPU slowed down",
-        ),
-    ]
 
 
 def _errors(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

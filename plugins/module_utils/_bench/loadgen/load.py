@@ -24,8 +24,8 @@ from typing import Any, Callable
 from ..._errors import BenchError
 from ..record import Record
 from .clock import ClockWatch, kernel_time, now_ns
-from .progress import Board, Counts
-from .worker import Load, Queue, Worker
+from .progress import Counts, ProgressCounters, Queue
+from .worker import Load, Worker
 
 _START_DELAY_NS = 2_000_000  # from the signal to the first request: enough for every worker to wake up
 _TICK_S = 0.25
@@ -67,14 +67,14 @@ def raise_file_limit(connections: int) -> None:
 class _Child:
     """The parent's side of one worker."""
 
-    def __init__(self, load: Load, share: int, queue: Queue, board: Board, number: int) -> None:
+    def __init__(self, load: Load, share: int, queue: Queue, counters: ProgressCounters, number: int) -> None:
         self.socket, theirs = socket.socketpair()
         self.pid = os.fork()
         if self.pid == 0:
             status = 1
             try:
                 self.socket.close()
-                _work(Worker(load, share, queue, board, number), theirs)
+                _work(Worker(load, share, queue, counters, number), theirs)
                 status = 0
             except BaseException:
                 os.write(2, traceback.format_exc().encode())
@@ -142,7 +142,7 @@ def run_load(
     """
     slots = load.max_concurrency or min(len(load.requests), workers * _UNBOUNDED_SLOTS)
     raise_file_limit(load.max_concurrency or len(load.requests))
-    board, queue = Board(workers), Queue(len(load.requests), folder)
+    counters, queue = ProgressCounters(workers), Queue(len(load.requests), folder)
     gc.collect()
     gc.freeze()
     children: list[_Child] = []
@@ -150,20 +150,20 @@ def run_load(
         with kernel_time():
             for number in range(workers):
                 share = slots // workers + (number < slots % workers)
-                children.append(_Child(load, share, queue, board, number))
+                children.append(_Child(load, share, queue, counters, number))
             for child in children:
                 child.expect(_READY)
-            if not on_tick(board.read()):
-                board.stop()
+            if not on_tick(counters.read()):
+                counters.stop()
             watch = ClockWatch()
             start_ns = now_ns() + _START_DELAY_NS
             for child in children:
                 child.socket.sendall(_START.pack(start_ns))
-            _wait_for(children, board, watch, on_tick)
+            _wait_for(children, counters, watch, on_tick)
             on_end()
             results = [child.result() for child in children]
     finally:
-        board.stop()
+        counters.stop()
         for child in children:  # all before the first is waited for: later workers have inherited these ends
             child.socket.close()
         for child in children:
@@ -174,7 +174,9 @@ def run_load(
     return LoadResult(records, start_ns, [result["stats"] for result in results], watch.look())
 
 
-def _wait_for(children: list[_Child], board: Board, watch: ClockWatch, on_tick: Callable[[Counts], bool]) -> None:
+def _wait_for(
+    children: list[_Child], counters: ProgressCounters, watch: ClockWatch, on_tick: Callable[[Counts], bool]
+) -> None:
     """Waits until every worker is done with the load, and looks after progress and clock meanwhile."""
     waiting = list(children)
     next_tick = 0.0
@@ -186,5 +188,5 @@ def _wait_for(children: list[_Child], board: Board, watch: ClockWatch, on_tick: 
         if time.monotonic() >= next_tick:
             next_tick = time.monotonic() + _TICK_S
             watch.look()
-            if not on_tick(board.read()):
-                board.stop()
+            if not on_tick(counters.read()):
+                counters.stop()

@@ -12,7 +12,6 @@ import gc
 import os
 import resource
 import select
-import struct
 import time
 from array import array
 from dataclasses import dataclass, replace
@@ -32,10 +31,9 @@ from .connection import (
     SENDING,
     Connection,
 )
-from .progress import Board, Counts
+from .progress import Counts, ProgressCounters, Queue
 
 _SWEEP_NS = 50_000_000
-_INDEX = struct.Struct("I")
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def cpu_wait_s() -> float:
         return 0.0
 
 
-def be_prompt(wanted: bool) -> bool:
+def set_realtime_priority(wanted: bool) -> bool:
     """Lets this process run the moment something arrives (real-time priority), or gives that up again.
 
     True when it has it: root may. A worker sleeps most of the time, so others lose little by it.
@@ -83,39 +81,20 @@ def be_prompt(wanted: bool) -> bool:
     return wanted
 
 
-class Queue:
-    """Indices of requests that several processes take from: a shared file offset, which the kernel advances atomically."""
-
-    def __init__(self, count: int, folder: Path) -> None:
-        path = folder / f".queue-{os.getpid()}"
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        path.unlink()
-        os.write(self._fd, array("I", range(count)).tobytes())
-        os.lseek(self._fd, 0, os.SEEK_SET)
-
-    def take(self) -> int | None:
-        """The next index, or None when all are taken."""
-        data = os.read(self._fd, _INDEX.size)
-        return int(_INDEX.unpack(data)[0]) if data else None
-
-    def close(self) -> None:
-        os.close(self._fd)
-
-
 class Worker:
     """Drives a share of the connections; takes requests from the common queue."""
 
-    def __init__(self, load: Load, share: int, queue: Queue, board: Board, number: int) -> None:
-        self._load, self._queue, self._board, self._number = load, queue, board, number
+    def __init__(self, load: Load, share: int, queue: Queue, counters: ProgressCounters, number: int) -> None:
+        self._load, self._queue, self._counters, self._number = load, queue, counters, number
         self._epoll = select.epoll()
         self._connections = [load.connection() for _ in range(share)]
         self._by_fd: dict[int, Connection] = {}
         self._idle: list[Connection] = []
         self._busy = 0
-        self._held: tuple[int, int] | None = None  # open load: time (CLOCK_MONOTONIC) and index of the next request
+        self._next_due: tuple[int, int] | None = None  # open load: time (CLOCK_MONOTONIC) and index of the next request
         self._start_ns = self._begin_ns = 0
         self._parent = os.getppid()
-        self._prompt = False
+        self._realtime = False
         self._finished: list[Recording] = []
         self._lag_us = array("I")
         self._counts = Counts()
@@ -145,14 +124,14 @@ class Worker:
         self._begin_ns = start_ns - now_ns() + time.monotonic_ns()
         self._idle = list(reversed(self._connections))
         time.sleep(max(0, self._begin_ns - time.monotonic_ns()) / 1e9)
-        self._prompt = self._load.real_time and be_prompt(True)
+        self._realtime = self._load.real_time and set_realtime_priority(True)
         cpu, wall, waited = time.process_time(), time.monotonic(), cpu_wait_s()
         self._launch()
         next_sweep = 0
-        while self._busy or self._held:
+        while self._busy or self._next_due:
             self._serve(_SWEEP_NS / 1e9)
             now = time.monotonic_ns()
-            if self._held:
+            if self._next_due:
                 self._launch()
             if now >= next_sweep:
                 next_sweep = now + _SWEEP_NS
@@ -160,7 +139,7 @@ class Worker:
         self._sweep(time.monotonic_ns())
         self._wait_s = cpu_wait_s() - waited
         self._cpu_s, self._wall_s = time.process_time() - cpu, time.monotonic() - wall
-        be_prompt(False)
+        set_realtime_priority(False)
         gc.enable()
 
     def _serve(self, longest_s: float) -> None:
@@ -179,9 +158,9 @@ class Worker:
             self._lag_us.append(min(max(0, now_ns() - connection.recording.times[-1]) // 1000, 0xFFFFFFFF))
 
     def _wait(self, longest_s: float) -> list[tuple[int, int]]:
-        if self._held is None or not self._can_launch():
+        if self._next_due is None or not self._can_launch():
             return self._epoll.poll(longest_s)
-        wait_s = min(max(0.0, (self._held[0] - time.monotonic_ns()) / 1e9), longest_s)
+        wait_s = min(max(0.0, (self._next_due[0] - time.monotonic_ns()) / 1e9), longest_s)
         select.select([self._epoll], [], [], wait_s)  # epoll itself sleeps in whole milliseconds
         return self._epoll.poll(0)
 
@@ -206,21 +185,21 @@ class Worker:
 
     def _next_index(self) -> int | None:
         """The request to start now, or None. An open load holds the next one until its time has come."""
-        if self._board.stopped:
-            self._held = None
+        if self._counters.stopped:
+            self._next_due = None
             return None
         arrivals = self._load.arrivals_ns
         if arrivals is None:
             return self._queue.take()
-        if self._held is None:
+        if self._next_due is None:
             index = self._queue.take()
             if index is None:
                 return None
-            self._held = (self._begin_ns + arrivals[index], index)
-        due_ns, index = self._held
+            self._next_due = (self._begin_ns + arrivals[index], index)
+        due_ns, index = self._next_due
         if due_ns > time.monotonic_ns():
             return None
-        self._held = None
+        self._next_due = None
         return index
 
     def _grow(self) -> Connection:
@@ -267,7 +246,7 @@ class Worker:
 
     def _sweep(self, now: int) -> None:
         """Ends what has outlived its limits (or everything, when the run is cancelled or the parent has died) and shows the progress."""
-        stopped = self._board.stopped or os.getppid() != self._parent
+        stopped = self._counters.stopped or os.getppid() != self._parent
         reads = 0
         for connection in self._connections:
             if connection.state in (CLOSED, IDLE):
@@ -276,7 +255,7 @@ class Worker:
                 self._finish(connection)
             else:
                 reads += len(connection.recording.times)
-        self._board.write(self._number, replace(self._counts, reads=self._counts.reads + reads))
+        self._counters.write(self._number, replace(self._counts, reads=self._counts.reads + reads))
 
     # -- after the clock ----------------------------------------------------------------------------------------------
 
@@ -301,7 +280,7 @@ class Worker:
             "wall_s": self._wall_s,
             "wait_s": self._wait_s,
             "decode_s": self._decode_s,
-            "real_time": self._prompt,
+            "real_time": self._realtime,
             "lag_us": self._lag_us,
             "user_timed": sum(connection.user_timed for connection in self._connections),
             "reconnects": sum(max(0, connection.opened - 1) for connection in self._connections),

@@ -13,13 +13,13 @@ MS = 1_000_000
 
 
 def record(
-    sent: float, times: list[float], bearing: list[int] | None = None, tokens: int | None = None, **more: object
+    sent: float, times: list[float], has_text: list[int] | None = None, tokens: int | None = None, **more: object
 ) -> Record:
     """A request sent at `sent` ms whose messages came at `times` ms."""
     made = Record(0, 0, int(sent * MS), int(times[-1] * MS) if times else int(sent * MS))
     made.event_ns = array("q", (int(time * MS) for time in times))
-    made.bearing = bytearray(bearing or [1] * len(times))
-    made.completion_tokens = sum(made.bearing) if tokens is None else tokens
+    made.has_text = bytearray(has_text or [1] * len(times))
+    made.completion_tokens = sum(made.has_text) if tokens is None else tokens
     made.prompt_tokens = 10
     for name, value in more.items():
         setattr(made, name, value)
@@ -43,7 +43,7 @@ def test_a_summary_of_nothing_keeps_its_keys() -> None:
 
 
 def test_compat_counts_the_role_message() -> None:
-    figures = metrics_module.vllm_compat([CHAT], 0, [99], {})
+    figures = metrics_module.vllm_metrics([CHAT], 0, [99], {})
     assert figures["mean_ttft_ms"] == 50
     assert figures["mean_e2el_ms"] == 72
     assert figures["mean_tpot_ms"] == pytest.approx((72 - 50) / 2)
@@ -51,7 +51,7 @@ def test_compat_counts_the_role_message() -> None:
 
 
 def test_strict_begins_with_text() -> None:
-    figures = metrics_module.strict([CHAT], 0, [99], {})
+    figures = metrics_module.strict_metrics([CHAT], 0, [99], {})
     assert figures["mean_ttft_ms"] == 52
     assert figures["mean_tpot_ms"] == 10
     assert figures["mean_itl_ms"] == 10
@@ -60,8 +60,8 @@ def test_strict_begins_with_text() -> None:
 
 def test_strict_counts_from_the_intended_time() -> None:
     late = record(20, [70, 80], intended_ns=5 * MS)
-    assert metrics_module.strict([late], 0, [99], {})["mean_ttft_ms"] == 65
-    assert metrics_module.vllm_compat([late], 0, [99], {})["mean_ttft_ms"] == 50
+    assert metrics_module.strict_metrics([late], 0, [99], {})["mean_ttft_ms"] == 65
+    assert metrics_module.vllm_metrics([late], 0, [99], {})["mean_ttft_ms"] == 50
 
 
 def test_gaps_are_shared_by_the_tokens_of_a_message() -> None:
@@ -72,20 +72,20 @@ def test_gaps_are_shared_by_the_tokens_of_a_message() -> None:
 
 def test_gaps_are_of_chunks_where_tokens_are_not_known() -> None:
     made = record(0, [10, 20, 50], [1, 1, 1], tokens=6)
-    figures = metrics_module.strict([made], 0, [99], {})
+    figures = metrics_module.strict_metrics([made], 0, [99], {})
     assert figures["itl_basis"] == "chunk"
     assert figures["mean_itl_ms"] == 20
     assert figures["mean_tpot_ms"] == pytest.approx(40 / 5)
 
 
 def test_one_token_has_no_tpot() -> None:
-    figures = metrics_module.vllm_compat([record(0, [10]), record(0, [10, 30])], 0, [99], {})
+    figures = metrics_module.vllm_metrics([record(0, [10]), record(0, [10, 30])], 0, [99], {})
     assert figures["mean_tpot_ms"] == 20
 
 
 def test_totals_and_rates() -> None:
     failed = record(0, [], tokens=0, error="reset", ended_ns=4000 * MS)
-    figures = metrics_module.vllm_compat([CHAT, record(0, [100, 2000]), failed], 0, [99], {})
+    figures = metrics_module.vllm_metrics([CHAT, record(0, [100, 2000]), failed], 0, [99], {})
     assert (figures["completed"], figures["failed"], figures["duration"]) == (2, 1, 4.0)
     assert (figures["total_input_tokens"], figures["total_output_tokens"]) == (20, 5)
     assert (figures["output_throughput"], figures["total_token_throughput"]) == (5 / 4, 25 / 4)
@@ -95,7 +95,7 @@ def test_totals_and_rates() -> None:
 
 def test_nothing_succeeded() -> None:
     failed = record(0, [], tokens=0, error="reset")
-    for define in (metrics_module.vllm_compat, metrics_module.strict):
+    for define in (metrics_module.vllm_metrics, metrics_module.strict_metrics):
         figures = define([failed], 0, [99], {"ttft": 5})
         assert (figures["completed"], figures["mean_ttft_ms"], figures["request_goodput"]) == (0, None, 0)
     assert metrics_module.steady_state([failed], [99]) is None
@@ -112,12 +112,12 @@ def test_nothing_succeeded() -> None:
     ],
 )
 def test_goodput_is_inclusive(slo: dict[str, float], met: int) -> None:
-    figures = metrics_module.vllm_compat([CHAT], 0, [99], slo)
+    figures = metrics_module.vllm_metrics([CHAT], 0, [99], slo)
     assert figures["request_goodput"] == pytest.approx(met / 0.072)
 
 
 def test_goodput_takes_the_tpot_of_one_token_for_zero() -> None:
-    assert metrics_module.vllm_compat([record(0, [100])], 0, [99], {"tpot": 1})["request_goodput"] == pytest.approx(10)
+    assert metrics_module.vllm_metrics([record(0, [100])], 0, [99], {"tpot": 1})["request_goodput"] == pytest.approx(10)
 
 
 def compat_peaks_by_numpy(records: list[Record]) -> tuple[float, int]:
@@ -144,12 +144,12 @@ def test_compat_peaks(shapes: list[tuple[int, list[int]]]) -> None:
     for r in records:  # so that seconds have the same float value in both computations
         r.sent_ns -= origin
         r.event_ns = array("q", (t - origin for t in r.event_ns))
-    assert metrics_module.compat_peaks(records) == compat_peaks_by_numpy(records)
+    assert metrics_module.vllm_peaks(records) == compat_peaks_by_numpy(records)
 
 
 def test_strict_peaks() -> None:
     records = [record(0, [500, 999]), record(999, [1500, 1999], tokens=8)]
-    figures = metrics_module.strict(records, 0, [99], {})
+    figures = metrics_module.strict_metrics(records, 0, [99], {})
     assert figures["max_output_tokens_per_s"] == 8
     assert figures["max_concurrent_requests"] == 1
 
@@ -175,8 +175,8 @@ def test_a_short_run_has_no_steady_state() -> None:
 def test_a_clock_that_is_set_does_not_break_the_peaks(step: float) -> None:
     before, during = record(0, [50, 60]), record(100, [150 + step, 160 + step])
     for figures in (
-        metrics_module.vllm_compat([before, during], 0, [99], {}),
-        metrics_module.strict([before, during], 0, [99], {}),
+        metrics_module.vllm_metrics([before, during], 0, [99], {}),
+        metrics_module.strict_metrics([before, during], 0, [99], {}),
     ):
         assert figures["completed"] == 2
         assert figures["max_output_tokens_per_s"] >= 2

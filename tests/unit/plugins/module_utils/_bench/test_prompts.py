@@ -32,7 +32,7 @@ def calibration() -> Calibration:
 def test_calibration_keeps_words_of_one_token(calibration: Calibration) -> None:
     assert len(calibration.words) >= 200
     assert max(map(len, calibration.words)) <= 5
-    assert calibration.lead_tokens == TEMPLATE + 1
+    assert calibration.template_tokens == TEMPLATE + 1
 
 
 def test_calibration_asks_little_when_every_word_fits() -> None:

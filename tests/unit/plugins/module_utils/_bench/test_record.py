@@ -54,7 +54,7 @@ def test_a_complete_answer() -> None:
     record = answer(GOOD)
     assert record.ok
     assert list(record.event_ns) == [1000, 2000, 3000, 4000]
-    assert list(record.bearing) == [0, 1, 1, 1]
+    assert list(record.has_text) == [0, 1, 1, 1]
     assert (record.prompt_tokens, record.completion_tokens, record.finish_reason) == (7, 3, "length")
     assert (record.done, record.coalesced, record.identity) == (True, 0, "m")
 
@@ -80,7 +80,7 @@ def test_an_event_has_the_time_of_its_last_byte() -> None:
 @pytest.mark.parametrize("key", ["content", "reasoning", "reasoning_content"])
 def test_text_and_reasoning_bear_tokens(key: str) -> None:
     record = answer([ROLE, delta(key=key), delta(key=key), delta(key=key, finish="stop"), usage(7, 3), DONE])
-    assert list(record.bearing) == [0, 1, 1, 1]
+    assert list(record.has_text) == [0, 1, 1, 1]
 
 
 def test_completions_and_continuous_usage() -> None:
@@ -115,7 +115,7 @@ def test_an_event_reads_the_same_after_others_of_its_kind(events: list[bytes]) -
     """An event like an earlier one is not parsed; alone in an answer, it is."""
     together = answer([*events, DONE], tokens=None)
     alone = [answer([event, DONE], tokens=None) for event in events]
-    assert list(together.bearing) == [text for record in alone for text in record.bearing]
+    assert list(together.has_text) == [text for record in alone for text in record.has_text]
     assert list(together.cumulative) == [count for record in alone for count in record.cumulative]
     assert together.finish_reason == next((record.finish_reason for record in alone[::-1] if record.finish_reason), "")
     unreadable = [record.error for record in alone if record.error in ("stream_error", "invalid_json")]
@@ -187,7 +187,7 @@ def odd_usage(**usage: Any) -> bytes:
 def test_an_event_of_another_shape_fails_its_request_alone(event: bytes) -> None:
     record = answer([*GOOD[:2], event, *GOOD[2:]])
     assert record.error == "invalid_json"
-    assert len(record.event_ns) == len(record.bearing)
+    assert len(record.event_ns) == len(record.has_text)
     assert (record.prompt_tokens, record.done) == (7, True)
 
 

@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench import validity
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.native import Measurement, error_classes
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.load import LoadResult
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.metrics import vllm_compat
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.base import (
+    LoadOutcome,
+    OnEnd,
+    OnTick,
+    Session,
+)
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.metrics import vllm_metrics
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import make_settings
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import Record
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import Record, error_classes
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.runner import Run, run_benchmark
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.target import ServerInfo
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.target import TargetInfo
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.validity import Evidence
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
 
 from tests.support.bench import OPTIONS, access_to
@@ -23,50 +27,66 @@ from tests.support.bench import OPTIONS, access_to
 S = 1_000_000_000
 
 
-def measured(seconds: int, error: str = "") -> Measurement:
-    """A measurement of one request, which took so long."""
+def measured(seconds: int, error: str = "") -> LoadOutcome:
+    """A load of one request, which took so long."""
     record = Record(0, 0, S, (1 + seconds) * S, error=error, prompt_tokens=10, completion_tokens=2)
-    record.event_ns, record.bearing = array("q", [2 * S, (1 + seconds) * S]), bytearray([1, 1])
-    compat = vllm_compat([record], S, [50.0, 99.0], {})
-    return Measurement(
+    record.event_ns, record.has_text = array("q", [2 * S, (1 + seconds) * S]), bytearray([1, 1])
+    figures = vllm_metrics([record], S, [50.0, 99.0], {})
+    return LoadOutcome(
         num_prompts=1,
-        result=LoadResult([record], S, [], 0.0),
-        compat=compat,
-        strict=None,
-        steady_state=None,
-        energy=None,
-        counters={},
-        checks=[validity.at_most("failed_share", float(compat["failed"]), 0.0, "requests failed")],
+        vllm_metrics=figures,
         errors=error_classes([record]),
         cancelled=error == "cancelled",
+        evidence=Evidence(None, figures, 1, False),
+        records=[record],
+        start_ns=S,
     )
 
 
+class FakeTarget:
+    """A server without counters."""
+
+    def counters(self) -> dict[str, None]:
+        return {}
+
+    def counters_since(self, before: Any, output_tokens: int) -> dict[str, None]:
+        return {}
+
+    def version(self) -> str:
+        return "1"
+
+
 class FakeClient:
-    """Gives one prepared measurement after the other, or raises it."""
+    """Gives one prepared outcome after the other, or raises it."""
+
+    workers = 1
 
     def __init__(self, *prepared: Any) -> None:
         self._prepared = list(prepared)
 
-    def warm_up(self, on_tick: Any) -> None:
+    def verify(self, may_send: bool = True) -> None:
         pass
 
-    def overhead_tokens(self) -> None:
-        return None
+    def warm_up(self, on_tick: OnTick) -> None:
+        pass
 
-    def measure(self, name: str, max_concurrency: int, on_tick: Any) -> Measurement:
+    def drive(self, name: str, max_concurrency: int, on_tick: OnTick, on_end: OnEnd) -> LoadOutcome:
         made = self._prepared.pop(0)
         if isinstance(made, BenchError):
             raise made
         return made
 
+    def describe(self, outcome: LoadOutcome) -> dict[str, Any]:
+        return {"name": "fake"}
+
 
 def benchmark(folder: Path, *prepared: Any, **options: Any) -> dict[str, Any]:
     """The fact of a run with these measurements."""
     settings = make_settings({**OPTIONS, "repeats": len(prepared), **options}, salt="salt")
-    info = ServerInfo("sim", None, "1", True, True)
-    run = Run("r1", settings, access_to("http://127.0.0.1:1"), info, folder, {}, "", client="vllm")
-    return run_benchmark(run, FakeClient(*prepared), lambda *_: True)  # type: ignore[arg-type]
+    info = TargetInfo("sim", None, "1", True, True)
+    target: Any = FakeTarget()
+    session = Session(settings, access_to("http://127.0.0.1:1"), target, info, folder / "runs" / "r1")
+    return run_benchmark(Run("r1", session, folder, {}, ""), FakeClient(*prepared), lambda *_: True)
 
 
 def test_good_repeats(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.metrics import vllm_compat
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.metrics import vllm_metrics
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import Record
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.settings import Limits
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.validity import (
@@ -23,7 +23,7 @@ def record(index: int, slot: int, **more: object) -> Record:
     """The n-th request of one of two slots: a second each, 10 prompt and 5 output tokens."""
     made = Record(index, 0, slot * 1000 * MS, (slot + 1) * 1000 * MS, identity="m")
     made.event_ns = array("q", ((slot * 1000 + 200 * n) * MS for n in range(1, 6)))
-    made.bearing, made.completion_tokens, made.prompt_tokens = bytearray([1] * 5), 5, 10
+    made.has_text, made.completion_tokens, made.prompt_tokens = bytearray([1] * 5), 5, 10
     for name, value in more.items():
         setattr(made, name, value)
     return made
@@ -36,7 +36,7 @@ def run() -> list[Record]:
 def evidence(records: list[Record], **more: Any) -> Evidence:
     made = Evidence(
         records=records,
-        compat=vllm_compat(records, 0, [99], {}),
+        vllm_metrics=vllm_metrics(records, 0, [99], {}),
         max_concurrency=2,
         open_load=False,
         wanted_input=[10] * len(records),

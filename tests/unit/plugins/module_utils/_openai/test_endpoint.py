@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import Endpoint, parse_base_url
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import (
+    Access,
+    Endpoint,
+    parse_base_url,
+    resolve,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,3 +46,23 @@ def test_what_is_no_base_url(text: str) -> None:
 def test_normal_form(text: str, url: str, path: str) -> None:
     endpoint = parse_base_url(text)
     assert (endpoint.url, endpoint.path("/v1/models")) == (url, path)
+
+
+def test_a_name_that_does_not_resolve() -> None:
+    with pytest.raises(BenchError, match=r"no-such-host\.invalid"):
+        resolve(parse_base_url("http://no-such-host.invalid:8000"))
+
+
+def access(url: str, ca_path: Path) -> Access:
+    return Access(parse_base_url(url), ca_path=str(ca_path))
+
+
+def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no certificate")
+    for name in ("missing", "text"):
+        with pytest.raises(BenchError, match="ca_path"):
+            access("https://127.0.0.1:1", tmp_path / name).tls_context()
+
+
+def test_plain_http_needs_none(tmp_path: Path) -> None:
+    assert access("http://127.0.0.1:1", tmp_path / "missing").tls_context() is None

@@ -4,9 +4,8 @@ import resource
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen import load as load_module
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Board, Counts
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts, ProgressCounters
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import parse_base_url
 
 
 @pytest.mark.parametrize(
@@ -15,11 +14,6 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint 
 )
 def test_worker_count(connections: int, cpus: int, expected: int) -> None:
     assert load_module.worker_count(connections, cpus) == expected
-
-
-def test_a_name_that_does_not_resolve() -> None:
-    with pytest.raises(BenchError, match=r"no-such-host\.invalid"):
-        load_module.resolve(parse_base_url("http://no-such-host.invalid:8000"))
 
 
 def test_too_many_connections_for_the_hard_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +32,7 @@ def test_the_soft_limit_is_lifted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_board_sums_over_the_workers() -> None:
-    board = Board(2)
+    board = ProgressCounters(2)
     board.write(0, Counts(1, 0, 10, 100, 12))
     board.write(1, Counts(2, 1, 20, 200, 24))
     assert board.read() == Counts(3, 1, 30, 300, 36)
