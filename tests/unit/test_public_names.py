@@ -1,0 +1,42 @@
+"""What users have written into their inventories, playbooks and scripts keeps working: no public name is lost, none slips in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.public_names import public_names
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDED = json.loads((ROOT / "tests" / "unit" / "fixtures" / "public_names.json").read_text())
+
+# Names that were removed, each with its reason. A name that is only renamed does not belong here: it keeps its old name, deprecated.
+REMOVED = {
+    "module_options": {"gpu_info/"},  # nothing used it: host_info returns the same
+}
+
+# Names that were added after the recording. An entry is a promise: the name is public from the next release on.
+ADDED: dict[str, set[str]] = {}
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory):
+    return public_names(ROOT, tmp_path_factory.mktemp("names"))
+
+
+@pytest.mark.parametrize("kind", RECORDED)
+def test_every_name_that_was_public_is_still_understood(names, kind):
+    assert sorted(set(RECORDED[kind]) - set(names[kind]) - REMOVED.get(kind, set())) == []
+
+
+@pytest.mark.parametrize("kind", RECORDED)
+def test_a_name_becomes_public_on_purpose(names, kind):
+    new = set(names[kind]) - set(RECORDED[kind])
+    assert new == ADDED.get(kind, set()), f"a new public name belongs in ADDED of {Path(__file__).name}"
+
+
+def test_the_exceptions_are_still_exceptions(names):
+    assert set(names) == set(RECORDED)
+    assert all(set(gone).isdisjoint(names[kind]) for kind, gone in REMOVED.items())
