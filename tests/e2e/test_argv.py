@@ -19,8 +19,7 @@ VARS = ROOT / "roles" / "inference_server" / "vars"
 PARSER = ROOT / "tests" / "support" / "vllm_image" / "parse_argv.py"
 ENGINE = yaml.safe_load((VARS / "engines" / "vllm.yml").read_text())["__inference_server_engine"]
 RECIPES = {
-    path.stem: yaml.safe_load(path.read_text())["__inference_server_recipe"]
-    for path in (VARS / "models").glob("*.yml")
+    path.stem: yaml.safe_load(path.read_text())["__inference_server_recipe"] for path in (VARS / "models").glob("*.yml")
 } | {"none": {}}
 WANT: dict[str, Any] = {"backend": "vllm", "runtime": "docker", "release": "stable", "extra_args": []}
 VALUES = {

@@ -164,7 +164,7 @@ def test_the_report_is_uploaded_copied_and_queried(kept: Kept) -> None:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Store) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/{{run}}/report.html?signature=s3cret"
         played = kept.play(
             "report.yml",

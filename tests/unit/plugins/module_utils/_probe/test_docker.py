@@ -132,7 +132,7 @@ def engine_socket(fake_host):
     path = fake_host.path("/run/docker.sock")
     path.parent.mkdir(parents=True)
     with socketserver.ThreadingUnixStreamServer(str(path), _Engine) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield str(path)
         server.shutdown()
 
