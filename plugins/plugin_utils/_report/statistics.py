@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.repeats import student_t
+
 _MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 _FEW_VALUES = (
     5  # n values widen the spread by 1 + 5/n: the MAD of few values is often far too small, see docs/report.md
@@ -68,24 +70,6 @@ def _interval(centre: float, error: float | None, freedom: float) -> dict[str, f
         return {"change": math.expm1(centre), "low": None, "high": None}
     reach = student_t(freedom) * error
     return {"change": math.expm1(centre), "low": math.expm1(centre - reach), "high": math.expm1(centre + reach)}
-
-
-def student_t(freedom: float) -> float:
-    """The 97.5 % quantile of Student's t, by bisection of its distribution function (error below 1e-6)."""
-    low, high = 1.0, 13.0
-    for _step in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _t_tail(middle, freedom) > 0.025 else (low, middle)
-    return (low + high) / 2
-
-
-def _t_tail(t: float, freedom: float) -> float:
-    """P(T > t), integrating the density over the angle atan(t / sqrt(freedom)) by Simpson's rule."""
-    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
-    start, steps = math.atan(t / math.sqrt(freedom)), 200
-    width = (math.pi / 2 - start) / steps
-    heights = [math.cos(start + width * step) ** (freedom - 1) for step in range(steps + 1)]
-    return scale * width / 3 * (heights[0] + heights[-1] + 4 * sum(heights[1:-1:2]) + 2 * sum(heights[2:-1:2]))
 
 
 def _standard_error(values: Sequence[float]) -> float | None:

@@ -6,6 +6,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.repeats im
     enough,
     half_width,
     median_index,
+    student_t,
 )
 
 
@@ -18,12 +19,31 @@ def runs(*rates: float) -> list[dict[str, float]]:
     [
         ([1.0], None),
         ([1.0, 1.0], 0.0),
-        ([1.0, 2.0, 3.0], 4.303 / 3**0.5),
-        ([float(n % 2) for n in range(40)], 1.960 * 0.50637 / 40**0.5),
+        ([1.0, 2.0, 3.0], 4.302653 / 3**0.5),
+        ([float(n % 2) for n in range(40)], 2.022691 * 0.506370 / 40**0.5),
     ],
 )
 def test_half_width(values: list[float], expected: float | None) -> None:
-    assert half_width(values) == (None if expected is None else pytest.approx(expected, rel=1e-4))
+    assert half_width(values) == (None if expected is None else pytest.approx(expected, rel=1e-5))
+
+
+@pytest.mark.parametrize(
+    ("freedom", "quantile"),
+    [
+        *((1, 12.706205), (2, 4.302653), (3, 3.182446), (4, 2.776445), (5, 2.570582), (10, 2.228139), (15, 2.131450)),
+        *((20, 2.085963), (30, 2.042272), (39, 2.022691), (100, 1.983972)),
+    ],
+)
+def test_student_t(freedom: int, quantile: float) -> None:
+    assert student_t(freedom) == pytest.approx(quantile, abs=1e-6)
+
+
+def test_student_t_of_many_degrees_of_freedom() -> None:
+    assert student_t(1000) == pytest.approx(1.962339, abs=4e-5)
+
+
+def test_student_t_lies_between_whole_degrees_of_freedom() -> None:
+    assert student_t(5) > student_t(5.5) > student_t(6)
 
 
 def test_confidence_leaves_out_what_was_not_measured() -> None:
@@ -31,7 +51,7 @@ def test_confidence_leaves_out_what_was_not_measured() -> None:
     assert found is not None
     assert set(found) == {"output_throughput", "mean_ttft_ms"}
     assert found["output_throughput"]["mean"] == 100
-    assert found["output_throughput"]["relative"] == pytest.approx(4.303 * 2 / 3**0.5 / 100)
+    assert found["output_throughput"]["relative"] == pytest.approx(4.302653 * 2 / 3**0.5 / 100)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.statistic
     relative_change,
     robust_deviation,
     robust_scores,
-    student_t,
     summary,
 )
 
@@ -18,13 +17,6 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.statistic
 def test_summary() -> None:
     assert summary([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0, "count": 3}
     assert summary([]) == {"median": None, "min": None, "max": None, "count": 0}
-
-
-@pytest.mark.parametrize(
-    ("freedom", "quantile"), [(1, 12.7062), (2, 4.3027), (5, 2.5706), (30, 2.0423), (1000, 1.9623)]
-)
-def test_student_t(freedom: float, quantile: float) -> None:
-    assert student_t(freedom) == pytest.approx(quantile, abs=2e-4)
 
 
 def test_the_robust_deviation_of_many_normal_values_is_their_deviation() -> None:
