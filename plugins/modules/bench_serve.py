@@ -395,6 +395,7 @@ benchmark:
       type: dict
       returned: always
       contains:
+        # Made from module_utils/_metric_table.py by `./run fix`; what is written here by hand is lost.
         duration:
           description: Seconds from the start of the load to the end of the last request.
           type: float
@@ -430,16 +431,16 @@ benchmark:
           type: float
           returned: always
           sample: 6995.2
-        total_token_throughput:
-          description: Prompt and generated tokens per second.
-          type: float
-          returned: always
-          sample: 34976.0
         per_user_output_throughput:
           description: Tokens per second that one user sees, 1000 / RV(benchmark.metrics.mean_tpot_ms).
           type: float
           returned: always
           sample: 241.5
+        total_token_throughput:
+          description: Prompt and generated tokens per second.
+          type: float
+          returned: always
+          sample: 34976.0
         max_output_tokens_per_s:
           description: Most events (RV(benchmark.strict), tokens) in a second.
           type: float
@@ -457,8 +458,8 @@ benchmark:
           sample: null
         mean_ttft_ms:
           description:
-            - Mean time to first token in milliseconds. Besides it there are C(median_), C(std_) and C(pNN_) for each of O(percentiles),
-              and all of them for C(tpot), C(itl) and C(e2el); null where nothing could be measured.
+            - Mean time to first token in milliseconds. Besides it there are C(median_), C(std_) and C(pNN_) for each of O(percentiles), and
+              all of them for C(tpot), C(itl) and C(e2el); null where nothing could be measured.
           type: float
           returned: always
           sample: 882.3
@@ -477,6 +478,7 @@ benchmark:
           type: float
           returned: always
           sample: 9357.0
+        # End of what is made.
     strict:
       description:
         - The same keys by the strict definitions, from the first event with text, and in an open load from the intended time. Null for

@@ -27,6 +27,7 @@ from __future__ import annotations
 import math
 from typing import Any, Iterable, Mapping, Optional, Sequence, Tuple
 
+from .._metric_table import LATENCIES, statistic_keys
 from .record import Record
 
 _MS = 1e6  # nanoseconds
@@ -46,16 +47,10 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
-def percentile_key(percent: float, name: str) -> str:
-    """The key of a percentile, as `vllm bench serve` writes it: p99_ttft_ms, p99.9_ttft_ms."""
-    return f"p{percent:g}_{name}_ms"
-
-
 def summary(name: str, values: Iterable[float], percents: Sequence[float]) -> dict[str, float | None]:
     """Mean, median, standard deviation and percentiles of values in ms; each is None without values."""
     ordered = sorted(values)
-    keys = [f"mean_{name}_ms", f"median_{name}_ms", f"std_{name}_ms"]
-    keys += [percentile_key(percent, name) for percent in percents]
+    keys = statistic_keys(name, percents)
     if not ordered:
         return dict.fromkeys(keys)
     mean = math.fsum(ordered) / len(ordered)
@@ -173,16 +168,21 @@ def goodput(latencies: Latencies, slo: Mapping[str, float], seconds: float) -> f
 def _summaries(latencies: Latencies, itl: Iterable[float], percents: Sequence[float]) -> dict[str, float | None]:
     """Statistics of ttft, tpot, itl and e2el, in the order of `vllm bench serve`."""
     figures: dict[str, float | None] = {}
-    for name in ("ttft", "tpot", "itl", "e2el"):
+    for name in (latency.name for latency in LATENCIES):
         values = itl if name == "itl" else latencies[name]
         figures.update(summary(name, (value for value in values if value is not None), percents))
     return figures
 
 
-def _finish(figures: dict[str, Any], latencies: Latencies, slo: Mapping[str, float]) -> dict[str, Any]:
-    """Adds what follows from the latencies: the rate one user sees, and the goodput when there are objectives."""
+def derived(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """What follows from other figures, whatever measured them: the rate one user sees, None without a mean TPOT."""
     mean_tpot = figures["mean_tpot_ms"]
-    figures["per_user_output_throughput"] = 1000 / mean_tpot if mean_tpot else None
+    return {"per_user_output_throughput": 1000 / mean_tpot if mean_tpot else None}
+
+
+def _finish(figures: dict[str, Any], latencies: Latencies, slo: Mapping[str, float]) -> dict[str, Any]:
+    """Adds what follows from the latencies: the derived figures, and the goodput when there are objectives."""
+    figures.update(derived(figures))
     figures["request_goodput"] = goodput(latencies, slo, figures["duration"]) if slo else None
     return figures
 

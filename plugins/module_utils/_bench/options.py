@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any, Mapping
 
 from .._errors import BenchError
+from .._metric_table import LATENCIES
 from .settings import Limits, Settings, Timeouts, Workload
 
 # Each set gives the values of the options that the user leaves out.
@@ -25,7 +26,7 @@ NAMED_SETS: dict[str, dict[str, Any]] = {
         "sweep": [16, 32, 64, 128, 256],
     },
 }
-SLO_METRICS = ("ttft", "tpot", "e2el")
+SLO_METRICS = tuple(latency.name for latency in LATENCIES if latency.per_request)
 _POSITIVE = ("input_tokens", "output_tokens", "num_prompts", "repeats")
 _NOT_NEGATIVE = ("warmup", "workers", "prefix_tokens", "repeat_until")
 _MOST_PERCENTILES = 16  # each gives twelve figures of the result, which is bounded

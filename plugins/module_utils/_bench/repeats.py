@@ -9,14 +9,7 @@ import math
 from functools import lru_cache
 from typing import Any, Mapping, Sequence
 
-_METRICS = (
-    "output_throughput",
-    "total_token_throughput",
-    "mean_ttft_ms",
-    "mean_tpot_ms",
-    "mean_itl_ms",
-    "mean_e2el_ms",
-)
+from .._metric_table import CONFIDENCE, JUDGED, keys_in
 
 
 def half_width(values: Sequence[float]) -> float | None:
@@ -62,7 +55,7 @@ def confidence(repeats: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, floa
     Repeats in which no request was completed say nothing about it.
     """
     intervals, measured = {}, [repeat for repeat in repeats if repeat["completed"]]
-    for name in _METRICS:
+    for name in keys_in(CONFIDENCE):
         values = [float(repeat[name]) for repeat in measured if repeat.get(name) is not None]
         half = half_width(values)
         if half is not None:
@@ -76,11 +69,11 @@ def enough(repeats: Sequence[Mapping[str, Any]], target: float) -> bool:
     if sum(bool(repeat["completed"]) for repeat in repeats) < 3 or not target:
         return False
     found = confidence(repeats)
-    return bool(found and found["output_throughput"]["relative"] <= target)
+    return bool(found and found[JUDGED]["relative"] <= target)
 
 
 def median_index(repeats: Sequence[Mapping[str, Any]]) -> int:
     """The repeat whose output throughput is the (lower) median of those with completed requests: it speaks for all."""
     measured = [index for index, repeat in enumerate(repeats) if repeat["completed"]]
-    order = sorted(measured or range(len(repeats)), key=lambda index: float(repeats[index]["output_throughput"] or 0))
+    order = sorted(measured or range(len(repeats)), key=lambda index: float(repeats[index][JUDGED] or 0))
     return order[(len(order) - 1) // 2]

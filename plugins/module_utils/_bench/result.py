@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
+from .._metric_table import JUDGED, point_keys
 from . import metrics, validity
 from .clients.base import CLIENT_VERSION, Client, LoadOutcome, Measurement, Session
 from .record import Record
@@ -24,23 +25,7 @@ from .settings import Settings, Workload
 
 SCHEMA_VERSION = 1
 _FACT_BYTES = 32 * 1024
-_POINT_KEYS = (
-    "duration",
-    "completed",
-    "failed",
-    "request_throughput",
-    "output_throughput",
-    "total_token_throughput",
-    "per_user_output_throughput",
-    "mean_ttft_ms",
-    "p99_ttft_ms",
-    "mean_tpot_ms",
-    "p99_tpot_ms",
-    "mean_itl_ms",
-    "p99_itl_ms",
-    "mean_e2el_ms",
-    "p99_e2el_ms",
-)
+_POINT_KEYS = point_keys()
 
 
 def host_info() -> dict[str, Any]:
@@ -57,7 +42,7 @@ def _choose(settings: Settings, measurements: Sequence[Measurement]) -> int:
     """Which measurement speaks for the run: the fastest level of a sweep, the median of repeats."""
     figures = [measurement.outcome.vllm_metrics for measurement in measurements]
     if settings.workload.sweep:
-        return max(range(len(figures)), key=lambda index: float(figures[index]["output_throughput"] or 0))
+        return max(range(len(figures)), key=lambda index: float(figures[index][JUDGED] or 0))
     return median_index(figures)
 
 

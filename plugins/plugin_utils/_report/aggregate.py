@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import TOTALS, keys_in
+
 from .._plain import number
 from . import drift, economy, facts, outliers, published
 from .statistics import summary
@@ -120,8 +122,7 @@ def _totals(rows: list[dict[str, Any]], groups: list[dict[str, Any]]) -> dict[st
         **{status: sum(row["status"] == status for row in rows) for status in facts.STATUSES},
         "simulated": sum(row["simulated"] for row in rows),
         "groups": len(groups),
-        "output_throughput": _sum(counted, "output_throughput"),
-        "total_token_throughput": _sum(counted, "total_token_throughput"),
+        **{metric: _sum(counted, metric) for metric in keys_in(TOTALS)},
     }
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import JUDGED
+
 from .._plain import mapping, number, sequence
 from .markup import Markup, join, tag
 from .numbers import figure, percent
@@ -164,15 +166,15 @@ def history(report: dict[str, Any]) -> Chart | None:
         return None
     runs = sorted({(point["generated_at"], point["run"]) for _group, course in courses for point in course})
     place = {run: index for index, run in enumerate(runs)}
-    first = {group["id"]: course[0]["output_throughput"] for group, course in courses}
-    changes = [point["output_throughput"] / first[group["id"]] - 1 for group, course in courses for point in course]
+    first = {group["id"]: course[0][JUDGED] for group, course in courses}
+    changes = [point[JUDGED] / first[group["id"]] - 1 for group, course in courses for point in course]
     reach = max(1.0, *(abs(change) * 120 for change in changes))
     across = stretch(0, len(runs) - 1, LEFT + 40, WIDTH - RIGHT - 20)
     upward = stretch(-reach, reach, 190, 10)
 
     def point(group: dict[str, Any], past: dict[str, Any]) -> Point:
-        change = past["output_throughput"] / first[group["id"]] - 1
-        title = f"{past['run']}: {figure(past['output_throughput'])} tok/s, {percent(change)}"
+        change = past[JUDGED] / first[group["id"]] - 1
+        title = f"{past['run']}: {figure(past[JUDGED])} tok/s, {percent(change)}"
         return Point(across.at(place[past["generated_at"], past["run"]]), upward.at(change * 100), "", title)
 
     lines = [Curve(_name(group), [point(group, past) for past in course]) for group, course in courses]

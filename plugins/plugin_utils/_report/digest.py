@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import DIGEST, keys_in
+
 LIMIT_BYTES = 16 * 1024
 
-_METRICS = ("output_throughput", "per_user_output_throughput", "total_token_throughput", "mean_ttft_ms", "p99_ttft_ms",
-            "mean_tpot_ms", "mean_itl_ms")  # fmt: skip
+_METRICS = keys_in(DIGEST)
 _LISTS = ("outliers", "problems", "regressions", "groups")  # what is cut first when it is too much
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import JUDGED
+
 from .._plain import (
     mapping,
     number,
@@ -148,8 +150,8 @@ def _fault(host: str, benchmark: dict[str, Any]) -> str | None:
     status = benchmark.get("status")
     if status not in MEASURED:
         return str(benchmark.get("reason") or f"the benchmark ended with status {status!r}")
-    if number(mapping(benchmark.get("metrics")).get("output_throughput")) is None:
-        return f"its result has no figure for output_throughput: run bench.yml -l {host} again"
+    if number(mapping(benchmark.get("metrics")).get(JUDGED)) is None:
+        return f"its result has no figure for {JUDGED}: run bench.yml -l {host} again"
     return None
 
 

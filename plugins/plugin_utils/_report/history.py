@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from statistics import fmean, median
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import BY_KEY, HISTORY, JUDGED, keys_in
+
 from .._plain import mapping, number, sequence
 from .statistics import lone_change, relative_change
 
 SCHEMA_VERSION = 1
-METRICS = ("output_throughput", "mean_ttft_ms", "mean_tpot_ms")
-JUDGED = "output_throughput"  # the metric whose change is called a regression or an improvement
+METRICS = keys_in(HISTORY)
 _MOST_POINTS = 60
 
 
@@ -189,7 +190,7 @@ def _verdict(change: dict[str, Any], threshold: float) -> str:
         return "unchanged"
     if change["low"] is None or change["low"] <= 0 <= change["high"]:
         return "unclear"
-    return "regression" if size < 0 else "improvement"
+    return "improvement" if (size > 0) == BY_KEY[JUDGED].larger_is_better else "regression"
 
 
 def _course(group_id: str, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import JUDGED
+
 from .statistics import robust_scores
 
-METRIC = "output_throughput"
 FEWEST_HOSTS = 5  # below that the spread of a class cannot be told
 RESOLUTION = 0.002  # two runs of the same card differ by more than this
 
@@ -18,7 +19,7 @@ def standings(rows: list[dict[str, Any]], limit: float) -> list[dict[str, Any]]:
 
     `robust_z` is None, and no row is an outlier, in a group of fewer than five hosts.
     """
-    values = [row["metrics"][METRIC] for row in rows]
+    values = [row["metrics"][JUDGED] for row in rows]
     if not values:
         return []
     middle = statistics.median(values)

@@ -65,7 +65,7 @@ def table(content: Table) -> Markup:
 
 def _sections(report: dict[str, Any]) -> list[tuple[str, str, Markup]]:
     """Anchor, heading and content of each section; an empty content is left out of the page."""
-    latencies = [charts.latency(report, name) for name in ("ttft", "tpot", "itl")]
+    latencies = [charts.latency(report, name) for _title, name in tables.LATENCY]
     return [
         ("problems", "Hosts without a valid result", _tables(tables.problems(report))),
         (

@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import METRICS
+
 from .._plain import number
 from .workload import differences
 
 # metric name in our results -> path in a published cell
-_PATHS: dict[str, tuple[str, ...]] = {
-    "output_throughput": ("output_tok_s",),
-    "per_user_output_throughput": ("per_user_tok_s",),
-    "total_token_throughput": ("total_tok_s",),
-    **{
-        f"{statistic}_{name}_ms": (f"{name}_ms", statistic)
-        for name in ("ttft", "tpot", "itl")
-        for statistic in ("mean", "p99")
-    },
-}
+_PATHS = {metric.key: metric.published for metric in METRICS if metric.published}
 
 
 def compare(

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils import _metric_table as metric_table
+
 from .._plain import mapping, sequence
 from .facts import MEASURED, STATUSES
 from .numbers import (
@@ -21,19 +23,11 @@ from .numbers import (
 SIMULATED = "SIMULATED"
 SIMULATED_NOTE = "SIMULATED: figures marked so come from a simulated server, not from a GPU."
 
-THROUGHPUT = (
-    ("Gen. tok/s", "output_throughput"),
-    ("Per-user tok/s", "per_user_output_throughput"),
-    ("Total tok/s", "total_token_throughput"),
-    ("TTFT mean (ms)", "mean_ttft_ms"),
-    ("ITL mean (ms)", "mean_itl_ms"),
-)
-LATENCY = (
-    ("TTFT mean / P99 (ms)", "ttft"),
-    ("TPOT mean / P99 (ms)", "tpot"),
-    ("ITL mean / P99 (ms)", "itl"),
-)
-CHANGES = (("Gen. tok/s", "output_throughput"), ("TTFT mean", "mean_ttft_ms"), ("TPOT mean", "mean_tpot_ms"))
+# Column titles with the figure each column shows: a metric's key, or the name of a latency.
+THROUGHPUT = tuple((metric.heading, metric.key) for metric in metric_table.metrics_in(metric_table.THROUGHPUT))
+LATENCY = tuple((f"{each.title} mean / P99 (ms)", each.name) for each in metric_table.LATENCIES if each.tabled)
+CHANGES = tuple((metric.title, metric.key) for metric in metric_table.metrics_in(metric_table.HISTORY))
+JUDGED = metric_table.BY_KEY[metric_table.JUDGED].title
 
 
 @dataclass(frozen=True)
@@ -111,7 +105,7 @@ def changes(report: dict[str, Any]) -> Table:
                 rows.append([hardware(group), backend(group), reference, change["verdict"], *figures])
     header = ["Hardware", "Backend", "Against", "Verdict", *(title for title, _metric in CHANGES)]
     threshold = percent(report.get("regression_threshold"), sign=False)
-    notes = [f"The verdict is on Gen. tok/s, from {threshold} on. In brackets: 95 % confidence interval."]
+    notes = [f"The verdict is on {JUDGED}, from {threshold} on. In brackets: 95 % confidence interval."]
     if any("[" not in cell for row in rows for cell in row[4:]):
         notes.append("No brackets: a lone host with fewer than three earlier runs, so what chance does is not known.")
     return Table("Change over time", header, rows, text_columns=4, notes=notes)
@@ -141,7 +135,9 @@ def outliers(report: dict[str, Any]) -> Table:
             medians = {key: figures["median"] for key, figures in mapping(group["energy"]).items()}
             cells.append(["  median of its group", group["gpu"], "", "", "", "", "", *_card(medians.get)])
     header = ["Host", "GPU", "Outlier", "Throttling", "Driver", "From median", "Robust z", *_CARD]
-    limit = f"A host is an outlier when its Gen. tok/s lies more than {report['outlier_limit']:g} robust standard deviations "
+    limit = (
+        f"A host is an outlier when its {JUDGED} lies more than {report['outlier_limit']:g} robust standard deviations "
+    )
     return Table("Outliers", header, cells, text_columns=5, notes=[limit + "from the median of its group."])
 
 
@@ -169,8 +165,8 @@ def problems(report: dict[str, Any]) -> Table:
 
 def hosts(report: dict[str, Any]) -> Table:
     """Every host with its own figures; those of an invalid result are shown here alone."""
-    header = ["Host", "GPU", "Backend", "Status", "Measured", "Gen. tok/s", "From median", "Robust z", "TTFT mean / P99 (ms)",
-              "TPOT mean / P99 (ms)", "ITL mean / P99 (ms)", "J per token"]  # fmt: skip
+    header = ["Host", "GPU", "Backend", "Status", "Measured", JUDGED, "From median", "Robust z",
+              *(title for title, _name in LATENCY), "J per token"]  # fmt: skip
     return Table("Hosts", header, [_host(row) for row in report["hosts"]], text_columns=5)
 
 
@@ -278,7 +274,7 @@ def _host(row: dict[str, Any]) -> list[str]:
     energy = figure(mapping(row["energy"]).get("energy_per_output_token_j"))
     standing = [percent(row["deviation"]), figure(row["robust_z"])]
     return [row["host"], row["gpu"], backend(row), status, str(row["finished_at"] or MISSING),
-            figure(get("output_throughput")), *standing, *latencies, energy]  # fmt: skip
+            figure(get(metric_table.JUDGED)), *standing, *latencies, energy]  # fmt: skip
 
 
 def _origin(row: dict[str, Any]) -> list[str]:

@@ -22,9 +22,10 @@ from typing import Any, Mapping, Sequence
 
 from ..._errors import BenchError
 from ..._files import read_json
+from ..._metric_table import FIGURES, LATENCIES, statistic_keys
 from ..child_process import die_with_parent
 from ..loadgen.progress import Counts
-from ..metrics import percentile_key
+from ..metrics import derived
 from ..prompts import length_range
 from ..settings import ENDPOINTS, Settings, Workload
 from ..validity import Evidence
@@ -35,19 +36,7 @@ _TEMPLATE_ROOM = 64  # tokens that a chat template may add to a prompt, whose le
 _REPEATED_SHARE = 0.005  # of 512 prompts of its random dataset, two are expected to be equal
 _POLL_S = 0.25
 _END_S = 10.0
-_FIGURES = (
-    "duration",
-    "completed",
-    "failed",
-    "total_input_tokens",
-    "total_output_tokens",
-    "request_throughput",
-    "output_throughput",
-    "total_token_throughput",
-    "max_output_tokens_per_s",
-    "max_concurrent_requests",
-    "request_goodput",
-)
+_LATENCIES = tuple(latency.name for latency in LATENCIES)
 
 
 @dataclass(frozen=True)
@@ -93,7 +82,7 @@ def arguments(
         *("--random-input-len", str(workload.input_tokens - workload.prefix_tokens)),
         *("--random-prefix-len", str(workload.prefix_tokens), "--random-range-ratio", str(workload.range_ratio)),
         *("--random-output-len", str(workload.output_tokens), "--num-prompts", str(workload.num_prompts)),
-        *("--seed", str(seed), "--percentile-metrics", "ttft,tpot,itl,e2el"),
+        *("--seed", str(seed), "--percentile-metrics", ",".join(_LATENCIES)),
         *("--metric-percentiles", ",".join(f"{percent:g}" for percent in settings.percentiles)),
         *("--save-result", "--save-detailed", "--result-dir", str(result.parent), "--result-filename", result.name),
     ]
@@ -117,14 +106,10 @@ def longest_request(workload: Workload) -> int:
 
 def metrics(document: Mapping[str, Any], percents: Sequence[float]) -> dict[str, Any]:
     """Our metrics from its result file; what it did not measure is None."""
-    keys = list(_FIGURES)
-    for name in ("ttft", "tpot", "itl", "e2el"):
-        keys += [f"mean_{name}_ms", f"median_{name}_ms", f"std_{name}_ms"]
-        keys += [percentile_key(percent, name) for percent in percents]
+    keys = [metric.key for metric in FIGURES if not metric.derived]
+    keys += [key for name in _LATENCIES for key in statistic_keys(name, percents)]
     figures = {key: document.get(key) for key in keys}
-    mean_tpot = figures["mean_tpot_ms"]
-    figures["per_user_output_throughput"] = 1000 / mean_tpot if mean_tpot else None
-    return figures
+    return {**figures, **derived(figures)}
 
 
 def outcome_of(
