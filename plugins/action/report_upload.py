@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import upload
 
@@ -39,6 +40,6 @@ class ActionModule(ActionBase):
         if not self._task.check_mode:
             try:
                 upload.put(targets, options["headers"], retries=options["retries"], timeout_s=options["timeout"])
-            except upload.UploadError as error:
+            except UserError as error:
                 raise AnsibleActionFail(str(error)) from None
         return {"changed": bool(targets), "uploaded": {path.name: upload.shown(url) for path, url in targets.items()}}

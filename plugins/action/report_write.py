@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import (
     digest,
@@ -61,7 +62,7 @@ def produce(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
     def attempt(default: _T, call: Callable[..., _T], *arguments: Any) -> _T:
         try:
             return call(*arguments)
-        except (history.HistoryError, query.QueryError, store.StoreError) as error:
+        except UserError as error:
             faults.append(str(error))
             return default
 

@@ -1,14 +1,48 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The one error of the benchmark that a user is meant to read. Private to the collection."""
+"""What a user is meant to read when something cannot be done: problems as data, and the one error that carries them."""
 
 from __future__ import annotations
 
+from typing import Iterable, NamedTuple
 
-class BenchError(Exception):
-    """Something the user can mend: what was found, what was expected, and what to type next."""
 
-    def __init__(self, found: str, expected: str, remedy: str) -> None:
-        self.found, self.expected, self.remedy = found, expected, remedy
-        super().__init__(f"{found} Expected: {expected} {remedy}")
+class Problem(NamedTuple):
+    """One thing that is wrong: what was found, what was expected, and what to do next.
+
+    `expected` and `remedy` are empty where they go without saying.
+    """
+
+    found: str
+    expected: str = ""
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        """The problem in sentences."""
+        parts = [self.found, self.expected and f"Expected: {self.expected}", self.remedy and f"Remedy: {self.remedy}"]
+        return " ".join(_sentence(part) for part in parts if part)
+
+
+def _sentence(text: str) -> str:
+    """`text` with a full stop, unless it ends like a sentence already."""
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def listed(problems: Iterable[Problem]) -> str:
+    """Several problems, one a line."""
+    return "\n".join(map(str, problems))
+
+
+class UserError(Exception):
+    """Something that its reader can mend: one problem or several."""
+
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__(listed(problems))
+
+    @property
+    def first(self) -> Problem:
+        """The first problem, for those who show found, expected and remedy apart."""
+        return self.problems[0]

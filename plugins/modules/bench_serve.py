@@ -588,7 +588,7 @@ ansible_facts:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.task import Task
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 
 
 def main() -> None:
@@ -648,8 +648,8 @@ def main() -> None:
     )
     try:
         result = Task(module.params).act(module.check_mode)
-    except BenchError as error:
-        module.fail_json(msg=str(error), found=error.found, expected=error.expected, remedy=error.remedy)
+    except UserError as error:
+        module.fail_json(msg=str(error), **error.first._asdict())
     module.exit_json(**{"changed": False, **result})
 
 

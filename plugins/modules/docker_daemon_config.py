@@ -99,6 +99,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._docker_config im
     merge_config,
     stages,
 )
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.docker import (
     PID_FILE,
     SOCKET,
@@ -113,20 +114,21 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._probe.system imp
 UNIT = "docker.service"
 
 
-class ConfigError(Exception):
-    """The configuration cannot be brought into force; the message says what to do."""
-
-
 def validate(module: AnsibleModule, system: System, text: str) -> None:
     """Have dockerd read the text. An engine before 23.0 cannot do that alone.
 
-    :raises ConfigError: dockerd refuses it.
+    :raises UserError: dockerd refuses it.
     """
     draft = Path(module.tmpdir) / "daemon.json"
     draft.write_text(text)
     answer = system.run(["dockerd", "--validate", "--config-file", str(draft)])
     if answer is not None and answer.rc != 0 and "unknown flag" not in answer.text:
-        raise ConfigError(f"dockerd refuses the configuration: {answer.text}")
+        raise UserError(
+            Problem(
+                f"dockerd refuses the configuration: {answer.text}",
+                remedy="correct docker_engine_daemon_options or the file",
+            )
+        )
 
 
 def write(module: AnsibleModule, path: Path, text: str) -> None:
@@ -141,7 +143,7 @@ def write(module: AnsibleModule, path: Path, text: str) -> None:
 def bring_into_force(module: AnsibleModule, system: System, step: str, wanted: dict[str, Any]) -> None:
     """Have the running engine take its file over.
 
-    :raises ConfigError: it refuses, or does not answer in time.
+    :raises UserError: it refuses, or does not answer in time.
     """
     err = ""
     if step == "reload":
@@ -153,8 +155,11 @@ def bring_into_force(module: AnsibleModule, system: System, step: str, wanted: d
     if not err and is_in_force(wanted, module.params["timeout_s"]):
         return
     _rc, journal, _err = module.run_command(["journalctl", "-u", UNIT, "-n", "15", "--no-pager", "-o", "cat"])
-    raise ConfigError(
-        f"the engine did not come back with the new configuration after a {step}: {err.strip()}\n{journal.strip()}"
+    raise UserError(
+        Problem(
+            f"Docker did not come back with the new configuration after a {step}: {err.strip()}\n{journal.strip()}",
+            remedy="the last lines of the journal say why; the file of before is back in place",
+        )
     )
 
 
@@ -178,7 +183,7 @@ def change_running_engine(
 ) -> None:
     """Go the way stage by stage. A stage that fails is taken back, and the engine goes on with the stage before.
 
-    :raises ConfigError: see C(bring_into_force).
+    :raises UserError: see C(bring_into_force).
     """
     for step, wanted in way:
         before = path.read_bytes() if path.exists() else None
@@ -186,9 +191,9 @@ def change_running_engine(
             write(module, path, to_text(wanted))
         try:
             bring_into_force(module, system, step, wanted)
-        except ConfigError:
+        except UserError:
             path.unlink() if before is None else write(module, path, before.decode())
-            with contextlib.suppress(ConfigError):
+            with contextlib.suppress(UserError):
                 bring_into_force(module, system, step, current)
             raise
         current = wanted
@@ -202,21 +207,26 @@ def to_text(config: dict[str, Any]) -> str:
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Merge, check, and unless in check mode write and bring into force.
 
-    :raises ConfigError: see the message.
+    :raises UserError: see the message.
     """
     params, system = module.params, System()
     path = Path(params["path"])
     before = path.read_text() if path.exists() else None
     current = parse_daemon_config(before)
     if current["error"]:
-        raise ConfigError(f"{path}: {current['error']}. It was not touched; mend it or move it away")
+        raise UserError(Problem(f"{path}: {current['error']}. It was not touched", remedy="mend it or move it away"))
     wanted = merge_config(current["content"], params["defaults"], params["options"])
     keys = changed_keys(current["content"], wanted)
     docker = probe_docker(system)
     if keys:
         problems = config_problems(wanted, docker["daemon_flags"])
         if problems:
-            raise ConfigError(f"{path} would be wrong: {'; '.join(problems)}. It was not touched")
+            raise UserError(
+                Problem(
+                    f"{path} would be wrong: {'; '.join(problems)}. It was not touched",
+                    remedy="correct docker_engine_daemon_options or the file",
+                )
+            )
         validate(module, system, to_text(wanted))
     running = docker["state"] == "running"
     way = stages(current["content"], wanted, docker["live_restore"], params["restart"]) if running else []
@@ -252,7 +262,7 @@ def main() -> None:
     )
     try:
         result = run(module)
-    except ConfigError as error:
+    except UserError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"{error.filename or module.params['path']}: {os.strerror(error.errno or 0)}")

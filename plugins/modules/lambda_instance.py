@@ -210,13 +210,10 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._lambda import api
 from ansible_collections.llmfleet.serving.plugins.module_utils._lambda import model as cloud
 from ansible_collections.llmfleet.serving.plugins.module_utils._lambda.module import account_of, argument_spec
-
-
-class Failed(Exception):
-    """What the module was asked for is not to be had; the message says why and what helps."""
 
 
 class Instance:
@@ -242,9 +239,12 @@ class Instance:
         if found is None:
             found = self._launch(instances)
         elif found["instance_type"] != self.params["instance_type"]:
-            raise Failed(
-                f"{self.name} is a {found['instance_type']}, expected {self.params['instance_type']}: "
-                "terminate it (state: absent) or give the new one another name"
+            raise UserError(
+                Problem(
+                    f"{self.name} is a {found['instance_type']}",
+                    f"a {self.params['instance_type']}",
+                    "terminate it (state: absent) or give the new one another name",
+                )
             )
         self.result["instance"] = found
         if found and self.params["wait"] and not self.check_mode:
@@ -265,7 +265,11 @@ class Instance:
     def _only(self, found: list[dict[str, Any]]) -> dict[str, Any] | None:
         if len(found) > 1:
             ids = ", ".join(entry["id"] for entry in found)
-            raise Failed(f"{len(found)} live instances are named {self.name} ({ids}): terminate all but one of them")
+            raise UserError(
+                Problem(
+                    f"{len(found)} live instances are named {self.name} ({ids})", "one", "terminate all but one of them"
+                )
+            )
         return found[0] if found else None
 
     # --- launch -------------------------------------------------------------------------------------------------------
@@ -285,7 +289,7 @@ class Instance:
                 if found:
                     return found
             if time.monotonic() >= deadline:
-                raise Failed(self._no_room(kind))
+                raise UserError(self._no_room(kind))
             time.sleep(self.params["poll_interval_s"])
             instances = self.account.instances()
             found = self._only(cloud.named(instances, self.name))
@@ -297,14 +301,18 @@ class Instance:
         types = self.account.instance_types()
         kind = types.get(self.params["instance_type"])
         if kind is None:
-            raise Failed(
-                f"there is no type {self.params['instance_type']}; the API offers {', '.join(sorted(types)) or 'none'}"
+            raise UserError(
+                Problem(
+                    f"instance_type is {self.params['instance_type']}, which the API does not offer",
+                    f"one of {', '.join(sorted(types)) or 'none'}",
+                    "correct instance_type",
+                )
             )
         prices = {name: entry["usd_per_hour"] for name, entry in types.items()}
         running, unknown = cloud.account_usd_per_hour(instances, prices)
         reason = cloud.refusal(kind["usd_per_hour"], running, unknown, self.params["max_usd_per_hour"])
         if reason:
-            raise Failed(f"{kind['name']} is not launched: {reason}")
+            raise UserError(Problem(f"{kind['name']} is not launched: {reason}"))
         self.result["account_usd_per_hour"] = round(running + kind["usd_per_hour"], 2)
         return kind
 
@@ -343,20 +351,24 @@ class Instance:
                 self.result["changed"] = True
                 return found
             if time.monotonic() >= deadline:
-                raise Failed(
-                    f"{lost}. No instance named {self.name} is listed after settle_timeout_s={self.params['settle_timeout_s']:g} s, "
-                    "and none was launched a second time: look at the account, then run this again"
+                raise UserError(
+                    Problem(
+                        f"{lost} No instance named {self.name} is listed after settle_timeout_s="
+                        f"{self.params['settle_timeout_s']:g} s, and none was launched a second time",
+                        remedy="look at the account, then run this again",
+                    )
                 )
             time.sleep(self.params["poll_interval_s"])
 
     def _note(self, region: str, outcome: str) -> None:
         self.result["attempts"].append({"region": region, "outcome": outcome})
 
-    def _no_room(self, kind: dict[str, Any]) -> str:
+    def _no_room(self, kind: dict[str, Any]) -> Problem:
         tried = ", ".join(f"{entry['region']} ({entry['outcome']})" for entry in self.result["attempts"]) or "none"
-        return (
+        return Problem(
             f"no region has room for a {kind['name']}: wanted {', '.join(self.params['regions']) or 'any'}, with room according to "
-            f"the API {', '.join(kind['regions']) or 'none'}, tried {tried}. Name more regions, another type, or raise capacity_timeout_s"
+            f"the API {', '.join(kind['regions']) or 'none'}, tried {tried}",
+            remedy="name more regions, another type, or raise capacity_timeout_s",
         )
 
     # --- waits --------------------------------------------------------------------------------------------------------
@@ -367,13 +379,16 @@ class Instance:
             entry = self._read(instance_id)
             self.result["instance"] = entry
             if entry["status"] not in ("booting", "active"):
-                raise Failed(f"{self.name} ({instance_id}) became {entry['status']} instead of active")
+                raise UserError(Problem(f"{self.name} ({instance_id}) became {entry['status']}", "active"))
             if entry["status"] == "active" and entry["ip"] and api.ssh_answers(entry["ip"], self.params["ssh_port"]):
                 return entry
             if time.monotonic() >= deadline:
-                raise Failed(
-                    f"{self.name} ({instance_id}) is {entry['status']} at {entry['ip'] or 'no address'}, but no SSH server greets on port "
-                    f"{self.params['ssh_port']} after wait_timeout_s={self.params['wait_timeout_s']:g} s. It bills until it is terminated"
+                raise UserError(
+                    Problem(
+                        f"{self.name} ({instance_id}) is {entry['status']} at {entry['ip'] or 'no address'}, but no SSH server greets on "
+                        f"port {self.params['ssh_port']} after wait_timeout_s={self.params['wait_timeout_s']:g} s",
+                        remedy="terminate it (state: absent), it bills until then; or raise wait_timeout_s",
+                    )
                 )
             time.sleep(self.params["poll_interval_s"])
 
@@ -390,8 +405,11 @@ class Instance:
         deadline = time.monotonic() + self.params["wait_timeout_s"]
         while cloud.named(self.account.instances(), self.name):
             if time.monotonic() >= deadline:
-                raise Failed(
-                    f"{self.name} still runs {self.params['wait_timeout_s']:g} s after it was terminated: look at the account, it bills"
+                raise UserError(
+                    Problem(
+                        f"{self.name} still runs {self.params['wait_timeout_s']:g} s after it was terminated",
+                        remedy="look at the account, it bills",
+                    )
                 )
             time.sleep(self.params["poll_interval_s"])
 
@@ -427,7 +445,7 @@ def main() -> None:
     instance = Instance(module.params, account_of(module), module.check_mode)
     try:
         instance.present() if module.params["state"] == "present" else instance.absent()
-    except (api.ApiError, Failed) as error:
+    except UserError as error:
         module.fail_json(msg=str(error), **instance.result)
     module.exit_json(**instance.result)
 

@@ -109,14 +109,11 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._folders import make_folder
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import weights as cache
 
 REMEDY = "set inference_server_prefetch to false and let the engine fetch the model, or bring the weights with model_cache_archive"
-
-
-class FetchError(RuntimeError):
-    """The weights did not come; the message says why and what to do."""
 
 
 def own_token_file(cache_dir: Path) -> str | None:
@@ -133,7 +130,7 @@ def client_command(params: dict, folder: Path) -> list:
     if problem is None:
         return [str(folder / "bin/python")]
     if not params["image"]:
-        raise FetchError(f"{problem}. Install python3-venv and give the host an index, or {REMEDY}")
+        raise UserError(Problem(problem, remedy=f"install python3-venv and give the host an index, or {REMEDY}"))
     wait_for_image(params["image"], params["timeout_s"])
     mounts = [params["cache_dir"], *([params["token_file"]] if params["token_file"] else [])]
     volumes = [word for path in mounts for word in ("--volume", f"{path}:{path}")]
@@ -168,7 +165,7 @@ def wait_for_image(image: str, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     while subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode != 0:
         if time.monotonic() > deadline:
-            raise FetchError(f"image {image} is not there after {timeout_s} s")
+            raise UserError(Problem(f"image {image} is not on the host after {timeout_s} s", remedy=REMEDY))
         time.sleep(1)
 
 
@@ -185,18 +182,21 @@ def fetch(params: dict) -> tuple[str, list]:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise FetchError(
-            f"not fetched after {params['timeout_s']} s (model_cache_timeout_s); what came is kept, run again to go on"
+        raise UserError(
+            Problem(
+                f"not fetched after {params['timeout_s']} s (model_cache_timeout_s)",
+                remedy="run again to go on from what came, which is kept",
+            )
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if done.returncode != 0:
-        raise FetchError(explain(done.stderr.decode(errors="replace"), params))
+        raise UserError(explain(done.stderr.decode(errors="replace"), params))
     told = json.loads(done.stdout.decode().splitlines()[-1])
     return told["commit"], told["files"]
 
 
-def explain(said: str, params: dict) -> str:
+def explain(said: str, params: dict) -> Problem:
     """What the client said at its end, with the remedy where the cause is known."""
     end = said.strip().splitlines()[-1] if said.strip() else "no word"
     remedies = (
@@ -208,10 +208,8 @@ def explain(said: str, params: dict) -> str:
         (r"No space left", f"free space below {params['cache_dir']}"),
         (r"Connect|Timeout|Name or service|resolve", REMEDY),
     )
-    mend = next(
-        (remedy for pattern, remedy in remedies if re.search(pattern, said)), "run again to go on from what came"
-    )
-    return f"the hub's client ended: {end[:600]}. {mend[0].upper()}{mend[1:]}"
+    remedy = next((text for pattern, text in remedies if re.search(pattern, said)), "run again to go on from what came")
+    return Problem(f"the hub's client ended: {end[:600]}", remedy=remedy)
 
 
 def unpack(params: dict) -> tuple[str, list]:
@@ -221,13 +219,15 @@ def unpack(params: dict) -> tuple[str, list]:
     command = ["tar", "-xf", params["archive"], "-C", str(cache_dir / "hub")]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if done.returncode != 0:
-        raise FetchError(f"{' '.join(command)} failed: {done.stdout.decode(errors='replace').strip()[-600:]}")
+        raise UserError(Problem(f"{' '.join(command)} failed: {done.stdout.decode(errors='replace').strip()[-600:]}"))
     commit = cache.commit_of(cache.repository(cache_dir, params["model"]), params["revision"])
     files = cache.files_of(cache_dir, params["model"], commit) if commit else []
     if not commit or not files:
-        raise FetchError(
-            f"{params['archive']} holds no revision {params['revision']} of {params['model']}: "
-            "make it with tar in the folder hub of a cache folder that has it"
+        raise UserError(
+            Problem(
+                f"{params['archive']} holds no revision {params['revision']} of {params['model']}",
+                remedy="make it with tar in the folder hub of a cache folder that has it",
+            )
         )
     return commit, files
 
@@ -261,7 +261,7 @@ def main() -> None:
             make_folder(folder)
         try:
             commit, files = unpack(params) if params["archive"] else fetch(params)
-        except FetchError as error:
+        except UserError as error:
             module.fail_json(msg=f"{params['model']} is not in {cache_dir}: {error}")
         cache.write_list(cache_dir, params["model"], commit, files)
     files = cache.files_of(cache_dir, params["model"], commit) if commit else []

@@ -17,7 +17,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen im
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.worker import Worker
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import error_classes
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 
 from tests.support.bench import measure
 from tests.support.simulator import simulator
@@ -152,7 +152,7 @@ def test_a_lost_worker_ends_the_others_and_is_told(
             raise ZeroDivisionError
 
     monkeypatch.setattr(Worker, "connect", one_fails)
-    with simulator(tmp_path, timing=QUICK) as server, pytest.raises(BenchError, match="worker ended early"):
+    with simulator(tmp_path, timing=QUICK) as server, pytest.raises(UserError, match="worker ended early"):
         measure(server.url, tmp_path, workers=3, **LOAD)
     assert "ZeroDivisionError" in capfd.readouterr().err
 

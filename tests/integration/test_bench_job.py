@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.job import JobFolder
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.task import Task
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 
 from tests.support.bench import TASK_OPTIONS
 from tests.support.simulator import Simulator, simulator
@@ -50,9 +50,9 @@ def start(server: Simulator, folder: Path, **options: Any) -> tuple[str, JobFold
 def test_a_run_is_joined_by_the_same_and_refuses_another(server: Simulator, tmp_path: Path) -> None:
     run_id, job = start(server, tmp_path)
     assert task(server, tmp_path, wait=False).act(False)["run_id"] == run_id
-    with pytest.raises(BenchError, match="another workload"):
+    with pytest.raises(UserError, match="another workload"):
         task(server, tmp_path, num_prompts=7).act(False)
-    with pytest.raises(BenchError, match="Another load"):
+    with pytest.raises(UserError, match="Another load"):
         task(server, tmp_path, state_dir=str(tmp_path / "elsewhere")).act(False)
     localhost = server.url.replace("127.0.0.1", "localhost")
     assert task(server, tmp_path, base_url=localhost, state="cancelled").act(True)["run_id"] == run_id
@@ -80,7 +80,7 @@ def test_a_run_ends_by_itself_and_is_fetched_later(server: Simulator, tmp_path: 
     result = task(server, tmp_path, run_id=run_id).act(False)
     assert result["benchmark"]["run_id"] == run_id
     assert result["benchmark"]["metrics"]["completed"] == 4
-    with pytest.raises(BenchError, match="no run"):
+    with pytest.raises(UserError, match="no run"):
         task(server, tmp_path, run_id="20200101T000000Z-000000").act(False)
 
 
@@ -112,7 +112,7 @@ def test_a_job_that_dies_is_found_out_and_takes_its_workers_along(server: Simula
     parent = next(pid for pid in pids_of(job) if f"PPid:\t{pid}" in "".join(map(status, pids_of(job))))
     os.kill(parent, signal.SIGKILL)
     until(lambda: not job.alive())
-    with pytest.raises(BenchError, match="job died"):
+    with pytest.raises(UserError, match="job died"):
         task(server, tmp_path, run_id=run_id).act(False)
     assert "benchmark" in task(server, tmp_path, num_prompts=4, output_tokens=8).act(False)
 
@@ -122,7 +122,7 @@ def test_the_note_of_a_dead_job_is_no_note(server: Simulator, tmp_path: Path) ->
     until(lambda: not JobFolder(tmp_path / "state" / "runs" / old["run_id"]).alive())
     _, job = start(server, tmp_path / "another", num_prompts=400)
     for options in ({"num_prompts": 4, "output_tokens": 8}, {"state": "cancelled"}):
-        with pytest.raises(BenchError, match="Another load"):
+        with pytest.raises(UserError, match="Another load"):
             task(server, tmp_path, **options).act(False)
     job.ask_to_stop()
     until(lambda: not job.alive())
@@ -155,7 +155,7 @@ def test_sigterm_ends_a_job_in_order(server: Simulator, tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_sends_no_load(server: Simulator, tmp_path: Path, options: dict[str, Any], part: str) -> None:
-    with pytest.raises(BenchError, match=part):
+    with pytest.raises(UserError, match=part):
         task(server, tmp_path, **options).act(False)
     assert server.send_log.read_text() == ""
     assert not (tmp_path / "state").exists()
@@ -176,7 +176,7 @@ def test_check_mode_plans_and_sends_no_load(server: Simulator, tmp_path: Path) -
 def test_check_mode_without_a_tokenizer(tmp_path: Path, options: dict[str, Any], part: str) -> None:
     with simulator(tmp_path, faults=[{"kind": "status,404", "path": "/tokenize"}]) as server:
         assert not task(server, tmp_path).act(True)["plan"]["has_tokenize"]
-        with pytest.raises(BenchError, match=part):
+        with pytest.raises(UserError, match=part):
             task(server, tmp_path, **options).act(True)
         assert server.send_log.read_text() == ""
 
@@ -204,7 +204,7 @@ def test_a_wrong_key(tmp_path: Path) -> None:
     (tmp_path / "wrong").write_text("wrong\n")
     with simulator(tmp_path, api_key_file=str(tmp_path / "right")) as server:
         for key, part in ((None, "asks for an API key"), ("wrong", "refuses the API key")):
-            with pytest.raises(BenchError, match=part):
+            with pytest.raises(UserError, match=part):
                 task(server, tmp_path, api_key_file=key and str(tmp_path / key)).act(False)
         quick = {"num_prompts": 2, "output_tokens": 4, "api_key_file": str(tmp_path / "right")}
         fact = task(server, tmp_path, **quick).act(False)["benchmark"]

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients import base, native
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.worker import Worker
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import Record
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 
 from tests.support.bench import access_to, benchmark, measure
 from tests.support.simulator import Simulator, simulator
@@ -74,7 +74,7 @@ def test_tls_is_measured_like_plain_text(tmp_path: Path) -> None:
             messages = [before for kind, before in zip(line["kind"], line["before_ns"]) if kind in "rtf"]
             assert all(arrived >= before for arrived, before in zip(record.event_ns, messages))
         assert all(worker["user_timed"] == 0 for worker in measurement.outcome.workers)
-        with pytest.raises(BenchError, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(UserError, match="CERTIFICATE_VERIFY_FAILED"):
             measure(server.url, tmp_path, **LOAD)
         unverified = access_to(server.url, validate_certs=False)
         faults = measure(server.url, tmp_path, access=unverified, **LOAD)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.task import Task
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 
 from tests.support.bench import TASK_OPTIONS
 from tests.support.simulator import Simulator, simulator
@@ -60,7 +60,7 @@ def test_exit_status_zero_is_not_enough(server: Simulator, tmp_path: Path, monke
 
 def test_no_result_is_explained_by_its_log(server: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_VLLM_NOTHING", "1")
-    with pytest.raises(BenchError, match="no such tokenizer"):
+    with pytest.raises(UserError, match="no such tokenizer"):
         run(server, tmp_path)
 
 
@@ -75,6 +75,6 @@ def test_no_result_is_explained_by_its_log(server: Simulator, tmp_path: Path, mo
     ],
 )
 def test_what_it_cannot_do(server: Simulator, tmp_path: Path, options: dict[str, Any], part: str) -> None:
-    with pytest.raises(BenchError, match=part):
+    with pytest.raises(UserError, match=part):
         run(server, tmp_path, **options)
     assert server.send_log.read_text() == ""

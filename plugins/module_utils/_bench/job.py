@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from .._errors import BenchError
+from .._errors import Problem, UserError
 from .._files import read_json, write_json
 from .._openai.endpoint import Address
 from .loadgen.progress import Counts
@@ -181,7 +181,7 @@ class Monitor:
 def start(folder: JobFolder, lock: ServerLock, monitor: Monitor, work: Callable[[], Any]) -> None:
     """Runs `work` in a process of its own session, which holds the lock; returns at once.
 
-    The process writes how it ended into progress.json, with the words of a BenchError when there was one.
+    The process writes how it ended into progress.json, with the words of a UserError when there was one.
     """
     folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.write_progress({"state": _STARTING})
@@ -216,8 +216,8 @@ def _outcome(lock: ServerLock, work: Callable[[], Any]) -> dict[str, Any]:
     try:
         work()
         return {"state": _DONE}
-    except BenchError as error:
-        return {"state": _FAILED, "error": {"found": error.found, "expected": error.expected, "remedy": error.remedy}}
+    except UserError as error:
+        return {"state": _FAILED, "error": error.first._asdict()}
     except BaseException as error:
         os.write(2, traceback.format_exc().encode())
         told = {"found": f"The job failed: {error!r}.", "expected": "it to finish.", "remedy": "Report its job.log."}
@@ -227,7 +227,7 @@ def _outcome(lock: ServerLock, work: Callable[[], Any]) -> dict[str, Any]:
 
 
 def wait(folder: JobFolder) -> dict[str, Any]:
-    """Waits for the end of a job and returns its fact. Raises BenchError with the job's own reason when it has none."""
+    """Waits for the end of a job and returns its fact. Raises UserError with the job's own reason when it has none."""
     while True:
         folder.beat()
         alive = folder.alive()  # asked first: a job writes how it ended before it goes
@@ -235,12 +235,14 @@ def wait(folder: JobFolder) -> dict[str, Any]:
         if progress["state"] == _DONE:
             return dict(folder.fact() or {})
         if progress["state"] == _FAILED:
-            raise BenchError(**progress["error"])
+            raise UserError(Problem(**progress["error"]))
         if not alive:
-            raise BenchError(
-                f"The benchmark job died; the end of its log: {folder.log_tail() or 'empty'}.",
-                "it to finish.",
-                "Look for the out-of-memory killer in dmesg, then run the benchmark again.",
+            raise UserError(
+                Problem(
+                    f"The benchmark job died; the end of its log: {folder.log_tail() or 'empty'}.",
+                    "it to finish.",
+                    "Look for the out-of-memory killer in dmesg, then run the benchmark again.",
+                )
             )
         time.sleep(_POLL_S)
 

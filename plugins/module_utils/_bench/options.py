@@ -9,8 +9,8 @@ import math
 from dataclasses import asdict
 from typing import Any, Mapping
 
-from .._errors import BenchError
 from .._metric_table import LATENCIES
+from .._errors import Problem, UserError
 from .settings import Limits, Settings, Timeouts, Workload
 
 # Each set gives the values of the options that the user leaves out.
@@ -34,7 +34,7 @@ _WARMUP = 8  # requests, where no concurrency says how many
 
 
 def make_settings(options: Mapping[str, Any], salt: str) -> Settings:
-    """Checks the module's options and completes them. `salt` is used unless the options bring one. Raises BenchError."""
+    """Checks the module's options and completes them. `salt` is used unless the options bring one. Raises UserError."""
     chosen = _complete(options)
     _check_numbers(chosen)
     workload = Workload(
@@ -60,7 +60,7 @@ def make_settings(options: Mapping[str, Any], salt: str) -> Settings:
         sweep=tuple(chosen["sweep"]),
     )
     if workload.open and workload.sweep:
-        raise BenchError("Both request_rate and sweep are set.", "one of them.", "Leave one out.")
+        raise UserError(Problem("Both request_rate and sweep are set.", "one of them.", "Leave one out."))
     return Settings(
         workload=workload,
         percentiles=tuple(sorted({50.0, 90.0, 99.0, *map(float, chosen["percentiles"])})),
@@ -85,7 +85,7 @@ def _complete(options: Mapping[str, Any]) -> dict[str, Any]:
         if chosen.get(name) is None and not (name == "sweep" and _single_level(options)):
             chosen[name] = value
     if chosen["dataset"] == "file" and not chosen["dataset_path"]:
-        raise BenchError("dataset=file without dataset_path.", "the path of a JSONL file.", "Set dataset_path.")
+        raise UserError(Problem("dataset=file without dataset_path.", "the path of a JSONL file.", "Set dataset_path."))
     defaults = {
         "warmup": chosen["max_concurrency"] or _WARMUP,
         "ignore_eos": chosen["dataset"] == "random",
@@ -109,26 +109,36 @@ def _is_closed(options: Mapping[str, Any]) -> bool:
 
 def _check_numbers(chosen: Mapping[str, Any]) -> None:
     if chosen["max_concurrency"] < int(_is_closed(chosen)):
-        raise BenchError(
-            f"max_concurrency is {chosen['max_concurrency']}.",
-            "1 or more (0, for no bound, only with a request_rate).",
-            "Correct max_concurrency.",
+        raise UserError(
+            Problem(
+                f"max_concurrency is {chosen['max_concurrency']}.",
+                "1 or more (0, for no bound, only with a request_rate).",
+                "Correct max_concurrency.",
+            )
         )
     for name in _POSITIVE:
         if chosen[name] < 1 and not (name == "num_prompts" and chosen["dataset"] == "file"):
-            raise BenchError(f"{name} is {chosen[name]}.", "1 or more.", f"Correct {name}.")
+            raise UserError(Problem(f"{name} is {chosen[name]}.", "1 or more.", f"Correct {name}."))
     for name in _NOT_NEGATIVE:
         if chosen[name] < 0:
-            raise BenchError(f"{name} is {chosen[name]}.", "0 or more.", f"Correct {name}.")
+            raise UserError(Problem(f"{name} is {chosen[name]}.", "0 or more.", f"Correct {name}."))
     if not 0 <= chosen["range_ratio"] < 1:
-        raise BenchError(f"range_ratio is {chosen['range_ratio']}.", "0 <= range_ratio < 1.", "Correct range_ratio.")
+        raise UserError(
+            Problem(f"range_ratio is {chosen['range_ratio']}.", "0 <= range_ratio < 1.", "Correct range_ratio.")
+        )
     if any(level < 1 for level in chosen["sweep"]):
-        raise BenchError(f"sweep is {chosen['sweep']}.", "levels of 1 or more.", "Correct sweep.")
+        raise UserError(Problem(f"sweep is {chosen['sweep']}.", "levels of 1 or more.", "Correct sweep."))
     if any(not 0 < float(p) < 100 for p in chosen["percentiles"]):
-        raise BenchError(f"percentiles is {chosen['percentiles']}.", "numbers between 0 and 100.", "Correct it.")
+        raise UserError(
+            Problem(f"percentiles is {chosen['percentiles']}.", "numbers between 0 and 100.", "Correct it.")
+        )
     if len(chosen["percentiles"]) > _MOST_PERCENTILES:
-        raise BenchError(
-            f"percentiles has {len(chosen['percentiles'])} numbers.", f"at most {_MOST_PERCENTILES}.", "Leave some out."
+        raise UserError(
+            Problem(
+                f"percentiles has {len(chosen['percentiles'])} numbers.",
+                f"at most {_MOST_PERCENTILES}.",
+                "Leave some out.",
+            )
         )
 
 
@@ -139,7 +149,7 @@ def _number(name: str, value: Any) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not number > 0:
-        raise BenchError(f"{name} is {value!r}.", "a number above 0, or inf.", f"Correct {name}.")
+        raise UserError(Problem(f"{name} is {value!r}.", "a number above 0, or inf.", f"Correct {name}."))
     return number
 
 
@@ -147,7 +157,7 @@ def _slo(slo: Mapping[str, Any]) -> dict[str, float]:
     """Service level objectives in milliseconds, by metric."""
     unknown = sorted(set(slo) - set(SLO_METRICS))
     if unknown:
-        raise BenchError(f"slo has {', '.join(unknown)}.", f"any of {', '.join(SLO_METRICS)}.", "Correct slo.")
+        raise UserError(Problem(f"slo has {', '.join(unknown)}.", f"any of {', '.join(SLO_METRICS)}.", "Correct slo."))
     return {name: _number(f"slo.{name}", slo[name]) for name in sorted(slo)}
 
 
@@ -156,7 +166,7 @@ def _known(name: str, given: Mapping[str, Any], defaults: Any) -> dict[str, floa
     known: list[str] = sorted(asdict(defaults))
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise BenchError(f"{name} has {', '.join(unknown)}.", f"any of {', '.join(known)}.", f"Correct {name}.")
+        raise UserError(Problem(f"{name} has {', '.join(unknown)}.", f"any of {', '.join(known)}.", f"Correct {name}."))
     values = {}
     for key, value in given.items():
         try:
@@ -164,5 +174,5 @@ def _known(name: str, given: Mapping[str, Any], defaults: Any) -> dict[str, floa
         except (TypeError, ValueError):
             values[key] = math.nan
         if not values[key] >= 0:
-            raise BenchError(f"{name}.{key} is {value!r}.", "a number of 0 or more.", f"Correct {name}.{key}.")
+            raise UserError(Problem(f"{name}.{key} is {value!r}.", "a number of 0 or more.", f"Correct {name}.{key}."))
     return values

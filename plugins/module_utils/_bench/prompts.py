@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
-from .._errors import BenchError
+from .._errors import Problem, UserError
 from .words import LEAD, WORDS
 
 Counter = Callable[[str], int]  # the server's count of prompt tokens for a text, template included
@@ -39,16 +39,18 @@ class Calibration:
         """A prompt that the server counts as `tokens` tokens; `prefix`, when given, stands first and is counted in."""
         missing = tokens - (prefix_tokens or self.template_tokens)
         if missing < 1:
-            raise BenchError(
-                f"A prompt of {tokens} tokens has no room for text.",
-                f"more than the {prefix_tokens or self.template_tokens} tokens of chat template and prefix.",
-                "Raise input_tokens, lower prefix_tokens, or use endpoint_type=openai (no template).",
+            raise UserError(
+                Problem(
+                    f"A prompt of {tokens} tokens has no room for text.",
+                    f"more than the {prefix_tokens or self.template_tokens} tokens of chat template and prefix.",
+                    "Raise input_tokens, lower prefix_tokens, or use endpoint_type=openai (no template).",
+                )
             )
         return f"{prefix or LEAD} {' '.join(rng.choices(self.words, k=missing))}"
 
 
 def calibrate(count: Counter, wanted: int, rng: random.Random) -> Calibration:
-    """Finds at least `wanted` words of one token each (fewer when the list has no more). Raises BenchError."""
+    """Finds at least `wanted` words of one token each (fewer when the list has no more). Raises UserError."""
     calls = 0
 
     def tokens(words: Sequence[str]) -> int:
@@ -74,10 +76,12 @@ def calibrate(count: Counter, wanted: int, rng: random.Random) -> Calibration:
         words, pool = pool[:_CHUNK], pool[_CHUNK:]
         found += single(words, tokens(words) - lead - len(words))
     if len(found) < _FEWEST_WORDS:
-        raise BenchError(
-            f"Only {len(found)} of {len(WORDS)} common words are one token each for this server.",
-            f"at least {_FEWEST_WORDS}.",
-            "Use dataset=file with prompts of your own.",
+        raise UserError(
+            Problem(
+                f"Only {len(found)} of {len(WORDS)} common words are one token each for this server.",
+                f"at least {_FEWEST_WORDS}.",
+                "Use dataset=file with prompts of your own.",
+            )
         )
     return Calibration(tuple(found), lead, calls)
 
@@ -121,10 +125,12 @@ def random_prompts(
             text = calibration.text(size, random.Random(f"{key}/{index}/{attempt}"), prefix, prefix_tokens)
             attempt += 1
             if attempt > 100:
-                raise BenchError(
-                    f"{count} distinct prompts of {size} tokens cannot be made.",
-                    "longer prompts.",
-                    "Raise input_tokens, or lower num_prompts.",
+                raise UserError(
+                    Problem(
+                        f"{count} distinct prompts of {size} tokens cannot be made.",
+                        "longer prompts.",
+                        "Raise input_tokens, or lower num_prompts.",
+                    )
                 )
         seen.add(text)
         prompts.append(Prompt(text, size, answer))
@@ -132,7 +138,7 @@ def random_prompts(
 
 
 def file_prompts(path: str, count: int | None, output_tokens: int) -> list[Prompt]:
-    """The first `count` prompts (all when None) of a JSONL file. Raises BenchError that names the line.
+    """The first `count` prompts (all when None) of a JSONL file. Raises UserError that names the line.
 
     Each line is an object with `messages` (a chat) or `prompt` (a text), and optionally `output_tokens`.
     """
@@ -140,12 +146,18 @@ def file_prompts(path: str, count: int | None, output_tokens: int) -> list[Promp
         with Path(path).open(encoding="utf-8") as stream:
             lines = [(number, line) for number, line in enumerate(stream, 1) if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise BenchError(
-            f"dataset_path {path!r} cannot be read ({error}).", "a JSONL file on the target.", "Copy it there first."
+        raise UserError(
+            Problem(
+                f"dataset_path {path!r} cannot be read ({error}).",
+                "a JSONL file on the target.",
+                "Copy it there first.",
+            )
         ) from error
     if not lines or (count or 0) > len(lines):
-        raise BenchError(
-            f"{path} has {len(lines)} prompts.", f"at least {count or 1}.", "Lower num_prompts, or add prompts."
+        raise UserError(
+            Problem(
+                f"{path} has {len(lines)} prompts.", f"at least {count or 1}.", "Lower num_prompts, or add prompts."
+            )
         )
     return [_file_prompt(path, number, line, output_tokens) for number, line in lines[: count or len(lines)]]
 
@@ -158,10 +170,12 @@ def _file_prompt(path: str, number: int, line: str, output_tokens: int) -> Promp
     content = entry.get("messages", entry.get("prompt")) if isinstance(entry, dict) else None
     wanted = entry.get("output_tokens", output_tokens) if isinstance(entry, dict) else None
     if not content or not isinstance(content, (str, list)) or not isinstance(wanted, int) or wanted < 1:
-        raise BenchError(
-            f"{path}, line {number}: {line.strip()[:80]!r}.",
-            'an object with "messages" or "prompt", and perhaps "output_tokens".',
-            "Correct that line.",
+        raise UserError(
+            Problem(
+                f"{path}, line {number}: {line.strip()[:80]!r}.",
+                'an object with "messages" or "prompt", and perhaps "output_tokens".',
+                "Correct that line.",
+            )
         )
     return Prompt(content, None, wanted)
 
@@ -174,7 +188,7 @@ def request_document(
     ignore_eos: bool,
     continuous_usage: bool,
 ) -> dict[str, Any]:
-    """The JSON of one request. Raises BenchError when the prompt does not fit the endpoint."""
+    """The JSON of one request. Raises UserError when the prompt does not fit the endpoint."""
     document: dict[str, Any] = {"model": model}
     if endpoint_type == "openai-chat":
         content = prompt.content
@@ -184,8 +198,10 @@ def request_document(
         document["prompt"] = prompt.content
         document["max_tokens"] = prompt.output_tokens
     else:
-        raise BenchError(
-            "The dataset has chat messages.", "prompts, for endpoint_type=openai.", "Set endpoint_type=openai-chat."
+        raise UserError(
+            Problem(
+                "The dataset has chat messages.", "prompts, for endpoint_type=openai.", "Set endpoint_type=openai-chat."
+            )
         )
     document.update(sampling)
     document["ignore_eos"] = ignore_eos

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping
 
-from .._errors import BenchError
+from .._errors import UserError
 from .._files import write_json
 from .clients.base import Client, Measurement, OnTick, Session, observed
 from .repeats import enough
@@ -76,10 +76,10 @@ def _measure_all(session: Session, client: Client, on_tick: OnTick) -> tuple[lis
     for number, level in enumerate(levels_of(workload), 1):
         try:
             measurements.append(observed(client, session, _name(workload, number, level), level, on_tick))
-        except BenchError as error:
+        except UserError as error:
             if not measurements:
                 raise
-            return measurements, f"measurement {number} failed ({error.found})"
+            return measurements, f"measurement {number} failed ({error.first.found})"
         if measurements[-1].outcome.cancelled:
             return measurements, "the run was cancelled"
         done = [measurement.outcome.vllm_metrics for measurement in measurements]

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional
 
-from .._errors import BenchError
+from .._errors import Problem, UserError
 from .._openai.client import Answer, ControlClient
 from .._openai.counters import deltas, parse_counters
 from .._openai.endpoint import Access
@@ -50,7 +50,7 @@ class Target:
         self._client.close()
 
     def inspect(self, wanted_model: str | None, endpoint_type: str) -> TargetInfo:
-        """Checks that the server answers and serves the model (its only one when None is wanted). Raises BenchError."""
+        """Checks that the server answers and serves the model (its only one when None is wanted). Raises UserError."""
         answer = self._client.get("/v1/models")
         self._check_models_answer(answer)
         models = {entry.get("id"): entry for entry in answer.json["data"] if isinstance(entry, dict)}
@@ -72,23 +72,27 @@ class Target:
         """The engine's version as it says now; empty where it does not tell, or does not answer any more."""
         try:
             return str(self._version_document().get("version", ""))
-        except BenchError:
+        except UserError:
             return ""
 
     def _check_models_answer(self, answer: Answer) -> None:
         if answer.status in (401, 403):
-            raise BenchError(
-                f"{self._url} refuses the API key (HTTP {answer.status})."
-                if self._has_key
-                else f"{self._url} asks for an API key (HTTP {answer.status}).",
-                "the key that the server was started with.",
-                "Set api_key_file to the file on the target that holds it.",
+            raise UserError(
+                Problem(
+                    f"{self._url} refuses the API key (HTTP {answer.status})."
+                    if self._has_key
+                    else f"{self._url} asks for an API key (HTTP {answer.status}).",
+                    "the key that the server was started with.",
+                    "Set api_key_file to the file on the target that holds it.",
+                )
             )
         if answer.status != 200 or not isinstance(answer.json, dict) or not isinstance(answer.json.get("data"), list):
-            raise BenchError(
-                f"{self._url}/v1/models answers HTTP {answer.status}: {answer.excerpt!r}.",
-                "the model list of an OpenAI-compatible server.",
-                "Set base_url to such a server.",
+            raise UserError(
+                Problem(
+                    f"{self._url}/v1/models answers HTTP {answer.status}: {answer.excerpt!r}.",
+                    "the model list of an OpenAI-compatible server.",
+                    "Set base_url to such a server.",
+                )
             )
 
     def _choose_model(self, wanted: str | None, models: Mapping[Any, Any]) -> str:
@@ -97,7 +101,9 @@ class Target:
             return str(next(iter(models)))
         if wanted is None or wanted not in models:
             found = f"model is {wanted!r}, and" if wanted else "model is not set, and"
-            raise BenchError(f"{found} {self._url} serves: {served}.", "one of those.", "Set model to one of them.")
+            raise UserError(
+                Problem(f"{found} {self._url} serves: {served}.", "one of those.", "Set model to one of them.")
+            )
         return wanted
 
     # -- tokens -------------------------------------------------------------------------------------------------------
@@ -120,10 +126,12 @@ class Target:
         def count(text: str) -> int:
             found = self._tokenize(tokenize_document(info.model, endpoint_type, text))
             if found is None:
-                raise BenchError(
-                    f"{self._url}/tokenize has stopped counting.",
-                    "a count.",
-                    "Look into the server's log, and try again.",
+                raise UserError(
+                    Problem(
+                        f"{self._url}/tokenize has stopped counting.",
+                        "a count.",
+                        "Look into the server's log, and try again.",
+                    )
                 )
             return found
 
@@ -141,17 +149,19 @@ class Target:
             answer = self._client.post(ENDPOINTS[endpoint_type], document)
             usage = answer.json.get("usage") if isinstance(answer.json, dict) else None
             if answer.status != 200 or not isinstance(usage, dict) or not isinstance(usage.get("prompt_tokens"), int):
-                raise BenchError(
-                    f"{self._url}{ENDPOINTS[endpoint_type]} answers HTTP {answer.status}: {answer.excerpt!r}.",
-                    "an answer with usage.prompt_tokens.",
-                    "Check endpoint_type, and the server's log.",
+                raise UserError(
+                    Problem(
+                        f"{self._url}{ENDPOINTS[endpoint_type]} answers HTTP {answer.status}: {answer.excerpt!r}.",
+                        "an answer with usage.prompt_tokens.",
+                        "Check endpoint_type, and the server's log.",
+                    )
                 )
             return int(usage["prompt_tokens"])
 
         return count
 
     def calibrate(self, info: TargetInfo, endpoint_type: str, rng: Any) -> Calibration:
-        """Learns which words are one token each for this server. Raises BenchError."""
+        """Learns which words are one token each for this server. Raises UserError."""
         wanted = _WORDS_BY_TOKENIZE if info.has_tokenize else _WORDS_BY_USAGE
         return calibrate(self.counter(info, endpoint_type), wanted, rng)
 
@@ -161,7 +171,7 @@ class Target:
         """The server's own counters now; all None where it has no /metrics, or does not answer any more."""
         try:
             answer = self._client.get("/metrics")
-        except BenchError:
+        except UserError:
             return parse_counters("")
         return parse_counters(answer.body.decode("utf-8", "replace") if answer.status == 200 else "")
 
@@ -184,24 +194,28 @@ def tokenize_document(model: str, endpoint_type: str, text: str) -> dict[str, An
 
 
 def check_context(info: TargetInfo, prompts: list[Prompt]) -> None:
-    """Raises BenchError when a request cannot fit into the server's context."""
+    """Raises UserError when a request cannot fit into the server's context."""
     longest = max((prompt.input_tokens or 0) + (prompt.output_tokens or 0) for prompt in prompts)
     if info.max_model_len and longest > info.max_model_len:
-        raise BenchError(
-            f"A request needs {longest} tokens (input and output), and {info.model} is served with "
-            f"max_model_len={info.max_model_len}.",
-            f"at most {info.max_model_len}.",
-            "Lower input_tokens or output_tokens, or serve the model with a longer context.",
+        raise UserError(
+            Problem(
+                f"A request needs {longest} tokens (input and output), and {info.model} is served with "
+                f"max_model_len={info.max_model_len}.",
+                f"at most {info.max_model_len}.",
+                "Lower input_tokens or output_tokens, or serve the model with a longer context.",
+            )
         )
 
 
 def verify_lengths(count: Counter, prompts: list[Prompt]) -> None:
-    """Asks the server for the length of the prompts. Raises BenchError when one is off."""
+    """Asks the server for the length of the prompts. Raises UserError when one is off."""
     for prompt in prompts:
         found = count(prompt.content)
         if found != prompt.input_tokens:
-            raise BenchError(
-                f"A prompt made for {prompt.input_tokens} tokens has {found} for this server.",
-                "the exact length.",
-                "Use dataset=file with prompts of your own, and report the tokenizer.",
+            raise UserError(
+                Problem(
+                    f"A prompt made for {prompt.input_tokens} tokens has {found} for this server.",
+                    "the exact length.",
+                    "Use dataset=file with prompts of your own, and report the tokenizer.",
+                )
             )

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .._errors import BenchError
+from .._errors import Problem, UserError
 from .._openai.endpoint import Access, parse_base_url, resolve
 from .clients import CLIENTS
 from .clients.base import Client, Session
@@ -33,14 +33,18 @@ _NO_PART_OF_THE_COMMAND = (
 
 
 def read_key(path: str | None) -> str | None:
-    """The API key in the file. Raises BenchError."""
+    """The API key in the file. Raises UserError."""
     if not path:
         return None
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise BenchError(
-            f"api_key_file {path} cannot be read ({error.strerror}).", "a file with the key.", "Correct api_key_file."
+        raise UserError(
+            Problem(
+                f"api_key_file {path} cannot be read ({error.strerror}).",
+                "a file with the key.",
+                "Correct api_key_file.",
+            )
         ) from error
 
 
@@ -63,7 +67,7 @@ class Task:
         self._running = Running(self._state_dir, ServerLock.name_for(self._address))
 
     def act(self, check_mode: bool) -> dict[str, Any]:
-        """Does what the task asks for and returns the module's result. Raises BenchError."""
+        """Does what the task asks for and returns the module's result. Raises UserError."""
         if self._params["state"] == "cancelled":
             return self._cancel(check_mode)
         return self._predict() if check_mode else self._measure()
@@ -116,23 +120,27 @@ class Task:
         return settings.fingerprint(self._endpoint.url, self._params["client"])
 
     def _same_run(self) -> str:
-        """The run in progress, when it measures what this call would. Raises BenchError."""
+        """The run in progress, when it measures what this call would. Raises UserError."""
         note = self._note()
         if not note:
             raise self._foreign_load()
         if note["fingerprint"] != self._fingerprint(make_settings(self._params, salt="")):
-            raise BenchError(
-                f"Run {note['run_id']} is measuring {self._endpoint.url} with another workload.",
-                "one load at a time on a server.",
-                "Wait for it, or end it with state=cancelled.",
+            raise UserError(
+                Problem(
+                    f"Run {note['run_id']} is measuring {self._endpoint.url} with another workload.",
+                    "one load at a time on a server.",
+                    "Wait for it, or end it with state=cancelled.",
+                )
             )
         return note["run_id"]
 
-    def _foreign_load(self) -> BenchError:
-        return BenchError(
-            f"Another load is running on {self._endpoint.url}, not from {self._state_dir}, or is just starting.",
-            "one load at a time on a server.",
-            "Try again; if it goes on, wait for it, or use the state_dir (and user) that it was started with.",
+    def _foreign_load(self) -> UserError:
+        return UserError(
+            Problem(
+                f"Another load is running on {self._endpoint.url}, not from {self._state_dir}, or is just starting.",
+                "one load at a time on a server.",
+                "Try again; if it goes on, wait for it, or use the state_dir (and user) that it was started with.",
+            )
         )
 
     def _note(self) -> dict[str, str]:
@@ -146,8 +154,8 @@ class Task:
     def _join(self, run_id: str) -> dict[str, Any]:
         folder = self._folder(run_id)
         if not folder.path.is_dir():
-            raise BenchError(
-                f"There is no run {run_id} in {self._state_dir}.", "one that was started.", "Correct run_id."
+            raise UserError(
+                Problem(f"There is no run {run_id} in {self._state_dir}.", "one that was started.", "Correct run_id.")
             )
         if not self._params["wait"]:
             return {"run_id": run_id, "run_folder": str(folder.path), "progress": folder.progress()}

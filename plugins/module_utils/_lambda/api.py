@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .._errors import Problem, UserError
 from . import model as cloud
 
 REQUESTS_ERROR: str | None = None
@@ -24,11 +25,11 @@ except ImportError:
 ATTEMPTS = 6
 
 
-class ApiError(Exception):
+class ApiError(UserError):
     """A request that did not succeed; `status` is None when there was no answer, `code` is the API's own word for it."""
 
-    def __init__(self, message: str, status: int | None = None, code: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, found: str, status: int | None = None, code: str = "", remedy: str = "") -> None:
+        super().__init__(Problem(found, remedy=remedy))
         self.status = status
         self.code = code
 
@@ -53,13 +54,15 @@ def read_key(api_key: str | None, api_key_file: str | None) -> str:
     if api_key:
         return api_key.strip()
     if not api_key_file:
-        raise ApiError("no API key: set LAMBDA_API_KEY in the environment, or api_key_file")
+        raise ApiError("no API key", remedy="set LAMBDA_API_KEY in the environment, or api_key_file")
     try:
         key = Path(api_key_file).expanduser().read_text().strip()
     except OSError as error:
-        raise ApiError(f"cannot read api_key_file {api_key_file}: {error.strerror}") from error
+        raise ApiError(
+            f"cannot read api_key_file {api_key_file}: {error.strerror}", remedy="correct api_key_file"
+        ) from error
     if not key:
-        raise ApiError(f"api_key_file {api_key_file} is empty")
+        raise ApiError(f"api_key_file {api_key_file} is empty", remedy="write the key into it")
     return key
 
 
@@ -158,11 +161,10 @@ class LambdaApi:
             if repeat:
                 raise _Again(told, status, answer.headers.get("Retry-After"))
             raise LaunchUnknown(f"{told}; the instance may have been made all the same", status, code)
-        if status == 401:
-            told += " The key in LAMBDA_API_KEY or api_key_file is not valid."
+        remedy = "correct the key in LAMBDA_API_KEY or api_key_file, which is not valid" if status == 401 else ""
         if 300 <= status < 400:
-            told += f" It points to {answer.headers.get('Location')}: set api_url to where the API is."
-        raise ApiError(told, status, code)
+            remedy = f"set api_url to where the API is; it points to {answer.headers.get('Location')}"
+        raise ApiError(told, status, code, remedy)
 
 
 class _Again(Exception):

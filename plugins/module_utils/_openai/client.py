@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from .._errors import BenchError
+from .._errors import Problem, UserError
 from .endpoint import Access
 
 
@@ -54,11 +54,11 @@ class ControlClient:
             )
 
     def get(self, path: str) -> Answer:
-        """GET `path`. Raises BenchError when no answer comes."""
+        """GET `path`. Raises UserError when no answer comes."""
         return self._ask("GET", path, None)
 
     def post(self, path: str, document: dict[str, Any]) -> Answer:
-        """POST `document` as JSON. Raises BenchError when no answer comes."""
+        """POST `document` as JSON. Raises UserError when no answer comes."""
         return self._ask("POST", path, json.dumps(document).encode())
 
     def close(self) -> None:
@@ -84,10 +84,12 @@ class ControlClient:
         response = self._connection.getresponse()
         return Answer(response.status, response.getheader("Server") or "", response.read())
 
-    def _no_answer(self, error: Exception) -> BenchError:
+    def _no_answer(self, error: Exception) -> UserError:
         self._connection.close()
-        return BenchError(
-            f"{self._access.endpoint.url} does not answer ({type(error).__name__}: {error}).",
-            "a running OpenAI-compatible server.",
-            "Deploy it first (playbooks/deploy.yml), or set base_url to where it listens.",
+        return UserError(
+            Problem(
+                f"{self._access.endpoint.url} does not answer ({type(error).__name__}: {error}).",
+                "a running OpenAI-compatible server.",
+                "Deploy it first (playbooks/deploy.yml), or set base_url to where it listens.",
+            )
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Tuple
 from urllib.parse import urlsplit
 
-from .._errors import BenchError
+from .._errors import Problem, UserError
 
 USER_AGENT = "llmfleet-bench-serve"
 Address = Tuple[int, Tuple]  # address family and socket address
@@ -46,9 +46,13 @@ class Endpoint:
 
 
 def parse_base_url(text: str) -> Endpoint:
-    """Takes `http://host:8000` apart; a trailing slash or `/v1` is accepted and dropped. Raises BenchError."""
-    problem = BenchError(
-        f"base_url is {text!r}.", "http://HOST[:PORT] or https://HOST[:PORT].", "Set base_url to the server's address."
+    """Takes `http://host:8000` apart; a trailing slash or `/v1` is accepted and dropped. Raises UserError."""
+    problem = UserError(
+        Problem(
+            f"base_url is {text!r}.",
+            "http://HOST[:PORT] or https://HOST[:PORT].",
+            "Set base_url to the server's address.",
+        )
     )
     try:
         parts = urlsplit(text.strip())
@@ -73,14 +77,18 @@ class Access:
     ca_path: str | None = None
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """The TLS settings, or None for plain http. Raises BenchError."""
+        """The TLS settings, or None for plain http. Raises UserError."""
         if self.endpoint.scheme == "http":
             return None
         try:
             context = ssl.create_default_context(cafile=self.ca_path)
         except OSError as error:  # SSLError is one
-            raise BenchError(
-                f"ca_path {self.ca_path} cannot be used ({error}).", "a PEM file with certificates.", "Correct ca_path."
+            raise UserError(
+                Problem(
+                    f"ca_path {self.ca_path} cannot be used ({error}).",
+                    "a PEM file with certificates.",
+                    "Correct ca_path.",
+                )
             ) from error
         if not self.validate_certs:
             context.check_hostname = False
@@ -96,12 +104,16 @@ class Access:
 
 
 def resolve(endpoint: Endpoint) -> Address:
-    """The socket address of the server, looked up once: of several, the first that answers. Raises BenchError."""
+    """The socket address of the server, looked up once: of several, the first that answers. Raises UserError."""
     try:
         found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise BenchError(
-            f"The host name {endpoint.host!r} cannot be resolved ({error}).", "a name or address.", "Correct base_url."
+        raise UserError(
+            Problem(
+                f"The host name {endpoint.host!r} cannot be resolved ({error}).",
+                "a name or address.",
+                "Correct base_url.",
+            )
         ) from error
     addresses = [(family, address) for family, _, _, _, address in found]
     return next((address for address in addresses if _answers(address)), addresses[0])

@@ -13,6 +13,7 @@ from statistics import fmean, median
 from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import BY_KEY, HISTORY, JUDGED, keys_in
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 
 from .._plain import mapping, number, sequence
 from .statistics import lone_change, relative_change
@@ -20,10 +21,6 @@ from .statistics import lone_change, relative_change
 SCHEMA_VERSION = 1
 METRICS = keys_in(HISTORY)
 _MOST_POINTS = 60
-
-
-class HistoryError(Exception):
-    """A named run is not in the history; the message lists those that are."""
 
 
 def parse(text: str) -> list[dict[str, Any]]:
@@ -84,7 +81,7 @@ def compared(
     """`report` with each group's change against the previous run and against `baseline`, and its course over time.
 
     Its `regressions` are against the baseline where there is one, else against the previous run.
-    Raises HistoryError when no entry bears the name `baseline`.
+    Raises UserError when no entry bears the name `baseline`.
     """
     references = {"previous": list(entries), "baseline": _named(baseline, entries) if baseline else []}
     groups = []
@@ -118,9 +115,8 @@ def _named(name: str, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]
     found = [past for past in entries if name in (past["label"], past["run"])]
     if not found:
         known = list(dict.fromkeys(past["label"] or past["run"] for past in reversed(entries)))[:10]
-        raise HistoryError(
-            f"no run in the history is called {name!r}; the newest are: {', '.join(known) or 'none, the history is empty'}"
-        )
+        newest = f"one of the newest: {', '.join(known)}" if known else "one of a history that is empty"
+        raise UserError(Problem(f"no run in the history is called {name!r}", newest, "correct report_baseline"))
     return found
 
 

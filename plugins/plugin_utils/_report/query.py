@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
+
 try:
     import jmespath
 except ImportError:  # pragma: no cover
     jmespath = None
 
 
-class QueryError(Exception):
-    """The question cannot be asked; the message says why."""
-
-
 def search(report: dict[str, Any], expression: str) -> Any:
-    """What `expression` finds in `report`; None when it finds nothing. Raises QueryError."""
+    """What `expression` finds in `report`; None when it finds nothing. Raises UserError."""
     if jmespath is None:
-        raise QueryError("report_query needs the Python package jmespath on the controller: pip install jmespath")
+        raise UserError(
+            Problem("report_query needs the Python package jmespath on the controller", remedy="pip install jmespath")
+        )
     try:
         return jmespath.search(expression, report)
     except jmespath.exceptions.JMESPathError as error:
-        raise QueryError(f"report_query is no JMESPath expression for this report: {error}") from error
+        raise UserError(
+            Problem(f"report_query is {expression!r}: {error}", "a JMESPath expression for this report")
+        ) from error

@@ -8,15 +8,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
-
-class StoreError(Exception):
-    """The report cannot be written; the message says where, why and what to do."""
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 
 
 def write(directory: Path, name: str, files: dict[str, str]) -> Path:
     """Write `files` (name -> text) to a new folder `directory/name`, point `directory/latest` to it, return the folder.
 
     The folder appears complete or not at all; a name that is taken gets `-2`, `-3` ...
+    Raises UserError.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -31,23 +30,23 @@ def write(directory: Path, name: str, files: dict[str, str]) -> Path:
             raise
         _point(directory / "latest", folder.name)
     except OSError as error:
-        raise StoreError(
-            f"cannot write the report under {directory}: {error.strerror or error}. "
-            "Make the folder writable, or choose another one with report_dir"
+        raise UserError(
+            Problem(
+                f"cannot write the report under {directory}: {error.strerror or error}",
+                remedy="make the folder writable, or choose another one with report_dir",
+            )
         ) from error
     return folder
 
 
 def read(path: Path) -> str:
-    """The text of a file that may not exist yet."""
+    """The text of a file that may not exist yet. Raises UserError."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as error:
-        raise StoreError(
-            f"cannot read the history in {path}: {error.strerror or error}. Choose another file with report_history_file"
-        ) from error
+        raise UserError(_history_problem("read the history in", path, error)) from error
 
 
 def append(path: Path, line: str) -> None:
@@ -59,9 +58,13 @@ def append(path: Path, line: str) -> None:
             cut = file.read(1) not in (b"", b"\n")
             file.write((b"\n" if cut else b"") + line.encode() + b"\n")
     except OSError as error:
-        raise StoreError(
-            f"cannot add this run to the history in {path}: {error.strerror or error}. Choose another with report_history_file"
-        ) from error
+        raise UserError(_history_problem("add this run to the history in", path, error)) from error
+
+
+def _history_problem(deed: str, path: Path, error: OSError) -> Problem:
+    return Problem(
+        f"cannot {deed} {path}: {error.strerror or error}", remedy="choose another file with report_history_file"
+    )
 
 
 def _rename(scratch: Path, directory: Path, name: str) -> Path:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
+
 try:
     import requests
     from requests.adapters import HTTPAdapter
@@ -23,20 +25,18 @@ _TYPES = {
 _PASSING = (408, 429, 500, 502, 503, 504)  # a later try may do
 
 
-class UploadError(Exception):
-    """A file could not be sent; the message names file, place (without its secrets), cause and remedy."""
-
-
 def put(
     targets: Mapping[Path, str], headers: Mapping[str, str], *, retries: int, timeout_s: float, pause_s: float = 0.5
 ) -> None:
     """PUT each file to its URL. A passing fault is tried again `retries` times, after `pause_s`, 2 x, 4 x as long ...
 
-    Raises UploadError at the first file that does not get through.
+    Raises UserError at the first file that does not get through; it names the place without its secrets.
     """
     if requests is None:
-        raise UploadError(
-            "report_upload_urls needs the Python package requests on the controller: pip install requests"
+        raise UserError(
+            Problem(
+                "report_upload_urls needs the Python package requests on the controller", remedy="pip install requests"
+            )
         )
     retry = Retry(
         total=retries, backoff_factor=pause_s, status_forcelist=_PASSING, allowed_methods=None, raise_on_status=False
@@ -59,16 +59,22 @@ def _put(session: requests.Session, path: Path, url: str, headers: Mapping[str, 
     try:
         body = path.read_bytes()
     except OSError as error:
-        raise UploadError(f"cannot upload {where}: {error.strerror}. Is the file among report_forms?") from None
+        raise UserError(_refused(where, error.strerror, "name the file's form in report_forms")) from None
     sent = {"Content-Type": _TYPES.get(path.suffix, "application/octet-stream"), **headers}
     try:
         response = session.put(url, data=body, headers=sent, timeout=timeout_s)
     except requests.RequestException as error:
         cause = type(error).__name__  # its text repeats the URL, signature and all
-        raise UploadError(f"cannot upload {where}: {cause}. Can the controller reach that address?") from None
+        raise UserError(_refused(where, cause, "let the controller reach that address")) from None
     if response.status_code >= 300:
         text = " ".join(response.text[:200].split())
-        raise UploadError(
-            f"cannot upload {where}: HTTP {response.status_code} {response.reason} ({text}). "
-            "A presigned URL must be signed for PUT, not be expired, and fit report_upload_headers"
+        cause = f"HTTP {response.status_code} {response.reason} ({text})"
+        raise UserError(
+            _refused(
+                where, cause, "a presigned URL must be signed for PUT, not be expired, and fit report_upload_headers"
+            )
         )
+
+
+def _refused(where: str, cause: str | None, remedy: str) -> Problem:
+    return Problem(f"cannot upload {where}: {cause}", remedy=remedy)

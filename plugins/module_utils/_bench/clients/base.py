@@ -70,7 +70,7 @@ class Measurement:
 
 
 class Client(Protocol):
-    """Something that sends a load. `workers` is the number of its processes; everything raises BenchError."""
+    """Something that sends a load. `workers` is the number of its processes; everything raises UserError."""
 
     @property
     def workers(self) -> int: ...

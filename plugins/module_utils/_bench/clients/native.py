@@ -68,7 +68,7 @@ class NativeClient:
         return self._calibration
 
     def prompts(self, name: str, count: int) -> list[Prompt]:
-        """The prompts of one measurement. Raises BenchError when they cannot be made or do not fit."""
+        """The prompts of one measurement. Raises UserError when they cannot be made or do not fit."""
         workload = self._settings.workload
         if workload.dataset == "file":
             made = file_prompts(str(workload.dataset_path), count or None, workload.output_tokens)
@@ -93,7 +93,7 @@ class NativeClient:
     def verify(self, may_send: bool = True) -> None:
         """Checks the prompts: a file's one by one; of random ones some like them, by asking the server for their length.
 
-        A server without /tokenize is asked by requests, and only when they may be sent. Raises BenchError.
+        A server without /tokenize is asked by requests, and only when they may be sent. Raises UserError.
         """
         workload = self._settings.workload
         if workload.dataset == "file":

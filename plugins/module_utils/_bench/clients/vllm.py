@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from ..._errors import BenchError
+from ..._errors import Problem, UserError
 from ..._files import read_json
 from ..._metric_table import FIGURES, LATENCIES, statistic_keys
 from ..child_process import die_with_parent
@@ -48,14 +48,16 @@ class VllmCommand:
 
 
 def command_from(options: Mapping[str, Any], folder: Path) -> VllmCommand:
-    """How to start `vllm`: as the options say, else in the server's own image. Raises BenchError when neither is known."""
+    """How to start `vllm`: as the options say, else in the server's own image. Raises UserError when neither is known."""
     fact = options["server_fact"]
     image, tokenizer = options["vllm_image"] or fact.get("image"), options["vllm_tokenizer"] or fact.get("model")
     if not tokenizer or not (options["vllm_command"] or image):
-        raise BenchError(
-            "client=vllm does not know the image or the tokenizer.",
-            "a server_fact that names them, or options.",
-            "Set vllm_image (or vllm_command) and vllm_tokenizer.",
+        raise UserError(
+            Problem(
+                "client=vllm does not know the image or the tokenizer.",
+                "a server_fact that names them, or options.",
+                "Set vllm_image (or vllm_command) and vllm_tokenizer.",
+            )
         )
     prefix = options["vllm_command"] or docker_prefix(image, options["vllm_volumes"], folder)
     return VllmCommand(prefix, tokenizer)
@@ -147,20 +149,24 @@ class VllmClient:
         self._native, self._command = NativeClient(session), command
 
     def verify(self, may_send: bool = True) -> None:
-        """Checks what this client cannot do, or would only find out late. Raises BenchError."""
+        """Checks what this client cannot do, or would only find out late. Raises UserError."""
         workload = self._settings.workload
         if workload.dataset != "random" or not workload.ignore_eos:
-            raise BenchError(
-                "client=vllm with a dataset of your own, or without ignore_eos.",
-                "dataset=random, for which it always ignores the end of sequence.",
-                "Use client=native.",
+            raise UserError(
+                Problem(
+                    "client=vllm with a dataset of your own, or without ignore_eos.",
+                    "dataset=random, for which it always ignores the end of sequence.",
+                    "Use client=native.",
+                )
             )
         program = self._command.prefix[0]
         if shutil.which(program) is None:
-            raise BenchError(
-                f"client=vllm is started by {program!r}, which is not here.",
-                "a program on the target.",
-                "Install it, set vllm_command to one that is there, or use client=native.",
+            raise UserError(
+                Problem(
+                    f"client=vllm is started by {program!r}, which is not here.",
+                    "a program on the target.",
+                    "Install it, set vllm_command to one that is there, or use client=native.",
+                )
             )
         self._check_context(workload)
         self._native.verify(may_send)
@@ -168,17 +174,19 @@ class VllmClient:
     def _check_context(self, workload: Workload) -> None:
         needed, room = longest_request(workload), self._info.max_model_len
         if room and needed > room:
-            raise BenchError(
-                f"A request needs up to {needed} tokens with the chat template, and max_model_len is {room}.",
-                f"at most {room}.",
-                "Lower input_tokens or output_tokens, or serve the model with a longer context.",
+            raise UserError(
+                Problem(
+                    f"A request needs up to {needed} tokens with the chat template, and max_model_len is {room}.",
+                    f"at most {room}.",
+                    "Lower input_tokens or output_tokens, or serve the model with a longer context.",
+                )
             )
 
     def warm_up(self, on_tick: OnTick) -> None:
         self._native.warm_up(on_tick)
 
     def drive(self, name: str, max_concurrency: int, on_tick: OnTick, on_end: OnEnd) -> LoadOutcome:
-        """Runs the command once and reads its result. Raises BenchError when it leaves none."""
+        """Runs the command once and reads its result. Raises UserError when it leaves none."""
         workload = self._session.workload_at(max_concurrency)
         result = self._session.folder / f"vllm-{name}.json"
         seed = zlib.crc32(f"{workload.seed}/{workload.salt}/{name}".encode()) & 0x7FFFFFFF
@@ -195,12 +203,14 @@ class VllmClient:
         """What measured; how it fared it does not say."""
         return {"name": "vllm", "version": None, "workers": 1, "clock": "user", "python_version": None}
 
-    def _no_result(self, result: Path) -> BenchError:
-        return BenchError(
-            f"vllm bench serve left no result; the end of its log: {self._log_tail()}.",
-            f"a result file {result}.",
-            "Try the command by hand; it is the first line of vllm.log in the run's folder. Where Docker refuses permission, put the "
-            "user who logs in into group docker, or set vllm_command to a vllm on the host.",
+    def _no_result(self, result: Path) -> UserError:
+        return UserError(
+            Problem(
+                f"vllm bench serve left no result; the end of its log: {self._log_tail()}.",
+                f"a result file {result}.",
+                "Try the command by hand; it is the first line of vllm.log in the run's folder. Where Docker refuses permission, put the "
+                "user who logs in into group docker, or set vllm_command to a vllm on the host.",
+            )
         )
 
     def _run(self, command: Sequence[str], name: str, total: int, on_tick: OnTick) -> bool:

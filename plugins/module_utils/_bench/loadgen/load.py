@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from ..._errors import BenchError
+from ..._errors import Problem, UserError
 from ..record import Record
 from .clock import ClockWatch, kernel_time, now_ns
 from .progress import Counts, ProgressCounters, Queue
@@ -51,15 +51,17 @@ def worker_count(connections: int, cpus: int) -> int:
 
 
 def raise_file_limit(connections: int) -> None:
-    """Lifts RLIMIT_NOFILE to what the connections need. Raises BenchError when the hard limit forbids it."""
+    """Lifts RLIMIT_NOFILE to what the connections need. Raises UserError when the hard limit forbids it."""
     needed = connections + _SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         if hard != resource.RLIM_INFINITY and hard < needed:
-            raise BenchError(
-                f"A process may open {hard} files here.",
-                f"at least {needed} for {connections} connections.",
-                "Lower max_concurrency, or raise the hard limit (ulimit -Hn) of the connecting user.",
+            raise UserError(
+                Problem(
+                    f"A process may open {hard} files here.",
+                    f"at least {needed} for {connections} connections.",
+                    "Lower max_concurrency, or raise the hard limit (ulimit -Hn) of the connecting user.",
+                )
             )
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
@@ -83,7 +85,7 @@ class _Child:
         theirs.close()
 
     def expect(self, signal: bytes) -> None:
-        """Reads one signal of the worker. Raises BenchError when the worker is gone."""
+        """Reads one signal of the worker. Raises UserError when the worker is gone."""
         if self.socket.recv(1) != signal:
             self.lost()
 
@@ -99,10 +101,12 @@ class _Child:
     def lost(self) -> Any:
         _, status = os.waitpid(self.pid, 0)
         self.pid = 0
-        raise BenchError(
-            f"A benchmark worker ended early (wait status {status}).",
-            "it to live until the load is done.",
-            "See job.log in the run's folder, and dmesg for the out-of-memory killer.",
+        raise UserError(
+            Problem(
+                f"A benchmark worker ended early (wait status {status}).",
+                "it to live until the load is done.",
+                "See job.log in the run's folder, and dmesg for the out-of-memory killer.",
+            )
         )
 
     def join(self) -> None:
@@ -138,7 +142,7 @@ def run_load(
 
     `on_tick` is called before the first request and several times a second with the progress; the load is cancelled
     when it returns False. Cancelled requests come back as records with the error class `cancelled`, those not sent as
-    none. `on_end` is called when the clock has stopped, before decoding. Raises BenchError when a worker is lost.
+    none. `on_end` is called when the clock has stopped, before decoding. Raises UserError when a worker is lost.
     """
     slots = load.max_concurrency or min(len(load.requests), workers * _UNBOUNDED_SLOTS)
     raise_file_limit(load.max_concurrency or len(load.requests))

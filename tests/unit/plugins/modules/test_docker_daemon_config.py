@@ -4,6 +4,7 @@ import json
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
 from ansible_collections.llmfleet.serving.plugins.modules import docker_daemon_config as subject
 
 STOPPED = {"state": "stopped", "live_restore": False, "daemon_flags": []}
@@ -25,7 +26,7 @@ def engine(monkeypatch):
         def bring_into_force(_module, _system, step, wanted):
             told.append((step, wanted))
             if step in refuse:
-                raise subject.ConfigError("it did not come back")
+                raise subject.UserError(Problem("it did not come back"))
 
         monkeypatch.setattr(subject, "probe_docker", lambda _system: state)
         monkeypatch.setattr(subject, "bring_into_force", bring_into_force)

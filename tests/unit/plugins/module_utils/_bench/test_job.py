@@ -13,7 +13,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.job import
     wait,
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 
 ADDRESS = (2, ("192.0.2.1", os.getpid()))
 
@@ -53,17 +53,17 @@ def test_a_job_leaves_its_result(folder: JobFolder) -> None:
 
 def test_a_job_says_why_it_failed(folder: JobFolder) -> None:
     def work() -> None:
-        raise BenchError("a", "b", "c")
+        raise UserError(Problem("a", "b", "c"))
 
     start(folder, lock(), Monitor(folder, 10, cancel_when_alone=False), work)
-    with pytest.raises(BenchError) as error:
+    with pytest.raises(UserError) as error:
         wait(folder)
-    assert (error.value.found, error.value.expected, error.value.remedy) == ("a", "b", "c")
+    assert error.value.first == ("a", "b", "c")
 
 
 def test_an_error_of_ours_is_in_the_log(folder: JobFolder) -> None:
     start(folder, lock(), Monitor(folder, 10, cancel_when_alone=False), lambda: {}["nothing"])
-    with pytest.raises(BenchError, match="KeyError"):
+    with pytest.raises(UserError, match="KeyError"):
         wait(folder)
     assert "Traceback" in folder.log_tail()
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import make_settings
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.settings import Settings
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 
 from tests.support import bench
 
@@ -106,8 +106,8 @@ def test_the_fingerprint_knows_the_load_and_not_the_salt() -> None:
     ],
 )
 def test_bad_options(options: dict[str, Any], part: str) -> None:
-    with pytest.raises(BenchError) as error:
+    with pytest.raises(UserError) as error:
         settings(**options)
-    assert part in error.value.found
-    assert error.value.expected
-    assert error.value.remedy
+    assert part in error.value.first.found
+    assert error.value.first.expected
+    assert error.value.first.remedy

@@ -14,7 +14,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.prompts im
     random_prompts,
     request_document,
 )
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 
 TEMPLATE = 9
 
@@ -40,7 +40,7 @@ def test_calibration_asks_little_when_every_word_fits() -> None:
 
 
 def test_a_tokenizer_without_such_words() -> None:
-    with pytest.raises(BenchError):
+    with pytest.raises(UserError):
         calibrate(lambda text: 2 * len(text.split()), 32, random.Random(1))
 
 
@@ -87,12 +87,12 @@ def test_a_shared_prefix(calibration: Calibration) -> None:
 
 @pytest.mark.parametrize(("tokens", "prefix"), [(10, 0), (64, 64), (64, 5)])
 def test_no_room(calibration: Calibration, tokens: int, prefix: int) -> None:
-    with pytest.raises(BenchError):
+    with pytest.raises(UserError):
         random_prompts(calibration, "key", 1, tokens, 8, prefix_tokens=prefix)
 
 
 def test_too_few_distinct_prompts(calibration: Calibration) -> None:
-    with pytest.raises(BenchError):
+    with pytest.raises(UserError):
         random_prompts(calibration, "key", 2000, 11, 8)
 
 
@@ -111,15 +111,15 @@ def test_file(tmp_path: Path) -> None:
 def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "prompts.jsonl"
     path.write_text('{"prompt": "a"}\n' + line)
-    with pytest.raises(BenchError, match="line 2"):
+    with pytest.raises(UserError, match="line 2"):
         file_prompts(str(path), 2, 9)
 
 
 def test_a_file_that_is_missing_or_short(tmp_path: Path) -> None:
-    with pytest.raises(BenchError):
+    with pytest.raises(UserError):
         file_prompts(str(tmp_path / "none"), 2, 9)
     (tmp_path / "one").write_text('{"prompt": "a"}')
-    with pytest.raises(BenchError):
+    with pytest.raises(UserError):
         file_prompts(str(tmp_path / "one"), 2, 9)
 
 
@@ -131,5 +131,5 @@ def test_documents() -> None:
     plain = request_document(Prompt("a", 1, 5), "openai", "m", {}, False, True)
     assert (plain["prompt"], plain["max_tokens"], plain["ignore_eos"]) == ("a", 5, False)
     assert plain["stream_options"]["continuous_usage_stats"] is True
-    with pytest.raises(BenchError):
+    with pytest.raises(UserError):
         request_document(Prompt([{}], None, 5), "openai", "m", {}, False, True)

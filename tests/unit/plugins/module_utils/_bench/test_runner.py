@@ -20,7 +20,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record imp
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.runner import Run, run_benchmark
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.target import TargetInfo
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.validity import Evidence
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 
 from tests.support.bench import OPTIONS, access_to
 
@@ -72,7 +72,7 @@ class FakeClient:
 
     def drive(self, name: str, max_concurrency: int, on_tick: OnTick, on_end: OnEnd) -> LoadOutcome:
         made = self._prepared.pop(0)
-        if isinstance(made, BenchError):
+        if isinstance(made, UserError):
             raise made
         return made
 
@@ -112,15 +112,15 @@ def test_a_level_that_failed_is_not_held_against_a_sweep(tmp_path: Path) -> None
 
 
 def test_what_was_measured_before_an_error_is_kept(tmp_path: Path) -> None:
-    fact = benchmark(tmp_path, measured(2), BenchError("The worker is gone.", "one.", "Look."), measured(2))
+    fact = benchmark(tmp_path, measured(2), UserError(Problem("The worker is gone.", "one.", "Look.")), measured(2))
     assert (fact["status"], fact["metrics"]["duration"]) == ("invalid", 2)
     assert "The worker is gone" in fact["reason"]
     assert "partial" in fact["reason"]
 
 
 def test_without_any_measurement_the_error_is_the_result(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="is gone"):
-        benchmark(tmp_path, BenchError("The worker is gone.", "one.", "Look."))
+    with pytest.raises(UserError, match="is gone"):
+        benchmark(tmp_path, UserError(Problem("The worker is gone.", "one.", "Look.")))
 
 
 def test_a_fact_is_bounded_and_its_record_is_not(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import (
     Access,
     Endpoint,
@@ -32,7 +32,7 @@ def test_parse_base_url(text: str, expected: Endpoint) -> None:
     "text", ["", "gpu1:8000", "ftp://gpu1", "http://", "http://gpu1:port", "http://u:p@gpu1", "http://g?x=1"]
 )
 def test_what_is_no_base_url(text: str) -> None:
-    with pytest.raises(BenchError):
+    with pytest.raises(UserError):
         parse_base_url(text)
 
 
@@ -49,7 +49,7 @@ def test_normal_form(text: str, url: str, path: str) -> None:
 
 
 def test_a_name_that_does_not_resolve() -> None:
-    with pytest.raises(BenchError, match=r"no-such-host\.invalid"):
+    with pytest.raises(UserError, match=r"no-such-host\.invalid"):
         resolve(parse_base_url("http://no-such-host.invalid:8000"))
 
 
@@ -60,7 +60,7 @@ def access(url: str, ca_path: Path) -> Access:
 def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no certificate")
     for name in ("missing", "text"):
-        with pytest.raises(BenchError, match="ca_path"):
+        with pytest.raises(UserError, match="ca_path"):
             access("https://127.0.0.1:1", tmp_path / name).tls_context()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import facts as made
 import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import history
 from reports import entry, report, rerun
 
@@ -73,7 +74,7 @@ def test_a_baseline_is_found_by_label_or_folder(name: str) -> None:
 
 
 def test_an_unknown_baseline_names_the_known_ones() -> None:
-    with pytest.raises(history.HistoryError, match=r"'v9'.*v1"):
+    with pytest.raises(UserError, match=r"'v9'.*v1"):
         report(fleet("two"), entries=[entry(fleet("one"), "first", "v1")], baseline="v9")
 
 

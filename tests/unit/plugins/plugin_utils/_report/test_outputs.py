@@ -13,6 +13,7 @@ from typing import Any
 import facts as made
 import jsonschema
 import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import digest, forms, query
 from reports import NASTY, mixed_fleet, past, report
 
@@ -173,5 +174,5 @@ def test_query(expression: str, answer: Any) -> None:
 
 
 def test_a_query_that_cannot_be_read_is_explained() -> None:
-    with pytest.raises(query.QueryError, match="report_query"):
+    with pytest.raises(UserError, match="report_query"):
         query.search({}, "hosts[")

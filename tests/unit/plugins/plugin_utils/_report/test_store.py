@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.store import StoreError, write
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.store import write
 
 
 def test_latest_follows_and_nothing_is_replaced(tmp_path: Path) -> None:
@@ -19,11 +20,11 @@ def test_latest_follows_and_nothing_is_replaced(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="report_dir"):
+    with pytest.raises(UserError, match="report_dir"):
         write(tmp_path / "file", "x", {})
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(StoreError):
+    with pytest.raises(UserError):
         write(tmp_path, "x", {"good": "", "missing/folder": ""})
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.upload import UploadError, put, shown
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.upload import put, shown
 
 
 class Store(ThreadingHTTPServer):
@@ -73,7 +74,7 @@ def test_a_lasting_fault_is_explained_without_its_secrets(
     store: Store, file: Path, codes: list[int], tries: int
 ) -> None:
     store.codes = list(codes)
-    with pytest.raises(UploadError) as error:
+    with pytest.raises(UserError) as error:
         put({file: f"{store.url}/x?signature=s3cret"}, {}, retries=2, timeout_s=5, pause_s=0.01)
     assert f"HTTP {codes[0]}" in str(error.value) and "report.json" in str(error.value)
     assert "s3cret" not in str(error.value)
@@ -81,13 +82,13 @@ def test_a_lasting_fault_is_explained_without_its_secrets(
 
 
 def test_no_connection_is_explained_without_its_secrets(file: Path) -> None:
-    with pytest.raises(UploadError) as error:
+    with pytest.raises(UserError) as error:
         put({file: "http://127.0.0.1:9/x?signature=s3cret"}, {}, retries=1, timeout_s=5, pause_s=0.01)
     assert "http://127.0.0.1:9/x" in str(error.value) and "s3cret" not in str(error.value)
 
 
 def test_a_missing_file_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(UploadError, match="report_forms"):
+    with pytest.raises(UserError, match="report_forms"):
         put({tmp_path / "none.html": "http://127.0.0.1:9/"}, {}, retries=0, timeout_s=5)
 
 

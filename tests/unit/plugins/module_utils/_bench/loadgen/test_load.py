@@ -5,7 +5,7 @@ import resource
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen import load as load_module
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts, ProgressCounters
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import BenchError
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_worker_count(connections: int, cpus: int, expected: int) -> None:
 
 def test_too_many_connections_for_the_hard_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (100, 500))
-    with pytest.raises(BenchError, match="500 files"):
+    with pytest.raises(UserError, match="500 files"):
         load_module.raise_file_limit(1000)
 
 

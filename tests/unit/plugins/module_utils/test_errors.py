@@ -1,0 +1,26 @@
+"""One formatter for what a user reads."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError, listed
+
+
+@pytest.mark.parametrize(
+    ("problem", "text"),
+    [
+        (Problem("port is 0"), "port is 0."),
+        (Problem("port is 0", "1 to 65535"), "port is 0. Expected: 1 to 65535."),
+        (Problem("port is 0.", "1 or more.", "Correct it!"), "port is 0. Expected: 1 or more. Remedy: Correct it!"),
+        (Problem("no key", remedy="set one"), "no key. Remedy: set one."),
+    ],
+)
+def test_a_problem_in_sentences(problem: Problem, text: str) -> None:
+    assert str(problem) == text
+
+
+def test_an_error_carries_its_problems_as_data() -> None:
+    problems = Problem("a", "b", "c"), Problem("d")
+    error = UserError(*problems)
+    assert (error.problems, error.first) == (problems, problems[0])
+    assert str(error) == listed(problems) == "a. Expected: b. Remedy: c.\nd."
