@@ -9,8 +9,8 @@ import math
 from dataclasses import asdict
 from typing import Any, Mapping
 
-from .._metric_table import LATENCIES
 from .._errors import Problem, UserError
+from .._metric_table import LATENCIES
 from .settings import Limits, Settings, Timeouts, Workload
 
 # Each set gives the values of the options that the user leaves out.

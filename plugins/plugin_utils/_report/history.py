@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from statistics import fmean, median
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import BY_KEY, HISTORY, JUDGED, keys_in
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
+from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import BY_KEY, HISTORY, JUDGED, keys_in
 
 from .._plain import mapping, number, sequence
 from .statistics import lone_change, relative_change
