@@ -15,9 +15,7 @@ from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
-
-from .endpoint import Access
+from typing import Any, Mapping
 
 MAX_HEAD_BYTES = 64 * 1024
 END_OF_CHUNKS = b"\r\n0\r\n\r\n"
@@ -135,11 +133,14 @@ def decode_body(raw: bytes, head: Head) -> Body:
     return chunked_body(raw, head) if head.chunked else plain_body(raw, head)
 
 
-def request_bytes(access: Access, path: str, document: dict[str, Any], request_id: str) -> bytes:
+def request_bytes(target: str, headers: Mapping[str, str], document: dict[str, Any], request_id: str) -> bytes:
     """A complete HTTP/1.1 POST of `document`, ready to be written to a socket. The server may log `request_id`."""
     body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    headers = access.headers()
-    headers.update({"Content-Type": "application/json", "Accept": "*/*", "Content-Length": str(len(body))})
-    headers["X-Request-Id"] = request_id
-    lines = [f"POST {access.endpoint.path(path)} HTTP/1.1"] + [f"{name}: {value}" for name, value in headers.items()]
+    own = {
+        "Content-Type": "application/json",
+        "Accept": "*/*",
+        "Content-Length": str(len(body)),
+        "X-Request-Id": request_id,
+    }
+    lines = [f"POST {target} HTTP/1.1"] + [f"{name}: {value}" for name, value in {**headers, **own}.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

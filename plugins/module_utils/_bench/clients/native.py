@@ -117,7 +117,8 @@ class NativeClient:
         verify_lengths(self._session.target.counter(self._info, workload.endpoint_type), asked)
 
     def _requests(self, name: str, prompts: Sequence[Prompt]) -> list[Request]:
-        workload = self._settings.workload
+        workload, access = self._settings.workload, self._access
+        target, headers = access.endpoint.path(ENDPOINTS[workload.endpoint_type]), access.headers()
         requests = []
         for index, prompt in enumerate(prompts):
             document = request_document(
@@ -128,7 +129,7 @@ class NativeClient:
                 workload.ignore_eos,
                 workload.continuous_usage,
             )
-            payload = request_bytes(self._access, ENDPOINTS[workload.endpoint_type], document, f"{name}-{index}")
+            payload = request_bytes(target, headers, document, f"{name}-{index}")
             answer = prompt.output_tokens if workload.ignore_eos else None
             requests.append(Request(payload, Expectation(prompt.input_tokens, answer)))
         return requests

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.http1 import StreamError, decode_body, parse_head
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.http1 import (
+    StreamError,
+    decode_body,
+    parse_head,
+    request_bytes,
+)
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.sse import events
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,3 +147,11 @@ def test_head() -> None:
 def test_what_is_not_http(data: bytes) -> None:
     with pytest.raises(StreamError):
         parse_head(data)
+
+
+def test_a_request_is_complete() -> None:
+    made = request_bytes("/a/v1/completions", {"Host": "gpu1:8000"}, {"prompt": "ä", "max_tokens": 1}, "run-1-0")
+    assert made == (
+        b"POST /a/v1/completions HTTP/1.1\r\nHost: gpu1:8000\r\nContent-Type: application/json\r\nAccept: */*\r\n"
+        b'Content-Length: 30\r\nX-Request-Id: run-1-0\r\n\r\n{"prompt":"\xc3\xa4","max_tokens":1}'
+    )
