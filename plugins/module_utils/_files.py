@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""JSON files that a reader sees whole or not at all. Private to the collection."""
+"""Files and folders of the host: JSON that a reader sees whole or not at all, ends of logs, folders in a user's home."""
 
 from __future__ import annotations
 
@@ -10,21 +10,63 @@ import os
 from pathlib import Path
 from typing import Any
 
+MAX_JSON_BYTES = 16 * 1024 * 1024  # far more than any record of ours
+_TAIL_BYTES = 64 * 1024
 
-def write_json(path: Path, document: Any) -> None:
-    """Writes `document` beside `path`, readable by its owner alone, and renames it into place."""
+
+def write_json(path: Path, document: Any, *, indent: int = 1, sort_keys: bool = False, mode: int = 0o600) -> None:
+    """Writes `document` beside `path` and renames it into place. By default its owner alone may read it.
+
+    Missing folders are made for the owner alone.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(document, stream, indent=1)
+        json.dump(document, stream, indent=indent, sort_keys=sort_keys)
         stream.write("\n")
     fresh.replace(path)
 
 
-def read_json(path: Path) -> Any:
-    """The document in the file, or None when there is none."""
+def read_json(path: Path, at_most_bytes: int | None = MAX_JSON_BYTES) -> Any:
+    """The document in the file; None when there is no file, it is no JSON or it is longer than `at_most_bytes`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as stream:
+            content = stream.read(-1 if at_most_bytes is None else at_most_bytes + 1)
+        if at_most_bytes is not None and len(content) > at_most_bytes:
+            return None
+        return json.loads(content)
     except (FileNotFoundError, ValueError):
         return None
+
+
+def log_tail(path: Path, lines: int = 20) -> list[str]:
+    """The last lines of a log, at most 64 KiB of it; empty when there is none."""
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            return log.read(_TAIL_BYTES).decode("utf-8", "replace").splitlines()[-lines:]
+    except FileNotFoundError:
+        return []
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder with its missing parents; root gives each of them to the owner of the nearest folder that exists.
+
+    So a user's state and cache folders stay the user's, whichever module comes first.
+    """
+    missing = []
+    nearest = path
+    while not nearest.exists():
+        missing.append(nearest)
+        nearest = nearest.parent
+    owner = nearest.stat()
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        if os.geteuid() == 0:
+            os.chown(folder, owner.st_uid, owner.st_gid)
+
+
+def stat_fields(text: str | None) -> list[str]:
+    """The fields of `/proc/PID/stat` after the command's name, which may hold spaces and parentheses; empty for no text."""
+    return (text or "").rpartition(")")[2].split()

@@ -47,28 +47,10 @@ paths:
   sample: [/home/me/.local/state/llmfleet/facts.d/llmfleet_server.fact]
 """
 
-import json
-import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-
-
-def read(path: Path) -> object:
-    """The fact in the file; None when there is none or it is not JSON."""
-    try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def write(path: Path, value: dict) -> None:
-    """Writes the fact so that a reader sees the old one or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_suffix(f".{os.getpid()}")
-    fresh.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
-    fresh.chmod(0o600)
-    fresh.replace(path)
+from ansible_collections.llmfleet.serving.plugins.module_utils._files import read_json, write_json
 
 
 def main() -> None:
@@ -82,12 +64,12 @@ def main() -> None:
     folder = Path(module.params["state_dir"]) / "facts.d"
     wanted = {folder / f"{name}.fact": value for name, value in module.params["facts"].items()}
     try:
-        stale = {path: value for path, value in wanted.items() if read(path) != value}
+        stale = {path: value for path, value in wanted.items() if read_json(path) != value}
         for path, value in () if module.check_mode else stale.items():
             if value is None:
                 path.unlink()
             else:
-                write(path, value)
+                write_json(path, value, indent=2, sort_keys=True)
     except PermissionError as error:
         remedy = f'Give the folder back to the user who logs in: sudo chown -R "$(id -un)" {module.params["state_dir"]}'
         module.fail_json(msg=f"no right to {error.filename}. {remedy}")

@@ -110,7 +110,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
-from ansible_collections.llmfleet.serving.plugins.module_utils._folders import make_folder
+from ansible_collections.llmfleet.serving.plugins.module_utils._files import make_folder
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import weights as cache
 
 REMEDY = "set inference_server_prefetch to false and let the engine fetch the model, or bring the weights with model_cache_archive"

@@ -178,6 +178,7 @@ from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
+from ansible_collections.llmfleet.serving.plugins.module_utils._files import log_tail
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.models import (
     STATE_FORMAT,
     Verdict,
@@ -259,7 +260,7 @@ class Server:
 
     def _log(self, lines: int, *options: str) -> list[str]:
         if self.folder:
-            return server_process.log_tail(self.folder / server_process.LOG, lines)
+            return log_tail(self.folder / server_process.LOG, lines)
         if self.container:
             _dummy, out, err = self.module.run_command(
                 ["docker", "logs", "--tail", str(lines), *options, self.container]

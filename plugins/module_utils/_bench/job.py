@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from .._errors import Problem, UserError
-from .._files import read_json, write_json
+from .._files import log_tail, read_json, write_json
 from .._openai.endpoint import Address
 from .loadgen.progress import Counts
 
@@ -107,14 +107,9 @@ class JobFolder:
         """The result, once there is one."""
         return read_json(self.path / "fact.json")
 
-    def log_tail(self, lines: int = 20) -> str:
+    def log_tail(self) -> str:
         """The end of what the job printed."""
-        try:
-            return "\n".join(
-                (self.path / "job.log").read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
-            )
-        except FileNotFoundError:
-            return ""
+        return "\n".join(log_tail(self.path / "job.log"))
 
     def beat(self) -> None:
         """Says that somebody still waits for the job."""

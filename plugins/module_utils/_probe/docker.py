@@ -16,8 +16,9 @@ import socket
 import time
 from typing import Any, Iterable
 
+from .._files import stat_fields
 from .host import probe_disk
-from .process import parse_stat, probe_pid_file
+from .process import probe_pid_file
 from .system import System
 
 SOCKET = "/run/docker.sock"
@@ -112,7 +113,7 @@ def _container(item: dict[str, Any]) -> dict[str, Any]:
 
 def parse_process_start(stat: str | None, ticks_per_s: int) -> float | None:
     """When a process started, in seconds after boot, from C(/proc/PID/stat)."""
-    fields = parse_stat(stat)
+    fields = stat_fields(stat)
     return int(fields[19]) / ticks_per_s if len(fields) > 19 else None
 
 

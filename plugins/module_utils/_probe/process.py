@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 from typing import Any, Sequence
 
+from .._files import stat_fields
 from .system import System
 
 _SECRET_NAME = re.compile(
@@ -44,14 +45,9 @@ def parse_container_id(cgroup: str | None) -> str | None:
     return found.group(1) if found else None
 
 
-def parse_stat(stat: str | None) -> list[str]:
-    """The fields of C(/proc/PID/stat) after the command's name; empty when the process is gone."""
-    return (stat or "").rpartition(")")[2].split()
-
-
 def parse_session_id(stat: str | None) -> int | None:
     """The session of a process: the process ID of the one that started it with C(setsid)."""
-    fields = parse_stat(stat)
+    fields = stat_fields(stat)
     return int(fields[3]) if len(fields) > 3 else None
 
 

@@ -7,13 +7,14 @@ Any Linux or macOS host, no root. Private to this collection.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
+
+from .._files import read_json, stat_fields, write_json
 
 RECORD = "process.json"
 LOG = "server.log"
@@ -25,7 +26,7 @@ def identity(pid: int) -> str | None:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return None if Path("/proc/self/stat").exists() else _identity_by_ps(pid)
-    fields = stat.rpartition(")")[2].split()  # the name in parentheses may hold spaces
+    fields = stat_fields(stat)
     return None if fields[0] == "Z" else fields[19]
 
 
@@ -36,10 +37,7 @@ def _identity_by_ps(pid: int) -> str | None:
 
 def read_record(folder: Path) -> dict[str, Any]:
     """The record of the last start: `pid`, `identity`, `digest`, `argv`; empty when there was none."""
-    try:
-        record = json.loads((folder / RECORD).read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
+    record = read_json(folder / RECORD)
     return record if isinstance(record, dict) else {}
 
 
@@ -85,7 +83,7 @@ def start(folder: Path, argv: list[str], env: dict[str, str], files: dict[str, s
             start_new_session=True,
         )
     record = {"pid": process.pid, "identity": identity(process.pid), "digest": digest, "argv": argv}
-    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+    write_json(folder / RECORD, record, indent=2)
     return process.pid
 
 
@@ -110,13 +108,3 @@ def _gone(pid: int, expected: str | None, wait_s: float) -> bool:
             return False
         time.sleep(0.02)
     return True
-
-
-def log_tail(path: Path, lines: int = 20) -> list[str]:
-    """The last lines of a log, at most 64 KiB of it; empty when there is none."""
-    try:
-        with path.open("rb") as log:
-            log.seek(max(0, path.stat().st_size - 65536))
-            return log.read().decode(errors="replace").splitlines()[-lines:]
-    except FileNotFoundError:
-        return []

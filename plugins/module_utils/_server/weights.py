@@ -8,10 +8,11 @@ Private to this collection.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
+
+from .._files import read_json, write_json
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -43,7 +44,7 @@ def complete_commit(cache_dir: Path, model: str, revision: str) -> str | None:
     if commit is None:
         return None
     try:
-        files = json.loads(_list_path(folder, commit).read_text())["files"]
+        files = read_json(_list_path(folder, commit))["files"]
         there = all((folder / "snapshots" / commit / file["name"]).stat().st_size == file["size"] for file in files)
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -54,7 +55,8 @@ def write_list(cache_dir: Path, model: str, commit: str, files: list[dict[str, A
     """Keeps the list of checked files, by which a later run knows that they are complete."""
     path = _list_path(repository(cache_dir, model), commit)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"commit": commit, "files": files}, indent=2) + "\n")
+    # The umask decides who may read it, as with the weights: users may share the cache.
+    write_json(path, {"commit": commit, "files": files}, indent=2, mode=0o666)
 
 
 def files_of(cache_dir: Path, model: str, commit: str) -> list[dict[str, Any]]:

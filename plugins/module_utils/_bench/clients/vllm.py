@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from ..._errors import Problem, UserError
-from ..._files import read_json
+from ..._files import log_tail, read_json
 from ..._metric_table import FIGURES, LATENCIES, statistic_keys
 from ..child_process import die_with_parent
 from ..loadgen.progress import Counts
@@ -147,6 +147,7 @@ class VllmClient:
     def __init__(self, session: Session, command: VllmCommand) -> None:
         self._session, self._settings, self._info = session, session.settings, session.info
         self._native, self._command = NativeClient(session), command
+        self._log = session.folder / "vllm.log"
 
     def verify(self, may_send: bool = True) -> None:
         """Checks what this client cannot do, or would only find out late. Raises UserError."""
@@ -194,7 +195,7 @@ class VllmClient:
         words = arguments(self._settings, workload, url, self._info.model, self._command.tokenizer, seed, result)
         finished = self._run([*self._command.prefix, *words], name, workload.num_prompts, on_tick)
         on_end()
-        document = read_json(result)
+        document = read_json(result, at_most_bytes=None)  # with every interval of every answer
         if document is None and finished:
             raise self._no_result(result)
         return outcome_of(document or {}, workload, self._settings.percentiles, cancelled=not finished)
@@ -206,7 +207,7 @@ class VllmClient:
     def _no_result(self, result: Path) -> UserError:
         return UserError(
             Problem(
-                f"vllm bench serve left no result; the end of its log: {self._log_tail()}.",
+                f"vllm bench serve left no result; the end of its log: {' | '.join(log_tail(self._log, 5))[-600:]}.",
                 f"a result file {result}.",
                 "Try the command by hand; it is the first line of vllm.log in the run's folder. Where Docker refuses permission, put the "
                 "user who logs in into group docker, or set vllm_command to a vllm on the host.",
@@ -220,7 +221,7 @@ class VllmClient:
         environment = {**os.environ, "no_proxy": "*", "NO_PROXY": "*"}
         if self._session.access.api_key:
             environment["OPENAI_API_KEY"] = self._session.access.api_key
-        with (self._session.folder / "vllm.log").open("a", encoding="utf-8") as log:
+        with self._log.open("a", encoding="utf-8") as log:
             log.write(" ".join(command) + "\n")
             log.flush()
             process = subprocess.Popen(
@@ -247,10 +248,6 @@ class VllmClient:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-    def _log_tail(self) -> str:
-        lines = (self._session.folder / "vllm.log").read_text(encoding="utf-8", errors="replace").splitlines()
-        return " | ".join(lines[-5:])[-600:]
 
 
 def _errors(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 
 import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._files import log_tail
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as _process
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
@@ -23,7 +25,7 @@ def folder(tmp_path):
 
 def wait_for_log(folder):
     deadline = time.monotonic() + 20
-    while _process.log_tail(folder / _process.LOG) == [] and time.monotonic() < deadline:
+    while log_tail(folder / _process.LOG) == [] and time.monotonic() < deadline:
         time.sleep(0.01)
 
 
@@ -47,9 +49,18 @@ def test_stop_ends_it_and_a_second_stop_finds_nothing(folder, argv):
 def test_a_later_process_with_the_same_number_is_not_taken_for_ours(folder):
     _process.start(folder, SLEEPER, {}, {}, "1")
     record = _process.read_record(folder)
-    (folder / _process.RECORD).write_text(_process.json.dumps({**record, "identity": "another start"}))
+    (folder / _process.RECORD).write_text(json.dumps({**record, "identity": "another start"}))
     assert _process.running_pid(folder) is None
-    (folder / _process.RECORD).write_text(_process.json.dumps(record))
+    (folder / _process.RECORD).write_text(json.dumps(record))
+
+
+def test_a_new_record_replaces_the_old_one_as_a_whole(folder):
+    folder.mkdir()
+    (folder / _process.RECORD).write_text("old")
+    os.link(folder / _process.RECORD, folder / "as a reader has it open")
+    _process.start(folder, SLEEPER, {}, {}, "1")
+    assert (folder / "as a reader has it open").read_text() == "old"
+    assert list(json.loads((folder / _process.RECORD).read_text())) == ["pid", "identity", "digest", "argv"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "null"])
@@ -67,5 +78,5 @@ def test_the_log_of_the_run_before_is_kept(folder):
         wait_for_log(folder)
         if text == "first":
             _process.stop(folder, grace_s=5)
-    assert _process.log_tail(folder / "server.log") == ["second"]
-    assert _process.log_tail(folder / "server.log.previous") == ["first"]
+    assert log_tail(folder / "server.log") == ["second"]
+    assert log_tail(folder / "server.log.previous") == ["first"]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import os
+
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import weights as cache
 
@@ -84,6 +87,20 @@ def test_an_incomplete_model_is_not_found(folder, harm):
 def test_a_revision_that_was_never_fetched_is_not_found(folder):
     assert cache.complete_commit(folder, MODEL, "v2") is None
     assert cache.complete_commit(folder, "another/name", "main") is None
+
+
+def test_a_list_replaces_the_one_before_as_a_whole_and_all_may_read_it(folder):
+    path = cache.repository(folder, MODEL) / ".llmfleet" / f"{COMMIT}.json"
+    before = path.read_text()
+    (folder / "as a reader has it open").hardlink_to(path)
+    old_umask = os.umask(0o022)
+    try:
+        cache.write_list(folder, MODEL, COMMIT, [])
+    finally:
+        os.umask(old_umask)
+    assert (folder / "as a reader has it open").read_text() == before
+    assert json.loads(path.read_text()) == {"commit": COMMIT, "files": []}
+    assert path.stat().st_mode & 0o777 == 0o644
 
 
 def test_the_files_are_listed_with_their_sizes(folder):

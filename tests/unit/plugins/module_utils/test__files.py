@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._files import (
+    log_tail,
+    make_folder,
+    read_json,
+    stat_fields,
+    write_json,
+)
+
+OTHER = 12345
+
+
+def test_a_folder_with_its_parents_and_again(tmp_path):
+    for _ in range(2):
+        make_folder(tmp_path / "a" / "b")
+        assert (tmp_path / "a" / "b").is_dir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives folders to another user, which takes root")
+def test_root_gives_each_to_the_owner_of_the_folder_above(tmp_path):
+    os.chown(tmp_path, OTHER, OTHER)
+    (tmp_path / "roots").mkdir()
+    make_folder(tmp_path / ".local" / "state" / "llmfleet")
+    make_folder(tmp_path / "roots" / "below")
+    owners = {str(path.relative_to(tmp_path)): path.stat().st_uid for path in tmp_path.rglob("*")}
+    users = {".local": OTHER, ".local/state": OTHER, ".local/state/llmfleet": OTHER}
+    assert owners == {**users, "roots": 0, "roots/below": 0}
+
+
+def test_a_document_replaces_the_one_before_and_is_its_owners(tmp_path):
+    path = tmp_path / "state" / "record.json"
+    for document in ({"b": 1, "a": [2]}, {"c": None}):
+        write_json(path, document)
+        assert read_json(path) == document
+        assert [entry.name for entry in path.parent.iterdir()] == ["record.json"]
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_a_document_that_cannot_be_written_leaves_the_one_before(tmp_path):
+    write_json(tmp_path / "record.json", {"pid": 1})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "record.json", {"pid": 2, "x": object()})
+    assert read_json(tmp_path / "record.json") == {"pid": 1}
+
+
+def test_the_format_of_a_document_is_the_callers(tmp_path):
+    write_json(tmp_path / "x.json", {"b": 1, "a": 2}, indent=2, sort_keys=True, mode=0o644)
+    assert (tmp_path / "x.json").read_text() == json.dumps({"a": 2, "b": 1}, indent=2) + "\n"
+    assert (tmp_path / "x.json").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe{}", b'{"a": "' + b"x" * 100 + b'"}'])
+def test_what_is_no_document(tmp_path, content):
+    if content is not None:
+        (tmp_path / "record.json").write_bytes(content)
+    assert read_json(tmp_path / "record.json", at_most_bytes=100) is None
+
+
+def test_a_document_of_any_length(tmp_path):
+    (tmp_path / "long.json").write_text(json.dumps("x" * 1000))
+    assert read_json(tmp_path / "long.json", at_most_bytes=1002) == "x" * 1000
+    assert read_json(tmp_path / "long.json", at_most_bytes=1001) is None
+    assert read_json(tmp_path / "long.json", at_most_bytes=None) == "x" * 1000
+
+
+def test_the_end_of_a_log(tmp_path):
+    log = tmp_path / "x.log"
+    assert log_tail(log) == []
+    log.write_bytes(b"\xff first\n" + b"".join(b"line %d\n" % number for number in range(30_000)))
+    assert log_tail(log, 2) == ["line 29998", "line 29999"]
+    assert 5_000 < len(log_tail(log, 30_000)) < 10_000  # of a long log at most 64 KiB are read
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [("7 (a b) R 1 7", ["R", "1", "7"]), ("7 (odd) name)) S 2", ["S", "2"]), ("", []), (None, [])],
+)
+def test_the_fields_of_a_process(text, fields):
+    assert stat_fields(text) == fields
