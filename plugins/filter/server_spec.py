@@ -52,11 +52,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import deployment as kept
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import gpu_assignment as gpus
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import spec
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.validation import SpecError
 
 
 def server_spec(
@@ -69,8 +69,8 @@ def server_spec(
             **spec.server_spec(parts[0], *knowledge(parts[0], Path(role_path)), *parts[1:]),
             "problems": [],
         }
-    except SpecError as error:
-        return {"problems": [str(problem) for problem in error.args]}
+    except UserError as error:
+        return {"problems": [str(problem) for problem in error.problems]}
 
 
 def knowledge(want: dict[str, Any], role: Path) -> tuple[dict[str, Any], dict[str, Any]]:

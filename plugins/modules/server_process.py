@@ -115,7 +115,7 @@ def refuse_taken_port(module: AnsibleModule, folder: Path) -> None:
     found = probe_ports(System(), [module.params["port"]])[0]
     ours = server_process.running_pid(folder)
     if found["in_use"] and ours not in [owner["pid"] for owner in found["owners"] if owner["pid"]]:
-        module.fail_json(msg=taken_port(found))
+        module.fail_json(msg=str(taken_port(found)))
 
 
 def main() -> None:

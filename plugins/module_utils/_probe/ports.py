@@ -14,6 +14,7 @@ import socket
 import sys
 from typing import Any, Iterable, NamedTuple
 
+from .._errors import Problem
 from .process import probe_process
 from .system import System
 
@@ -75,11 +76,13 @@ def probe_ports(system: System, ports: Iterable[int]) -> list[dict[str, Any]]:
     ]
 
 
-def taken_port(entry: dict[str, Any]) -> str:
-    """One sentence on a taken port: who holds it and what to do. `entry` is an item of C(probe_ports)."""
+def taken_port(entry: dict[str, Any]) -> Problem:
+    """A taken port: who holds it and what to do. `entry` is an item of C(probe_ports)."""
     owners = [f"{owner['command']} (pid {owner['pid']})" for owner in entry["owners"] if owner["pid"]]
     who = ", ".join(owners) or "a process of another user"
-    return f"port {entry['port']} is in use by {who}: stop it, or set inference_server_port to a free port"
+    return Problem(
+        f"port {entry['port']} is in use by {who}", remedy="stop it, or set inference_server_port to a free port"
+    )
 
 
 def _owner(system: System, listener: Listener, pid: int | None) -> dict[str, Any]:

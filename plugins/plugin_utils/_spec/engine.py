@@ -8,16 +8,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.weights import is_hub_name
 
 from .flags import merge_flags, parse_args, to_argv
-from .validation import SpecError
 
 
 def choose_image(images: Sequence[Mapping[str, Any]], driver_version: str | None) -> Mapping[str, Any]:
     """The first image whose CUDA family the host's driver runs; the first of all where no driver was found.
 
-    Raises SpecError when the driver is too old for each of them.
+    Raises UserError when the driver is too old for each of them.
     """
     if not driver_version:
         return images[0]
@@ -26,9 +26,12 @@ def choose_image(images: Sequence[Mapping[str, Any]], driver_version: str | None
         if major >= candidate["min_driver"]:
             return candidate
     oldest = min(images, key=lambda candidate: candidate["min_driver"])
-    raise SpecError(
-        f"the NVIDIA driver is {driver_version}: {oldest['image']} (CUDA {oldest['cuda']}) needs {oldest['min_driver']} or newer; "
-        "upgrade the driver, or set inference_server_image to an image that fits it"
+    raise UserError(
+        Problem(
+            f"the NVIDIA driver is {driver_version}",
+            f"{oldest['min_driver']} or newer, for {oldest['image']} (CUDA {oldest['cuda']})",
+            "upgrade the driver, or set inference_server_image to an image that fits it",
+        )
     )
 
 
@@ -47,7 +50,7 @@ def engine_argv(
     want: Mapping[str, Any], engine: Mapping[str, Any], recipe: Mapping[str, Any], values: Mapping[str, Any]
 ) -> list[str]:
     """The engine's arguments: the page's own for `published`, else engine < recipe < intent < operator."""
-    extra = _extra_flags(want)
+    extra = parse_args(want["extra_args"])
     if want["release"] == "published":
         argv = [fill(token, values) for token in recipe["published"][want["backend"]]["argv"]]
         return argv + to_argv(extra)
@@ -57,13 +60,6 @@ def engine_argv(
     return to_argv(
         merge_flags(base, recipe.get("flags", {}).get(want["backend"], {}), engine["intents"][want["intent"]], extra)
     )
-
-
-def _extra_flags(want: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return parse_args(want["extra_args"])
-    except ValueError as error:
-        raise SpecError(str(error)) from error
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:

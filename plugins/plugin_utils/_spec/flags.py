@@ -12,13 +12,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Dict
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
+
 Flags = Dict[str, Any]
 
 
 def parse_args(tokens: Sequence[Any]) -> Flags:
     """Command-line tokens as an ordered flag -> value mapping: `--a 1 --b --c=2` -> {--a: "1", --b: True, --c: "2"}.
 
-    A flag with several values gets a list. Raises ValueError for a token that belongs to no flag, and for a short flag.
+    A flag with several values gets a list. Raises UserError for a token that belongs to no flag, and for a short flag.
     """
     flags: Flags = {}
     name = None
@@ -27,10 +29,16 @@ def parse_args(tokens: Sequence[Any]) -> Flags:
             name, equals, value = token.partition("=")
             flags[name] = value if equals else True
         elif re.match(r"-[a-zA-Z]", token):
-            raise ValueError(f"inference_server_extra_args holds {token}: write the flag's long form, --...")
+            raise UserError(
+                Problem(f"inference_server_extra_args holds {token}", "flags in their long form, --...", "write it so")
+            )
         elif name is None:
-            raise ValueError(
-                f"inference_server_extra_args starts with {token!r}: expected a flag such as --max-model-len"
+            raise UserError(
+                Problem(
+                    f"inference_server_extra_args starts with {token!r}",
+                    "a flag such as --max-model-len",
+                    "write the flag before its value",
+                )
             )
         elif flags[name] is True:
             flags[name] = token
@@ -66,8 +74,8 @@ def opposite(flag: str) -> str:
     return "--" + flag[len("--no-") :] if flag.startswith("--no-") else "--no-" + flag[2:]
 
 
-def flag_problems(flags: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
-    """What the engine would refuse, each as one sentence with its remedy: unknown names, values missing, too many or not allowed.
+def flag_problems(flags: Mapping[str, Any], known: Mapping[str, Any]) -> list[Problem]:
+    """What the engine would refuse: unknown names, values missing, too many or not allowed.
 
     `known` is a data file of files/flags/: `engine`, `version` and `flags`, each with `aliases`, `values` (none, one, optional
     or many) and perhaps `choices`. `--a.b` sets one entry of the flag `--a`, whose value is JSON.
@@ -79,23 +87,23 @@ def flag_problems(flags: Mapping[str, Any], known: Mapping[str, Any]) -> list[st
     for name, value in flags.items():
         base, dot, _key = name.partition(".")
         if base not in entries:
-            found.append(f"{name} is no flag of {engine}: {_advice(name.replace('_', '-'), entries)}")
+            found.append(Problem(f"{name} is no flag of {engine}", remedy=_advice(name.replace("_", "-"), entries)))
         elif not dot:
             found += _value_problems(name, value, entries[base], engine)
     return found
 
 
-def _value_problems(name: str, value: Any, entry: Mapping[str, Any], engine: str) -> list[str]:
+def _value_problems(name: str, value: Any, entry: Mapping[str, Any], engine: str) -> list[Problem]:
     if entry["values"] == "none" and value is not True:
-        return [f"{name} of {engine} takes no value: take {value!r} out"]
+        return [Problem(f"{name} of {engine} has the value {value!r}", "no value", "take it out")]
     if entry["values"] == "one" and (value is True or isinstance(value, list)):
-        return [f"{name} of {engine} takes one value: found {'none' if value is True else ' '.join(value)}"]
+        return [Problem(f"{name} of {engine} has {'no value' if value is True else ' '.join(value)}", "one value")]
     choices = [str(choice) for choice in entry.get("choices", [])]
     if choices and isinstance(value, str) and value not in choices:
-        return [f"{name} of {engine} knows no {value!r}: {_advice(value, choices)}"]
+        return [Problem(f"{name} of {engine} knows no {value!r}", remedy=_advice(value, choices))]
     return []
 
 
 def _advice(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
-    return f"did you mean {near[0]}?" if near else "take it out of inference_server_extra_args"
+    return f"write {near[0]}" if near else "take it out of inference_server_extra_args"

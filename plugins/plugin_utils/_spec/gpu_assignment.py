@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
+
 # From these versions on a card is named through CDI: a container then keeps its cards through `systemctl daemon-reload`.
 CDI_DOCKER = (28, 2)
 CDI_TOOLKIT = (1, 18)
@@ -21,15 +23,18 @@ def group_cards(uuids: Sequence[str], instances: int, cards_each: int) -> list[l
     """One list of card UUIDs per instance, in the driver's order.
 
     `instances` 0 means as many as the cards allow. A host without cards gets its instances with no card each.
-    Raises ValueError when there are fewer cards than that takes; its text says what was found and what to set.
+    Raises UserError when there are fewer cards than that takes.
     """
     if not uuids:
         return [[] for _ in range(instances or 1)]
     wanted = instances or max(1, len(uuids) // cards_each)
     if wanted * cards_each > len(uuids):
-        raise ValueError(
-            f"the host has {len(uuids)} GPU(s), but {wanted} instance(s) of inference_server_tensor_parallel_size {cards_each} "
-            f"need {wanted * cards_each}: lower inference_server_instances or inference_server_tensor_parallel_size"
+        raise UserError(
+            Problem(
+                f"the host has {len(uuids)} GPU(s)",
+                f"{wanted * cards_each}, for {wanted} instance(s) of inference_server_tensor_parallel_size {cards_each}",
+                "lower inference_server_instances or inference_server_tensor_parallel_size",
+            )
         )
     return [list(uuids[at * cards_each : (at + 1) * cards_each]) for at in range(wanted)]
 

@@ -25,7 +25,7 @@ from .gpu_assignment import (
     group_cards,
     has_cdi,
 )
-from .validation import SpecError, is_itself
+from .validation import is_itself
 
 KEY_FILE = "/run/secrets/llmfleet_api_key"
 
@@ -47,7 +47,7 @@ class Known:
 
 
 def instances_of(want: Mapping[str, Any], known: Known) -> list[dict[str, Any]]:
-    """Every instance of the host, as `server_spec` describes it. Raises SpecError."""
+    """Every instance of the host, as `server_spec` describes it. Raises UserError."""
     build = {"simulator": _simulator}.get(want["backend"]) or {"docker": _container, "process": _process}[
         want["runtime"]
     ]
@@ -85,10 +85,7 @@ def _card_groups(
         return [[] for _ in range(want["instances"] or 1)]
     uuids = [card["uuid"] for card in gpu["cards"]]
     count = 1 if want["release"] == "published" and not want["instances"] else want["instances"]
-    try:
-        groups = group_cards(uuids, count, want["tensor_parallel_size"])
-    except ValueError as error:
-        raise SpecError(str(error)) from error
+    groups = group_cards(uuids, count, want["tensor_parallel_size"])
     alone = len(groups) == 1 and (len(groups[0]) == len(uuids) or want["release"] == "published")
     return [None] if alone else list(groups)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
+
 from .engine import (
     context_tokens,
     flags_in,
@@ -18,7 +20,6 @@ from .engine import (
 )
 from .instances import Known, digest_of, instances_of
 from .validation import (
-    SpecError,
     engine_flag_problems,
     key_file_problems,
     memory_problems,
@@ -48,32 +49,12 @@ def server_spec(
     `host` is the return of module host_info (sections gpu and ports; docker and toolkit for runtime docker; disk for a key's file).
     `engine` is a file of vars/engines/, with the `known` flags of its pinned release (a file of files/flags/). `license` is the recipe's;
     `smoke` and `context_tokens` are what module server_smoke takes.
-    Raises SpecError with every problem found.
+    Raises UserError with every problem found.
     """
-    found = problems(want)
-    if want["release"] == "published" and want["backend"] not in recipe.get("published", {"simulator": {}}):
-        found.append(
-            f"inference_server_release is published, but nothing was published for {want['model']} on {want['backend']}: use stable"
-        )
-    if engine.get("intents") and want["intent"] not in engine["intents"]:
-        found.append(f"inference_server_intent is {want['intent']!r}: expected one of {', '.join(engine['intents'])}")
     cards = host["gpu"]["cards"]
-    if gpu_profile.get("gpu_class") != "cpu":
-        found += memory_problems(want, recipe, cards)
-    found += key_file_problems(want, host)
-    if found:
-        raise SpecError(*found)
+    _refuse(_choice_problems(want, engine, recipe, gpu_profile, host))
     instances = instances_of(want, Known(engine, recipe, gpu_profile, host))
-    found += [
-        problem
-        for instance in instances
-        for problem in port_problems(instance["name"], instance["port"], host, want["runtime"])
-    ]
-    if want["backend"] != "simulator":
-        flags = flags_in(instances[0]["argv"])
-        found += engine_flag_problems(want, flags, engine.get("known", {}))
-    if found:
-        raise SpecError(*found)
+    _refuse(_instance_problems(want, engine, instances, host))
     return {
         **{key: want[key] for key in ("backend", "runtime", "release", "intent", "model", "served_model_name")},
         "model_revision": want["model_revision"] or None,
@@ -90,3 +71,42 @@ def server_spec(
         "instances": instances,
         "digest": digest_of([instance["digest"] for instance in instances]),
     }
+
+
+def _refuse(problems: list[Problem]) -> None:
+    if problems:
+        raise UserError(*problems)
+
+
+def _choice_problems(
+    want: Mapping[str, Any],
+    engine: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    gpu_profile: Mapping[str, Any],
+    host: Mapping[str, Any],
+) -> list[Problem]:
+    """What is wrong with the choices, before there is an instance."""
+    found = problems(want)
+    if want["release"] == "published" and want["backend"] not in recipe.get("published", {"simulator": {}}):
+        nothing = f"nothing was published for {want['model']} on {want['backend']}"
+        found.append(Problem(f"inference_server_release is published, and {nothing}", remedy="use stable"))
+    if engine.get("intents") and want["intent"] not in engine["intents"]:
+        intents = ", ".join(engine["intents"])
+        found.append(Problem(f"inference_server_intent is {want['intent']!r}", f"one of {intents}"))
+    if gpu_profile.get("gpu_class") != "cpu":
+        found += memory_problems(want, recipe, host["gpu"]["cards"])
+    return found + key_file_problems(want, host)
+
+
+def _instance_problems(
+    want: Mapping[str, Any], engine: Mapping[str, Any], instances: list[dict[str, Any]], host: Mapping[str, Any]
+) -> list[Problem]:
+    """What is wrong with the instances: ports that are taken, flags that the engine would refuse."""
+    found = [
+        problem
+        for instance in instances
+        for problem in port_problems(instance["name"], instance["port"], host, want["runtime"])
+    ]
+    if want["backend"] != "simulator":
+        found += engine_flag_problems(want, flags_in(instances[0]["argv"]), engine.get("known", {}))
+    return found

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.ports import taken_port
 
 from .flags import flag_problems, parse_args
@@ -22,60 +23,72 @@ RELEASES = ("stable", "published")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-class SpecError(ValueError):
-    """The choices do not make a server. Each of its arguments is one problem: what was found, what was expected, what to set."""
-
-
-def problems(want: Mapping[str, Any]) -> list[str]:
-    """Everything wrong with the operator's choices, each as one sentence with its remedy; empty when all is well.
+def problems(want: Mapping[str, Any]) -> list[Problem]:
+    """Everything wrong with the operator's choices; empty when all is well.
 
     `want` holds the role's knobs without their prefix (`backend`, `model`, `port`, ...).
     """
     found = [*_choice_problems(want), *_number_problems(want)]
     if not want["model"] and want["backend"] != "simulator":
         found.append(
-            "inference_server_model is empty: set it to a hub name such as LiquidAI/LFM2.5-8B-A1B or to a directory"
+            Problem(
+                "inference_server_model is empty",
+                remedy="set it to a hub name such as LiquidAI/LFM2.5-8B-A1B or to a directory",
+            )
         )
     if not want["served_model_name"]:
-        found.append("inference_server_served_model_name is empty: set it to the name that clients will ask for")
+        found.append(
+            Problem(
+                "inference_server_served_model_name is empty", remedy="set it to the name that clients will ask for"
+            )
+        )
     if want["bind_address"] not in LOOPBACK and not want["api_key_file"]:
         found.append(
-            f"inference_server_bind_address is {want['bind_address']}: that opens the server to the network without a key; "
-            "set inference_server_api_key_file, or keep 127.0.0.1"
+            Problem(
+                f"inference_server_bind_address is {want['bind_address']}, which opens the server to the network without a key",
+                remedy="set inference_server_api_key_file, or keep 127.0.0.1",
+            )
         )
     if want["backend"] != "simulator" and want["runtime"] == "process" and want["api_key_file"]:
         found.append(
-            "inference_server_api_key_file is set: with runtime process the engine would need the key in argv or environment, "
-            "where others can read it; use runtime docker"
+            Problem(
+                "inference_server_api_key_file is set, and with runtime process the engine would need the key in argv or "
+                "environment, where others can read it",
+                remedy="use runtime docker",
+            )
         )
     if want["backend"] == "simulator" and want["runtime"] != "process":
         found.append(
-            f"inference_server_runtime is {want['runtime']}: the simulator runs as `process` only; leave it unset"
+            Problem(
+                f"inference_server_runtime is {want['runtime']}",
+                "process, the only runtime of the simulator",
+                "leave it unset",
+            )
         )
     return found
 
 
-def _choice_problems(want: Mapping[str, Any]) -> list[str]:
+def _choice_problems(want: Mapping[str, Any]) -> list[Problem]:
     choices = {"backend": BACKENDS, "runtime": RUNTIMES, "release": RELEASES}
     return [
-        f"inference_server_{name} is {want[name]!r}: expected one of {', '.join(allowed)}"
+        Problem(f"inference_server_{name} is {want[name]!r}", f"one of {', '.join(allowed)}")
         for name, allowed in choices.items()
         if want[name] not in allowed
     ]
 
 
-def _number_problems(want: Mapping[str, Any]) -> list[str]:
+def _number_problems(want: Mapping[str, Any]) -> list[Problem]:
     found = []
     if not 1 <= want["port"] <= 65535:
-        found.append(f"inference_server_port is {want['port']}: expected 1 to 65535")
+        found.append(Problem(f"inference_server_port is {want['port']}", "1 to 65535"))
     if want["tensor_parallel_size"] < 1:
-        found.append(f"inference_server_tensor_parallel_size is {want['tensor_parallel_size']}: expected 1 or more")
+        found.append(Problem(f"inference_server_tensor_parallel_size is {want['tensor_parallel_size']}", "1 or more"))
     if want["instances"] < 0:
-        found.append(f"inference_server_instances is {want['instances']}: expected 1 or more, or 0 for one per GPU")
+        found.append(Problem(f"inference_server_instances is {want['instances']}", "1 or more, or 0 for one per GPU"))
     return found
 
 
-def port_problems(name: str, port: int, host: Mapping[str, Any], runtime: str) -> list[str]:
+def port_problems(name: str, port: int, host: Mapping[str, Any], runtime: str) -> list[Problem]:
     """The port is held by something else than the container this role started before.
 
     `host` is module host_info's return. Module server_process looks after its own port itself, because only it knows
@@ -89,15 +102,18 @@ def port_problems(name: str, port: int, host: Mapping[str, Any], runtime: str) -
     return [] if ours else [taken_port(taken[0])]
 
 
-def key_file_problems(want: Mapping[str, Any], host: Mapping[str, Any]) -> list[str]:
+def key_file_problems(want: Mapping[str, Any], host: Mapping[str, Any]) -> list[Problem]:
     """The key's file is not on the host; Docker would make an empty folder in its place. `host` has it in section disk."""
     path = want["api_key_file"]
     there = [entry for entry in host.get("disk", []) if entry["path"] == path]
     if not there or is_itself(there[0]):
         return []
     return [
-        f"inference_server_api_key_file is {path}: the host has no such file; bring the key with playbooks/keys.yml, "
-        f"or make one on the host: (umask 077; openssl rand -hex 32 > {shlex.quote(path)})"
+        Problem(
+            f"inference_server_api_key_file is {path}, and the host has no such file",
+            remedy="bring the key with playbooks/keys.yml, or make one on the host: "
+            f"(umask 077; openssl rand -hex 32 > {shlex.quote(path)})",
+        )
     ]
 
 
@@ -106,7 +122,7 @@ def is_itself(entry: Mapping[str, Any]) -> bool:
     return bool(entry["measured_path"] == str(PurePosixPath(entry["path"])))
 
 
-def engine_flag_problems(want: Mapping[str, Any], argv: Sequence[str], known: Mapping[str, Any]) -> list[str]:
+def engine_flag_problems(want: Mapping[str, Any], argv: Sequence[str], known: Mapping[str, Any]) -> list[Problem]:
     """What the pinned release of the engine would refuse of these arguments.
 
     An image of the operator's own may hold another release and is not judged, nor is the page's nightly.
@@ -118,16 +134,19 @@ def engine_flag_problems(want: Mapping[str, Any], argv: Sequence[str], known: Ma
 
 def memory_problems(
     want: Mapping[str, Any], recipe: Mapping[str, Any], cards: Sequence[Mapping[str, Any]]
-) -> list[str]:
+) -> list[Problem]:
     """The model's weights alone are larger than the memory of the cards that share them."""
     sizes = [card["memory_total_mib"] for card in cards if card.get("memory_total_mib")]
     need = recipe.get("weights_gib", 0) * 1024
     if not sizes or min(sizes) * want["tensor_parallel_size"] >= need:
         return []
     return [
-        f"the weights of {want['model']} take {recipe['weights_gib']} GiB, but inference_server_tensor_parallel_size "
-        f"{want['tensor_parallel_size']} gives them {min(sizes) * want['tensor_parallel_size'] // 1024} GiB: "
-        "raise it, or serve a smaller model"
+        Problem(
+            f"inference_server_tensor_parallel_size {want['tensor_parallel_size']} gives the weights of {want['model']} "
+            f"{min(sizes) * want['tensor_parallel_size'] // 1024} GiB",
+            f"{recipe['weights_gib']} GiB",
+            "raise it, or serve a smaller model",
+        )
     ]
 
 

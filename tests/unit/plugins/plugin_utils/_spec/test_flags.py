@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import flags as flags_of
 
 
@@ -21,7 +22,7 @@ def test_arguments_are_parsed_and_written_back(tokens, flags):
 
 
 def test_a_value_without_a_flag_is_refused():
-    with pytest.raises(ValueError, match="16384"):
+    with pytest.raises(UserError, match="16384"):
         flags_of.parse_args(["16384"])
 
 
@@ -58,21 +59,21 @@ KNOWN = {
         ({"--max-model-len": "5", "--no-enable-prefix-caching": True, "--middleware": ["a", "b"]}, None),
         ({"--compilation-config.mode": "3"}, None),
         ({"--reasoning-parser": "qwen3"}, None),
-        ({"--max-model-length": "5"}, "is no flag of vllm 0.32.0: did you mean --max-model-len?"),
-        ({"--max_model_len": "5"}, "did you mean --max-model-len?"),
+        ({"--max-model-length": "5"}, "is no flag of vllm 0.32.0. Remedy: write --max-model-len."),
+        ({"--max_model_len": "5"}, "write --max-model-len"),
         ({"--zzz": True}, "take it out"),
-        ({"--enable-prefix-caching": "true"}, "takes no value"),
-        ({"--max-model-len": True}, "takes one value"),
-        ({"--max-model-len": ["1", "2"]}, "found 1 2"),
-        ({"--reasoning-parser": "qwen33"}, "did you mean qwen3?"),
+        ({"--enable-prefix-caching": "true"}, "no value"),
+        ({"--max-model-len": True}, "one value"),
+        ({"--max-model-len": ["1", "2"]}, "has 1 2"),
+        ({"--reasoning-parser": "qwen33"}, "write qwen3"),
     ],
 )
 def test_what_the_engine_would_refuse_is_told_with_the_nearest(flags, told):
     found = flags_of.flag_problems(flags, KNOWN)
     assert (told is None) == (found == [])
-    assert told is None or told in found[0]
+    assert told is None or told in str(found[0])
 
 
 def test_a_short_flag_is_refused():
-    with pytest.raises(ValueError, match="long form"):
+    with pytest.raises(UserError, match="long form"):
         flags_of.parse_args(["-tp", "2"])
