@@ -28,7 +28,7 @@ attributes:
       - Where the server has no C(/tokenize), random prompts are not tried out, for that would take requests.
     support: full
   idempotent:
-    description: Every call measures anew, unless the same measurement is in progress.
+    description: Every call measures again, unless the same measurement is in progress.
     support: none
 options:
   base_url:
@@ -295,7 +295,7 @@ options:
     default: true
   on_disconnect:
     description:
-      - What a run does when nobody has waited for it for a minute, because the connection broke or the play was cancelled.
+      - What a run does when no caller has waited for it for a minute, because the connection broke or the play was cancelled.
       - V(continue) goes on to the end, and calling the module again joins it. V(cancel) ends it and keeps what it has.
     type: str
     choices: [continue, cancel]

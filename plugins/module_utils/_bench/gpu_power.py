@@ -26,12 +26,12 @@ _REASONS = {
     0x40: "hw_thermal_slowdown",
     0x80: "hw_power_brake_slowdown",
 }
-_SLOWED = 0x08 | 0x20 | 0x40 | 0x80  # a power cap is how a card is run, the others are trouble
+_SLOWED = 0x08 | 0x20 | 0x40 | 0x80  # a power cap is how a GPU is run, the others are trouble
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One card at one moment; None where the driver does not tell."""
+    """One GPU at one moment; None where the driver does not say."""
 
     uuid: str
     power_w: float | None
@@ -65,7 +65,7 @@ def _bits(text: str) -> int:
 
 
 def summarise(samples: Sequence[Sample], duration_s: float, output_tokens: int) -> dict[str, Any] | None:
-    """Energy of all cards over the load, in joules: the sum of their mean powers times its duration. None unsampled."""
+    """Energy of all GPUs over the load, in joules: the sum of their mean powers times its duration. None unsampled."""
     if not samples:
         return None
     powers = [mean([s.power_w for s in samples if s.uuid == uuid]) for uuid in sorted({s.uuid for s in samples})]

@@ -112,7 +112,7 @@ class JobFolder:
         return "\n".join(log_tail(self.path / "job.log"))
 
     def beat(self) -> None:
-        """Says that somebody still waits for the job."""
+        """Says that a caller still waits for the job."""
         (self.path / "heartbeat").touch()
 
     def silence_s(self) -> float:
@@ -207,7 +207,7 @@ def _live(folder: JobFolder, log: int, monitor: Monitor, outcome: Callable[[], d
 
 
 def _outcome(lock: ServerLock, work: Callable[[], Any]) -> dict[str, Any]:
-    """Works, lets go of the server, and says how it ended: in this order, so that who sees the end can start anew."""
+    """Works, lets go of the server, and says how it ended: in this order, so that whoever sees the end can start the next one."""
     try:
         work()
         return {"state": _DONE}
@@ -215,8 +215,8 @@ def _outcome(lock: ServerLock, work: Callable[[], Any]) -> dict[str, Any]:
         return {"state": _FAILED, "error": error.first._asdict()}
     except BaseException as error:
         os.write(2, traceback.format_exc().encode())
-        told = {"found": f"The job failed: {error!r}.", "expected": "it to finish.", "remedy": "Report its job.log."}
-        return {"state": _FAILED, "error": told}
+        problem = Problem(f"The job failed: {error!r}.", "it to finish.", "Report its job.log.")
+        return {"state": _FAILED, "error": problem._asdict()}
     finally:
         lock.release()
 

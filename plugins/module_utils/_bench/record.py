@@ -4,7 +4,7 @@
 """From a recording (raw bytes and times) to a record (event times, tokens, verdict). Pure. Private to the collection.
 
 A request counts as a success only when everything that a complete answer has was seen: status 200, well-formed framing,
-events with text, a finish reason, a usage block, `[DONE]`, and the requested length where the server was told to ignore
+events with text, a finish reason, a usage block, `[DONE]`, and the requested length where the server was asked to ignore
 the end-of-sequence token.
 """
 
@@ -42,7 +42,7 @@ class Record:
     """One request, decoded. Times are nanoseconds of CLOCK_REALTIME; `error` is empty when it succeeded.
 
     `event_ns` has one entry for each message with a non-empty `choices`; `has_text` says whether it carried text
-    (reasoning included); `cumulative` is the server's token count so far, where it tells it with each event.
+    (reasoning included); `cumulative` is the server's token count so far, where it sends that with each event.
     """
 
     index: int
@@ -118,7 +118,7 @@ def _refusal(head: Head, raw: bytes) -> list[str]:
 
 
 class _EventTemplate:
-    """Most events of an answer differ in nothing but their text: those are told by their ends and need no parsing."""
+    """Most events of an answer differ in nothing but their text: those are recognised by their ends and need no parsing."""
 
     def __init__(self) -> None:
         self._before = self._after = b""  # what stands around the text; empty while nothing is known

@@ -26,7 +26,7 @@ Counts = Dict[str, Optional[float]]
 
 @dataclass(frozen=True)
 class TargetInfo:
-    """What the server says of itself. `max_model_len` is None where it does not tell.
+    """What the server says of itself. `max_model_len` is None where it does not say.
 
     `has_tokenize` is for the endpoint that is measured: some servers count a text and not a chat.
     """
@@ -69,7 +69,7 @@ class Target:
         return document if isinstance(document, dict) else {}
 
     def version(self) -> str:
-        """The engine's version as it says now; empty where it does not tell, or does not answer any more."""
+        """The engine's version as it says now; empty where it does not say, or does not answer any more."""
         try:
             return str(self._version_document().get("version", ""))
         except UserError:

@@ -20,7 +20,7 @@ from .settings import Settings
 from .target import Target
 
 _PATHS = ("state_dir", "dataset_path", "api_key_file", "ca_path")
-# Options that do not change what is measured, or that are nobody else's business.
+# Options that do not change what is measured, or that concern this call alone.
 _NO_PART_OF_THE_COMMAND = (
     "server_fact",
     "api_key_file",
@@ -144,7 +144,7 @@ class Task:
         )
 
     def _note(self) -> dict[str, str]:
-        """The note about the load on this server; empty when its job is dead, so that the load is somebody else's."""
+        """The note about the load on this server; empty when its job is dead, so that the load is another user's."""
         note = self._running.read()
         return note if note and self._folder(note["run_id"]).alive() else {}
 

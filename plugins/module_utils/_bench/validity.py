@@ -20,7 +20,7 @@ Check = Dict[str, Any]
 class Evidence:
     """What the checks look at. None means that it could not be learned, and the check is skipped.
 
-    `records` is None for a client that tells totals alone; such a result gets the checks that totals allow.
+    `records` is None for a client that reports totals alone; such a result gets the checks that totals allow.
     """
 
     records: Sequence[Record] | None

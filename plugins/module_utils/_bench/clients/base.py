@@ -42,7 +42,7 @@ class Session:
 class LoadOutcome:
     """What a client says of one load, in plain types.
 
-    A client that tells totals alone leaves out what it did not measure: `strict_metrics`, `steady_state`, `records`,
+    A client that reports totals alone leaves out what it did not measure: `strict_metrics`, `steady_state`, `records`,
     `workers`. `prompt_overhead_tokens` is what the chat template adds to each prompt, None where that is not known.
     """
 

@@ -110,7 +110,7 @@ class NativeClient:
         shortest = length_range(workload.input_tokens, workload.range_ratio)[0]
         fixed = workload.prefix_tokens or calibration.template_tokens
         calibration.text(shortest, random.Random(0), prefix_tokens=fixed)  # has it room for a word?
-        scarce = shortest - fixed < _PLENTY_OF_WORDS  # then the prompts may not all be distinct: only making them tells
+        scarce = shortest - fixed < _PLENTY_OF_WORDS  # then the prompts may not all be distinct: only making them shows
         count = workload.num_prompts if scarce else _VERIFIED_PROMPTS
         made = self._random("verify", count, workload.input_tokens, workload.output_tokens)
         asked = made[: _VERIFIED_PROMPTS if self._info.has_tokenize else 1]

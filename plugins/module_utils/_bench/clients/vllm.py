@@ -4,7 +4,7 @@
 """The client `vllm`: `vllm bench serve` itself, with its traps handled, under our schema. Private to the collection.
 
 The traps: its default endpoint does not fit its chat backend; equal seeds give equal prompts, which an earlier run has
-left in the prefix cache; its own warm-up sends a prompt that is measured later; it sends no temperature unless told; it
+left in the prefix cache; its own warm-up sends a prompt that is measured later; it sends no temperature unless asked; it
 takes a proxy from the environment; and it exits with 0 when every request has failed.
 """
 

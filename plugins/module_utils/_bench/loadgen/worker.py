@@ -61,7 +61,7 @@ class Load:
 
 
 def cpu_wait_s() -> float:
-    """Seconds for which this process was ready to run and no CPU was free, since it began; 0 where it is not told."""
+    """Seconds for which this process was ready to run and no CPU was free, since it began; 0 where the kernel does not count it."""
     try:
         return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
     except (OSError, IndexError):
@@ -143,7 +143,7 @@ class Worker:
         gc.enable()
 
     def _serve(self, longest_s: float) -> None:
-        """Waits for the sockets, no longer than told, and serves each that is ready."""
+        """Waits for the sockets, no longer than `longest_s`, and serves each that is ready."""
         connection = None
         for fd, mask in self._wait(longest_s):
             connection = self._by_fd.get(fd)
