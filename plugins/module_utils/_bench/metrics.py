@@ -86,7 +86,10 @@ def gaps_ms(times_ns: Sequence[int]) -> Iterable[float]:
 
 
 def strict_start_ns(record: Record) -> int:
-    """When the request was due: its intended time in an open load, else the time it was sent."""
+    """When the request was due: its intended time in an open load, else the time it was sent.
+
+    To count a late request from its sending would leave out the wait that a slow server causes: coordinated omission.
+    """
     return record.intended_ns or record.sent_ns
 
 
