@@ -17,10 +17,11 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import ARGUMENT_SPEC
 
 display = Display()
 
-_INTERVAL_S = 10.0  # the module's default for progress_interval
+_INTERVAL_S: float = ARGUMENT_SPEC["progress_interval"]["default"]
 _FIRST_POLL_S = 0.1
 _LONGEST_POLL_S = 2.0
 _RECONNECT_S = 300.0

@@ -587,65 +587,13 @@ ansible_facts:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import ARGUMENT_SPEC
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.task import Task
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "base_url": {"type": "str", "required": True},
-            "model": {"type": "str"},
-            "endpoint_type": {"type": "str", "choices": ["openai-chat", "openai"], "default": "openai-chat"},
-            "client": {"type": "str", "choices": ["native", "vllm"], "default": "native"},
-            "vllm_command": {"type": "list", "elements": "str"},
-            "vllm_image": {"type": "str"},
-            "vllm_tokenizer": {"type": "str"},
-            "vllm_volumes": {"type": "list", "elements": "str", "default": []},
-            "workload": {
-                "type": "str",
-                "choices": ["published", "smoke", "latency", "saturation"],
-                "default": "published",
-                "aliases": ["workload_name"],
-            },
-            "dataset": {"type": "str", "choices": ["random", "file"], "default": "random"},
-            "dataset_path": {"type": "path"},
-            "input_tokens": {"type": "int"},
-            "output_tokens": {"type": "int"},
-            "range_ratio": {"type": "float", "default": 0.0},
-            "prefix_tokens": {"type": "int", "default": 0},
-            "num_prompts": {"type": "int"},
-            "max_concurrency": {"type": "int"},
-            "request_rate": {"type": "str", "default": "inf"},
-            "burstiness": {"type": "str", "default": "1"},
-            "seed": {"type": "int", "default": 0},
-            "salt": {"type": "str"},
-            "ignore_eos": {"type": "bool"},
-            "sampling": {"type": "dict", "default": {"temperature": 0.0, "top_p": 1.0}},
-            "continuous_usage": {"type": "bool", "default": False},
-            "warmup": {"type": "int"},
-            "sweep": {"type": "list", "elements": "int"},
-            "repeats": {"type": "int", "default": 1},
-            "repeat_until": {"type": "float", "default": 0.0},
-            "slo": {"type": "dict", "default": {}},
-            "percentiles": {"type": "list", "elements": "float", "default": [50, 90, 95, 99]},
-            "workers": {"type": "int", "default": 0},
-            "real_time": {"type": "bool", "default": False},
-            "timeouts": {"type": "dict", "default": {}},
-            "validity": {"type": "dict", "default": {}},
-            "api_key_file": {"type": "path", "no_log": False},
-            "validate_certs": {"type": "bool", "default": True},
-            "ca_path": {"type": "path"},
-            "server_fact": {"type": "dict", "default": {}},
-            "state": {"type": "str", "choices": ["measured", "cancelled"], "default": "measured"},
-            "run_id": {"type": "str"},
-            "wait": {"type": "bool", "default": True},
-            "on_disconnect": {"type": "str", "choices": ["continue", "cancel"], "default": "continue"},
-            "progress_interval": {"type": "float", "default": 10.0},
-            "state_dir": {"type": "path", "default": "~/.local/state/llmfleet"},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         result = Task(module.params).act(module.check_mode)
     except UserError as error:

@@ -18,9 +18,9 @@ import pytest
 import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
 
+from tests.support.bench import TOLERANT
+
 ROOT = Path(__file__).resolve().parents[2]
-# Servers, clients and Ansible share the test machine; what these limits mean is tested on its own.
-TOLERANT = {"coalesced_share": 1, "loop_lag_ms": 10000, "closure": 1, "cpu_share": 10, "cpu_wait_share": 1}
 
 # What runs on the controller, for no host or once for the whole fleet.
 CONTROLLER_ONLY = {

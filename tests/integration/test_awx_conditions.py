@@ -11,8 +11,9 @@ import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
 
 from tests.support.awx_jobs import Awx, listing
+from tests.support.bench import TOLERANT
 
-from .conftest import TOLERANT, free_port
+from .conftest import free_port
 
 SLICES = 3
 

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support.bench import TOLERANT
 from tests.support.simulator import Simulator, simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = {"decode_base_ms": 20.0, "frontend_ms": 0.1}
-TOLERANT = {"coalesced_share": 1, "loop_lag_ms": 60_000, "cpu_share": 2, "cpu_wait_share": 2, "closure": 10}
 
 
 def ansible(server: Simulator, folder: Path, *flags: str, **options: Any) -> str:

@@ -14,7 +14,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.job import
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.task import Task
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 
-from tests.support.bench import TASK_OPTIONS
+from tests.support.bench import OPTIONS
 from tests.support.simulator import Simulator, simulator
 
 SLOW = {"decode_base_ms": 20.0, "frontend_ms": 0.1}  # a request of 100 tokens takes two seconds
@@ -28,7 +28,7 @@ def server(tmp_path: Path) -> Iterator[Simulator]:
 
 
 def task(server: Simulator, folder: Path, **options: Any) -> Task:
-    params = {**TASK_OPTIONS, "base_url": server.url, "state_dir": str(folder / "state"), **LONG}
+    params = {**OPTIONS, "base_url": server.url, "state_dir": str(folder / "state"), **LONG}
     return Task({**params, **options})
 
 

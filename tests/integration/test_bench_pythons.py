@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.bench import TOLERANT
 from tests.support.simulator import simulator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +24,6 @@ fact = benchmark(sys.argv[3], Path(sys.argv[4]), num_prompts=4, warmup=2, validi
 print(json.dumps({"reason": fact["reason"], "completed": fact["metrics"]["completed"], "client": fact["client"]}))
 """
 PROXIES = {"http_proxy": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1"}  # would measure a proxy
-TOLERANT = '{"coalesced_share": 1, "loop_lag_ms": 60000, "cpu_share": 2, "cpu_wait_share": 2, "closure": 10}'
 
 
 def interpreter(version: str) -> str | None:
@@ -40,7 +41,7 @@ def test_a_run(version: str, tmp_path: Path) -> None:
     if python is None:
         pytest.skip(f"no Python {version} here")
     with simulator(tmp_path) as server:
-        paths = [str(ROOT), str(ROOT / "playbooks" / "collections"), server.url, str(tmp_path), TOLERANT]
+        paths = [str(ROOT), str(ROOT / "playbooks" / "collections"), server.url, str(tmp_path), json.dumps(TOLERANT)]
         command = [python, "-W", "error", "-c", CODE, *paths]
         ran = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **PROXIES})
     assert ran.returncode == 0, ran.stderr

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.task import Task
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 
-from tests.support.bench import TASK_OPTIONS
+from tests.support.bench import OPTIONS
 from tests.support.simulator import Simulator, simulator
 
 FAKE = Path(__file__).resolve().parents[1] / "support" / "fake_vllm.py"
@@ -25,7 +25,7 @@ def server(tmp_path: Path) -> Iterator[Simulator]:
 
 def run(server: Simulator, folder: Path, **options: Any) -> dict[str, Any]:
     params = {
-        **TASK_OPTIONS,
+        **OPTIONS,
         "base_url": server.url,
         "client": "vllm",
         "vllm_command": [sys.executable, str(FAKE)],

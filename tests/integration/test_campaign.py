@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.bench import TOLERANT
 from tests.support.lambda_cloud import KEY, Account, serve, ssh_banner
 
-from .conftest import ROOT, TOLERANT, free_port
+from .conftest import ROOT, free_port
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.ba
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.native import NativeClient
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import make_settings
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import ARGUMENT_SPEC, make_settings
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.runner import (
     Run,
     new_run_id,
@@ -23,54 +23,21 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.runner imp
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.target import Target
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import Access, parse_base_url
 
-# The options of bench_serve that have no default of their own, and a small load.
+# The module's options as its defaults leave them, but for a load that is small and has no warm-up.
 OPTIONS: dict[str, Any] = {
+    **{name: declared.get("default") for name, declared in ARGUMENT_SPEC.items()},
     "workload": "smoke",
-    "dataset": "random",
-    "dataset_path": None,
-    "input_tokens": None,
-    "output_tokens": None,
-    "range_ratio": 0.0,
-    "prefix_tokens": 0,
-    "num_prompts": None,
-    "max_concurrency": None,
-    "request_rate": "inf",
-    "burstiness": "1",
-    "endpoint_type": "openai-chat",
-    "seed": 0,
-    "salt": None,
-    "ignore_eos": None,
-    "sampling": {"temperature": 0.0, "top_p": 1.0},
-    "continuous_usage": False,
     "warmup": 0,
-    "sweep": None,
-    "repeats": 1,
-    "repeat_until": 0.0,
-    "slo": {},
-    "percentiles": [50, 90, 99],
-    "workers": 0,
-    "real_time": False,
-    "timeouts": {},
-    "validity": {},
 }
 
-# The other options of the module.
-TASK_OPTIONS: dict[str, Any] = {
-    **OPTIONS,
-    "model": None,
-    "client": "native",
-    "vllm_command": None,
-    "vllm_image": None,
-    "vllm_tokenizer": None,
-    "vllm_volumes": [],
-    "api_key_file": None,
-    "validate_certs": True,
-    "ca_path": None,
-    "server_fact": {},
-    "state": "measured",
-    "run_id": None,
-    "wait": True,
-    "on_disconnect": "continue",
+# Limits that let a client be late: server, client and Ansible share the test machine. What the limits mean has tests of its own.
+TOLERANT: dict[str, Any] = {
+    "coalesced_share": 1,
+    "loop_lag_ms": 10_000,
+    "closure": 1,
+    "cpu_share": 2,
+    "cpu_wait_share": 1,
+    "send_lag_ms": 10_000,
 }
 
 

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, Mapping
 
 from .._errors import Problem, UserError
 from .._metric_table import LATENCIES
-from .settings import Limits, Settings, Timeouts, Workload
+from .settings import ENDPOINTS, Limits, Settings, Timeouts, Workload
 
 # Each set gives the values of the options that the user leaves out.
 NAMED_SETS: dict[str, dict[str, Any]] = {
@@ -26,6 +26,60 @@ NAMED_SETS: dict[str, dict[str, Any]] = {
         "sweep": [16, 32, 64, 128, 256],
     },
 }
+
+# The options as the module declares them to Ansible: their types, choices and defaults, in this place alone. The module's
+# DOCUMENTATION, the role and the docs are held equal to it by tests/unit/test_benchmark_options.py.
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    "base_url": {"type": "str", "required": True},
+    "model": {"type": "str"},
+    "endpoint_type": {"type": "str", "choices": list(ENDPOINTS), "default": "openai-chat"},
+    "client": {"type": "str", "choices": ["native", "vllm"], "default": "native"},
+    "vllm_command": {"type": "list", "elements": "str"},
+    "vllm_image": {"type": "str"},
+    "vllm_tokenizer": {"type": "str"},
+    "vllm_volumes": {"type": "list", "elements": "str", "default": []},
+    "workload": {
+        "type": "str",
+        "choices": list(NAMED_SETS),
+        "default": "published",
+        "aliases": ["workload_name"],
+    },
+    "dataset": {"type": "str", "choices": ["random", "file"], "default": "random"},
+    "dataset_path": {"type": "path"},
+    "input_tokens": {"type": "int"},
+    "output_tokens": {"type": "int"},
+    "range_ratio": {"type": "float", "default": 0.0},
+    "prefix_tokens": {"type": "int", "default": 0},
+    "num_prompts": {"type": "int"},
+    "max_concurrency": {"type": "int"},
+    "request_rate": {"type": "str", "default": "inf"},
+    "burstiness": {"type": "str", "default": "1"},
+    "seed": {"type": "int", "default": 0},
+    "salt": {"type": "str"},
+    "ignore_eos": {"type": "bool"},
+    "sampling": {"type": "dict", "default": {"temperature": 0.0, "top_p": 1.0}},
+    "continuous_usage": {"type": "bool", "default": False},
+    "warmup": {"type": "int"},
+    "sweep": {"type": "list", "elements": "int"},
+    "repeats": {"type": "int", "default": 1},
+    "repeat_until": {"type": "float", "default": 0.0},
+    "slo": {"type": "dict", "default": {}},
+    "percentiles": {"type": "list", "elements": "float", "default": [50, 90, 95, 99]},
+    "workers": {"type": "int", "default": 0},
+    "real_time": {"type": "bool", "default": False},
+    "timeouts": {"type": "dict", "default": {}},
+    "validity": {"type": "dict", "default": {}},
+    "api_key_file": {"type": "path", "no_log": False},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "server_fact": {"type": "dict", "default": {}},
+    "state": {"type": "str", "choices": ["measured", "cancelled"], "default": "measured"},
+    "run_id": {"type": "str"},
+    "wait": {"type": "bool", "default": True},
+    "on_disconnect": {"type": "str", "choices": ["continue", "cancel"], "default": "continue"},
+    "progress_interval": {"type": "float", "default": 10.0},
+    "state_dir": {"type": "path", "default": "~/.local/state/llmfleet"},
+}
 SLO_METRICS = tuple(latency.name for latency in LATENCIES if latency.per_request)
 _POSITIVE = ("input_tokens", "output_tokens", "num_prompts", "repeats")
 _NOT_NEGATIVE = ("warmup", "workers", "prefix_tokens", "repeat_until")
@@ -37,28 +91,7 @@ def make_settings(options: Mapping[str, Any], salt: str) -> Settings:
     """Checks the module's options and completes them. `salt` is used unless the options bring one. Raises UserError."""
     chosen = _complete(options)
     _check_numbers(chosen)
-    workload = Workload(
-        name=chosen["workload"],
-        dataset=chosen["dataset"],
-        dataset_path=chosen["dataset_path"],
-        input_tokens=chosen["input_tokens"],
-        output_tokens=chosen["output_tokens"],
-        num_prompts=chosen["num_prompts"],
-        max_concurrency=chosen["max_concurrency"],
-        endpoint_type=chosen["endpoint_type"],
-        seed=chosen["seed"],
-        salt=chosen["salt"] or salt,
-        warmup=chosen["warmup"],
-        range_ratio=chosen["range_ratio"],
-        prefix_tokens=chosen["prefix_tokens"],
-        request_rate=_number("request_rate", chosen["request_rate"]),
-        burstiness=_number("burstiness", chosen["burstiness"]),
-        ignore_eos=chosen["ignore_eos"],
-        continuous_usage=chosen["continuous_usage"],
-        sampling=dict(chosen["sampling"]),
-        repeats=chosen["repeats"],
-        sweep=tuple(chosen["sweep"]),
-    )
+    workload = _workload({**chosen, "salt": chosen["salt"] or salt})
     if workload.open and workload.sweep:
         raise UserError(Problem("Both request_rate and sweep are set.", "one of them.", "Leave one out."))
     return Settings(
@@ -71,6 +104,19 @@ def make_settings(options: Mapping[str, Any], salt: str) -> Settings:
         real_time=chosen["real_time"],
         repeat_until=chosen["repeat_until"],
     )
+
+
+def _workload(chosen: Mapping[str, Any]) -> Workload:
+    """The workload, whose fields are options of the same name."""
+    same = {field.name: chosen[field.name] for field in fields(Workload) if field.name in chosen}
+    other = {
+        "name": chosen["workload"],
+        "request_rate": _number("request_rate", chosen["request_rate"]),
+        "burstiness": _number("burstiness", chosen["burstiness"]),
+        "sampling": dict(chosen["sampling"]),
+        "sweep": tuple(chosen["sweep"]),
+    }
+    return Workload(**{**same, **other})
 
 
 def _complete(options: Mapping[str, Any]) -> dict[str, Any]:

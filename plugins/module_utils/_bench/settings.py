@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Mapping
 
 ENDPOINTS = {"openai-chat": "/v1/chat/completions", "openai": "/v1/completions"}
@@ -60,16 +60,16 @@ class Workload:
     seed: int
     salt: str
     warmup: int
-    dataset_path: str | None = None
-    range_ratio: float = 0.0
-    prefix_tokens: int = 0
-    request_rate: float = math.inf
-    burstiness: float = 1.0
-    ignore_eos: bool = True
-    continuous_usage: bool = False
-    sampling: Mapping[str, Any] = field(default_factory=dict)
-    repeats: int = 1
-    sweep: tuple[int, ...] = ()
+    dataset_path: str | None
+    range_ratio: float
+    prefix_tokens: int
+    request_rate: float
+    burstiness: float
+    ignore_eos: bool
+    continuous_usage: bool
+    sampling: Mapping[str, Any]
+    repeats: int
+    sweep: tuple[int, ...]
 
     @property
     def open(self) -> bool:
