@@ -163,6 +163,21 @@ def test_the_files_in_the_pictures_exist():
     assert {path for path in paths if not resolved(path)} == set()
 
 
+def test_the_files_and_functions_in_the_picture_of_the_benchmark_client_exist():
+    folder = "plugins/module_utils/_bench"
+    docstring = read(f"{folder}/__init__.py").partition('"""')[2]
+    files = set(re.findall(r"[\w/]+\.py\b", docstring))
+    assert {Path(name).stem for name in files} >= {Path(name).stem for name in FILES if name.startswith(folder)} - {
+        "__init__"
+    }
+    assert {name for name in files if not resolved(name) and not exists(name)} == set()
+    steps = re.findall(r"([\w/]+\.py) +(\w+)$", docstring, re.MULTILINE)
+    assert len(steps) > 10
+    assert {
+        (name, function) for name, function in steps if function not in defined_in(resolved(f"_bench/{name}"))
+    } == set()
+
+
 def test_every_folder_of_the_tree_has_one_line():
     section = architecture().partition("## Rooms")[2].partition("\n## ")[0]
     lines = re.findall(r"^\| `([^`]+)/` \|", section, re.MULTILINE)
