@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 import yaml
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES
 
 from tests.support.awx_api import ENCRYPTED, MODULES, TOKEN, Awx, serve, survey_problem
 
@@ -175,6 +176,9 @@ def check_job_templates(awx):
         assert entry["survey_enabled"] is bool(variables)
         survey = awx.surveys.get(("job_templates", entry["id"]), {"spec": []})
         assert [question["variable"] for question in survey["spec"]] == variables
+        for question in survey["spec"]:
+            if question["variable"] == "inference_server_backend":
+                assert question["choices"] == list(ENGINES)
 
 
 def check_workflow(awx):
@@ -224,8 +228,12 @@ def test_every_question_asks_for_a_knob_with_its_choices_and_default():
     for path in (ROOT / "roles").glob("*/meta/argument_specs.yml"):
         for entry in yaml.safe_load(path.read_text())["argument_specs"].values():
             specs.update(entry.get("options", {}))
+    engines = {"{{ __awx_setup_engines }}": list(ENGINES)}  # what Ansible makes of it is in the surveys above
     surveys = {name: value for name, value in knowledge().items() if name.startswith("__awx_setup_question_")}
     for questions in surveys.values():
+        for question in questions:
+            if str(question.get("choices")) in engines:
+                question["choices"] = engines[question["choices"]]
         assert not survey_problem({"name": "", "description": "", "spec": questions})
         for question in questions:
             knob = specs[question["variable"]]

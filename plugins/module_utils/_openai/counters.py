@@ -6,24 +6,12 @@
 from __future__ import annotations
 
 import re
-from typing import Mapping
+from typing import Iterator, Mapping
 
-# Name here -> the names that vLLM and SGLang have given it, newest first.
-_NAMES = {
-    "prompt_tokens": ("vllm:prompt_tokens_total", "sglang:prompt_tokens_total"),
-    "generation_tokens": ("vllm:generation_tokens_total", "sglang:generation_tokens_total"),
-    "prefix_cache_queries": (
-        "vllm:prefix_cache_queries_total",
-        "vllm:gpu_prefix_cache_queries_total",
-        "sglang:prompt_tokens_total",
-    ),
-    "prefix_cache_hits": (
-        "vllm:prefix_cache_hits_total",
-        "vllm:gpu_prefix_cache_hits_total",
-        "sglang:cached_tokens_total",
-    ),
-    "preemptions": ("vllm:num_preemptions_total", "sglang:num_retracted_requests_total"),
-}
+from .._engines import ENGINES
+
+# What each is called by an engine: `counters` in `_engines/`.
+COUNTERS = ("prompt_tokens", "generation_tokens", "prefix_cache_queries", "prefix_cache_hits", "preemptions")
 _SAMPLE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{[^}]*\})?\s+(\S+)")
 
 
@@ -38,13 +26,19 @@ def parse_counters(text: str) -> dict[str, float | None]:
             except ValueError:
                 continue
             sums[match.group(1)] = sums.get(match.group(1), 0.0) + value
-    return {name: next((sums[known] for known in known_as if known in sums), None) for name, known_as in _NAMES.items()}
+    return {counter: next((sums[name] for name in _names_of(counter) if name in sums), None) for counter in COUNTERS}
+
+
+def _names_of(counter: str) -> Iterator[str]:
+    """Every engine's names of a counter: the page does not say whose it is."""
+    for engine in ENGINES.values():
+        yield from engine.counters.get(counter, ())
 
 
 def deltas(before: Mapping[str, float | None], after: Mapping[str, float | None]) -> dict[str, float | None]:
     """What was counted in between; None where a counter is missing, or has gone back because the server restarted."""
     changes: dict[str, float | None] = {}
-    for name in _NAMES:
+    for name in COUNTERS:
         old, new = before.get(name), after.get(name)
         changes[name] = None if old is None or new is None or new < old else new - old
     return changes

@@ -1,20 +1,29 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Why a server died, read from its log: known texts and the remedy of each. Pure; private to this collection."""
+"""Why a server died, read from its log: the known causes, the texts that name each, and its remedy. Pure; private to this collection.
+
+The texts here are those of programs that every engine uses; an engine's own are `failure_texts` in `_engines/`.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple, Sequence
 
+from .._engines import ENGINES
+
 
 class Cause(NamedTuple):
-    """A known reason: its name, what the log says, what to do."""
+    """A known cause: its name, what the log says whichever the engine (None: each engine has its own words), and what to do."""
 
     name: str
-    pattern: str
+    pattern: str | None
     remedy: str
 
+
+_MEMORY_SHARE_FLAGS = ", ".join(
+    f"{engine.title}: {engine.memory_share_flag}" for engine in ENGINES.values() if engine.memory_share_flag
+)
 
 # Order matters: the first match wins, so the more exact texts stand first.
 CAUSES = (
@@ -30,13 +39,12 @@ CAUSES = (
     ),
     Cause(
         "gpu_memory",
-        r"CUDA out of memory|torch\.OutOfMemoryError|Free memory on device .* is less than desired",
-        "stop other programs on the card, or lower the memory share (vLLM: --gpu-memory-utilization, SGLang: --mem-fraction-static)",
+        r"CUDA out of memory|torch\.OutOfMemoryError",
+        f"stop other programs on the card, or lower the memory share ({_MEMORY_SHARE_FLAGS})",
     ),
     Cause(
         "context_too_long",
-        r"max seq len .* is larger than the maximum number of tokens|No available memory for the cache blocks|KV cache is needed"
-        r"|max_model_len .* is greater than the derived max_model_len",
+        None,
         "give the cache more memory or set a smaller --max-model-len in inference_server_extra_args",
     ),
     Cause(
@@ -46,12 +54,12 @@ CAUSES = (
     ),
     Cause(
         "unknown_flag",
-        r"unrecognized arguments?:|error: argument .*: (invalid|expected)|invalid choice:|invalid (tool call|reasoning) parser",
+        r"unrecognized arguments?:|error: argument .*: (invalid|expected)|invalid choice:",
         "correct inference_server_extra_args; the last log lines name the flag",
     ),
     Cause(
         "shared_memory_full",
-        r"Insufficient space in /dev/shm",
+        None,
         "give the container more shared memory; with inference_server_release published it has the host's /dev/shm: free space there",
     ),
     Cause(
@@ -65,7 +73,7 @@ CAUSES = (
     Cause(
         "model_missing",
         r"RepositoryNotFoundError|is not a local folder and is not a valid model identifier|Repo id must be in the form"
-        r"|OfflineModeIsEnabled|LocalEntryNotFoundError|ensure the presence of a 'config\.json'",
+        r"|OfflineModeIsEnabled|LocalEntryNotFoundError",
         "correct inference_server_model; a directory must be mounted with inference_server_volumes",
     ),
     Cause(
@@ -75,7 +83,7 @@ CAUSES = (
     ),
     Cause(
         "out_of_memory",
-        r"is less than requested memory for kv|MemoryError|Cannot allocate memory|std::bad_alloc|\bKilled\b",
+        r"MemoryError|Cannot allocate memory|std::bad_alloc|\bKilled\b",
         "give the host or the container more memory, or ask for less (vLLM on a CPU: VLLM_CPU_KVCACHE_SPACE)",
     ),
 )
@@ -84,4 +92,9 @@ CAUSES = (
 def recognise(lines: Sequence[str]) -> Cause | None:
     """The first known cause that the log names; None when it names none."""
     text = "\n".join(lines)
-    return next((cause for cause in CAUSES if re.search(cause.pattern, text, re.IGNORECASE)), None)
+    return next((cause for cause in CAUSES if _is_named(cause, text)), None)
+
+
+def _is_named(cause: Cause, text: str) -> bool:
+    own = [engine.failure_texts.get(cause.name) for engine in ENGINES.values()]
+    return any(re.search(pattern, text, re.IGNORECASE) for pattern in (cause.pattern, *own) if pattern)

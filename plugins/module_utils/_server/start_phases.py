@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """How a server's start went, read from its log: which phase it is in, and the seconds that each phase took.
 
-The texts are those of vLLM 0.32 (and of older releases back to 0.8) and of SGLang 0.5. What a log does not tell is None.
+Each engine's texts are in `_engines/`. What a log does not tell is None.
 Pure; private to this collection.
 """
 
@@ -12,39 +12,23 @@ import re
 from datetime import datetime, timezone
 from typing import Dict, Iterable, Optional, Sequence
 
+from .._engines import ENGINES, Engine
+
 Phases = Dict[str, Optional[float]]
 
-# The engine's own figures; a phase can have several, one after the other.
-_FIGURES = {
-    "weights_s": (r"Time spent downloading weights for .*: ([\d.]+) seconds",),
-    "load_s": (r"Loading weights took ([\d.]+) seconds", r"Load weight end\. elapsed=([\d.]+) s"),
-    "compile_s": (
-        r"torch\.compile .*?(?:took|takes) ([\d.]+) s in total",
-        r"Graph capturing finished in ([\d.]+) secs",
-        r"Capture .*cuda graph end\. (?:Time elapsed: |elapsed=)([\d.]+) s",
-    ),
-}
-# vLLM on a CPU tells no figure: the time between these two lines.
-_WARM_UP = ("Warming up model for the compilation", "Warming up done")
-_VLLM_TIME = re.compile(r" (\d\d-\d\d \d\d:\d\d:\d\d) \[")
-_PROCESS = re.compile(r"\((?P<vllm>[^)]*pid=\d+)\)|\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ?(?P<sglang>[^\]]*)\]")
-
-# What the last of these lines says of a server that is not ready yet.
-_STAGES = (
-    (r"Starting to load model|Loading model from scratch|Load weight begin", "loading weights"),
-    (r"Loading weights took|Load weight end|Warming up model", "compiling and warming up"),
-    (r"Application startup complete|fired up and ready", "started"),
-)
+# The engines' own figures of a start (`phase_seconds` in `_engines/`), and the stages that a start goes through, in order (`stages` there).
+PHASES = ("weights_s", "load_s", "compile_s")
+STAGES = ("loading weights", "compiling and warming up", "started")
 
 
 def phases(lines: Sequence[str]) -> Phases:
     """Seconds of one start by phase: `weights_s` (the engine's own download), `load_s` (reading them into memory) and
     `compile_s` (torch.compile, CUDA graphs). Of an engine with several processes, those of the slowest.
     """
-    told = {name: _slowest(lines, patterns) for name, patterns in _FIGURES.items()}
-    if told["compile_s"] is None:
-        told["compile_s"] = _warm_up_s(lines)
-    return told
+    seconds = {phase: _slowest(lines, _patterns_of(phase)) for phase in PHASES}
+    if seconds["compile_s"] is None:
+        seconds["compile_s"] = _longest(_warm_up_s(lines, engine) for engine in ENGINES.values())
+    return seconds
 
 
 def slowest(servers: Sequence[Phases]) -> Phases:
@@ -56,8 +40,11 @@ def slowest(servers: Sequence[Phases]) -> Phases:
 def stage(lines: Sequence[str]) -> str:
     """What a server that is not ready does now: starting, loading weights, compiling and warming up, or started."""
     text = "\n".join(lines)
-    found = [name for pattern, name in _STAGES if re.search(pattern, text)]
-    return found[-1] if found else "starting"
+    return next((name for name in reversed(STAGES) if _has_begun(name, text)), "starting")
+
+
+def _has_begun(name: str, text: str) -> bool:
+    return any(re.search(engine.stages[name], text) for engine in ENGINES.values() if name in engine.stages)
 
 
 def pull_s(tagged_at: str | None, began_at_s: float | None) -> float | None:
@@ -73,6 +60,10 @@ def pull_s(tagged_at: str | None, began_at_s: float | None) -> float | None:
     return round(then - began_at_s, 1) if then > began_at_s else None
 
 
+def _patterns_of(phase: str) -> list[str]:
+    return [pattern for engine in ENGINES.values() for pattern in engine.phase_seconds.get(phase, ())]
+
+
 def _slowest(lines: Sequence[str], patterns: Sequence[str]) -> float | None:
     """The largest sum of one process; each process of an engine tells its own figures."""
     sums: dict[str, float] = {}
@@ -85,21 +76,24 @@ def _slowest(lines: Sequence[str], patterns: Sequence[str]) -> float | None:
 
 
 def _process(line: str) -> str:
-    match = _PROCESS.match(line)
-    return (match["vllm"] or match["sglang"] or "") if match else ""
+    """The process that wrote a line, as the engine names it; empty where it names none."""
+    patterns = [engine.log_process for engine in ENGINES.values() if engine.log_process]
+    return next((match[1] for match in (re.match(pattern, line) for pattern in patterns) if match), "")
 
 
-def _warm_up_s(lines: Sequence[str]) -> float | None:
-    began, ended = (_time_of(lines, text) for text in _WARM_UP)
+def _warm_up_s(lines: Sequence[str], engine: Engine) -> float | None:
+    began, ended = (_time_of(lines, text, engine) for text in engine.warm_up or (None, None))
     if began is None or ended is None or ended < began:
         return None
     return (ended - began).total_seconds()
 
 
-def _time_of(lines: Sequence[str], text: str) -> datetime | None:
-    """When the last line with that text was written, to the second; vLLM's times carry no year."""
-    match = next((_VLLM_TIME.search(line) for line in reversed(lines) if text in line), None)
-    return datetime.strptime(f"2000-{match[1]}", "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc) if match else None
+def _time_of(lines: Sequence[str], text: str | None, engine: Engine) -> datetime | None:
+    """When the last line with that text was written, in a year that has every day: a line's time carries none."""
+    matches = (re.search(engine.log_time, line) for line in reversed(lines) if text and text in line)
+    match = next(matches, None)
+    time = f"2000 {match[1]}" if match else None
+    return datetime.strptime(time, f"%Y {engine.log_time_format}").replace(tzinfo=timezone.utc) if time else None
 
 
 def _longest(seconds: Iterable[float | None]) -> float | None:

@@ -13,14 +13,11 @@ from typing import Any, Dict, Mapping
 from ansible_collections.llmfleet.serving.plugins.module_utils._docker_config import config_problems, merge_config
 
 from .._version import at_least, matches
+from .._version_floors import DOCKER_WITH_CDI, DOCKER_WITH_CDI_ON, TOOLKIT_WITH_CDI
 
 Host = Mapping[str, Any]
 Want = Mapping[str, Any]
 Plan = Dict[str, Any]
-
-CDI_ENGINE = "25.0"  # the first engine with CDI, as a feature to be switched on
-CDI_ENGINE_BY_ITSELF = "28.2"  # the first that has it on (moby#49963)
-CDI_TOOLKIT = "1.14"  # the first whose specifications hold every device node
 
 CDI_PATH = "/etc/cdi/nvidia.yaml"
 GUARD_RULE = (
@@ -184,14 +181,14 @@ def gpu_access(engine: str | None, toolkit: str | None, wanted: str) -> str:
     """How containers get at a card: C(cdi) where engine and toolkit have it, else C(runtime)."""
     if wanted != "auto":
         return wanted
-    return "cdi" if at_least(engine, CDI_ENGINE) and at_least(toolkit, CDI_TOOLKIT) else "runtime"
+    return "cdi" if at_least(engine, DOCKER_WITH_CDI) and at_least(toolkit, TOOLKIT_WITH_CDI) else "runtime"
 
 
 def daemon_options(access: str, engine: str | None) -> dict[str, Any]:
     """What daemon.json needs for it."""
     if access == "runtime":
         return {"runtimes": {"nvidia": {"path": "nvidia-container-runtime", "args": []}}}
-    return {} if at_least(engine, CDI_ENGINE_BY_ITSELF) else {"features": {"cdi": True}}
+    return {} if at_least(engine, DOCKER_WITH_CDI_ON) else {"features": {"cdi": True}}
 
 
 def cdi_is_stale(host: Host) -> bool:
@@ -235,9 +232,9 @@ def _toolkit_problems(host: Host, want: Want, enough: bool, verify: bool, access
             f"toolkit {version} is what would be installed, and {want['version_min']} or newer is needed. Remedy: set "
             "nvidia_container_toolkit_version to a newer one, or lower nvidia_container_toolkit_version_min"
         )
-    if access == "cdi" and docker["version"] is not None and not at_least(docker["version"], CDI_ENGINE):
+    if access == "cdi" and docker["version"] is not None and not at_least(docker["version"], DOCKER_WITH_CDI):
         problems.append(
-            f"engine {docker['version']} has no CDI (since {CDI_ENGINE}). Remedy: set nvidia_container_toolkit_access: auto, or "
-            f"docker_engine_version_min: '{CDI_ENGINE}'"
+            f"engine {docker['version']} has no CDI (since {DOCKER_WITH_CDI}). Remedy: set nvidia_container_toolkit_access: auto, or "
+            f"docker_engine_version_min: '{DOCKER_WITH_CDI}'"
         )
     return problems

@@ -12,11 +12,8 @@ import re
 from typing import Any, Callable, Dict, Iterable, Mapping
 
 from .._version import at_least
-from .image_cuda import (
-    BLACKWELL_FLOOR,
-    DRIVER_FLOORS,
-    image_cuda,
-)
+from .._version_floors import DRIVER_BY_CUDA, DRIVER_FOR_BLACKWELL
+from .image_cuda import image_cuda
 
 Host = Mapping[str, Any]
 Want = Mapping[str, Any]
@@ -367,12 +364,12 @@ def _check_driver(host: Host, want: Want, cards: list) -> Check:
     version = host["gpu"]["driver_version"]
     image = image_cuda(want["image"]) if want["image"] else None
     major = image.major if image else 12
-    floor = DRIVER_FLOORS.get(major, DRIVER_FLOORS[13])
+    floor = DRIVER_BY_CUDA.get(major, DRIVER_BY_CUDA[13])
     reason = f"for {want['image']} (CUDA {major})" if image else f"for any image (CUDA {major})"
-    if any(card["architecture"] == "Blackwell" for card in cards) and not at_least(floor, BLACKWELL_FLOOR):
-        floor, reason = BLACKWELL_FLOOR, "for Blackwell"
+    if any(card["architecture"] == "Blackwell" for card in cards) and not at_least(floor, DRIVER_FOR_BLACKWELL):
+        floor, reason = DRIVER_FOR_BLACKWELL, "for Blackwell"
     remedy = f"install driver {floor.partition('.')[0]} or newer and reboot"
-    if image and image.older and at_least(version, DRIVER_FLOORS[12]):
+    if image and image.older and at_least(version, DRIVER_BY_CUDA[12]):
         remedy += f", or set inference_server_image: {image.older}, which this driver runs"
     return _judge(at_least(version, floor), f"driver {version}", f"driver {floor} or newer {reason}", remedy)
 

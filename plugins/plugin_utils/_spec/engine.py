@@ -11,6 +11,8 @@ from typing import Any
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.weights import is_hub_name
 
+from .._version import at_least
+from .._version_floors import DRIVER_BY_CUDA
 from .flags import merge_flags, parse_args, to_argv
 
 
@@ -21,15 +23,14 @@ def choose_image(images: Sequence[Mapping[str, Any]], driver_version: str | None
     """
     if not driver_version:
         return images[0]
-    major = int(str(driver_version).split(".", maxsplit=1)[0])
     for candidate in images:
-        if major >= candidate["min_driver"]:
+        if at_least(driver_version, DRIVER_BY_CUDA[candidate["cuda"]]):
             return candidate
-    oldest = min(images, key=lambda candidate: candidate["min_driver"])
+    oldest = min(images, key=lambda candidate: int(candidate["cuda"]))
     raise UserError(
         Problem(
             f"the NVIDIA driver is {driver_version}",
-            f"{oldest['min_driver']} or newer, for {oldest['image']} (CUDA {oldest['cuda']})",
+            f"{DRIVER_BY_CUDA[oldest['cuda']]} or newer, for {oldest['image']} (CUDA {oldest['cuda']})",
             "upgrade the driver, or set inference_server_image to an image that fits it",
         )
     )

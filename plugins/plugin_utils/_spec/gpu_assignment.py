@@ -13,9 +13,9 @@ from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 
-# From these versions on a card is named through CDI: a container then keeps its cards through `systemctl daemon-reload`.
-CDI_DOCKER = (28, 2)
-CDI_TOOLKIT = (1, 18)
+from .._version import at_least
+from .._version_floors import DOCKER_WITH_CDI_ON, TOOLKIT_REFRESHING_CDI
+
 CDI_KIND = "nvidia.com/gpu"
 
 
@@ -40,10 +40,13 @@ def group_cards(uuids: Sequence[str], instances: int, cards_each: int) -> list[l
 
 
 def has_cdi(docker: Mapping[str, Any], toolkit: Mapping[str, Any], uuids: Sequence[str]) -> bool:
-    """Whether Docker and the NVIDIA container toolkit offer exactly these cards through CDI."""
+    """Whether Docker and the NVIDIA container toolkit offer exactly these cards through CDI.
+
+    A container that names its cards through CDI keeps them through `systemctl daemon-reload`.
+    """
     return (
-        _version(docker.get("version")) >= CDI_DOCKER
-        and _version(toolkit.get("version")) >= CDI_TOOLKIT
+        at_least(docker.get("version"), DOCKER_WITH_CDI_ON)
+        and at_least(toolkit.get("version"), TOOLKIT_REFRESHING_CDI)
         and {f"{CDI_KIND}={uuid}" for uuid in uuids} <= set(toolkit.get("cdi_devices") or [])
     )
 
@@ -69,11 +72,6 @@ def docker_flags(requests: Sequence[Mapping[str, Any]]) -> list[str]:
         else:
             flags += ["--gpus", '"device=' + ",".join(request["device_ids"]) + '"']
     return flags
-
-
-def _version(text: str | None) -> tuple[int, ...]:
-    found = re.match(r"(\d+)\.(\d+)", text or "")
-    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
 
 
 def profile_for(card_name: str, profiles: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

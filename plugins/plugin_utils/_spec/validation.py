@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.ports import taken_port
 
 from .flags import flag_problems, parse_args
-
-BACKENDS = ("vllm", "sglang", "simulator")
 
 RUNTIMES = ("docker", "process")
 
@@ -57,19 +56,25 @@ def problems(want: Mapping[str, Any]) -> list[Problem]:
                 remedy="use runtime docker",
             )
         )
-    if want["backend"] == "simulator" and want["runtime"] != "process":
-        found.append(
-            Problem(
-                f"inference_server_runtime is {want['runtime']}",
-                "process, the only runtime of the simulator",
-                "leave it unset",
-            )
+    return [*found, *_runtime_problems(want)]
+
+
+def _runtime_problems(want: Mapping[str, Any]) -> list[Problem]:
+    """The engine cannot run as what the operator wants."""
+    runtimes = ENGINES[want["backend"]].runtimes if want["backend"] in ENGINES else RUNTIMES
+    if want["runtime"] in runtimes or want["runtime"] not in RUNTIMES:
+        return []
+    return [
+        Problem(
+            f"inference_server_runtime is {want['runtime']}",
+            f"{' or '.join(runtimes)}, as which engine {want['backend']} runs",
+            "leave it unset",
         )
-    return found
+    ]
 
 
 def _choice_problems(want: Mapping[str, Any]) -> list[Problem]:
-    choices = {"backend": BACKENDS, "runtime": RUNTIMES, "release": RELEASES}
+    choices = {"backend": tuple(ENGINES), "runtime": RUNTIMES, "release": RELEASES}
     return [
         Problem(f"inference_server_{name} is {want[name]!r}", f"one of {', '.join(allowed)}")
         for name, allowed in choices.items()

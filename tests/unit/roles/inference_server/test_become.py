@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.llmfleet.serving.plugins.filter.engine_runtime import engine_runtime
 
 ROLE = Path(__file__).resolve().parents[4] / "roles" / "inference_server"
 DOCKER, PROCESS = {"spec": {"runtime": "docker"}}, {"spec": {"runtime": "process"}}
@@ -36,6 +37,12 @@ def test_root_where_a_container_is_wanted_kept_or_to_be_gone_back_to(backend, ke
         name: loader.load_from_file(str(ROLE / name / "main.yml"), trusted_as_template=True)
         for name in ("defaults", "vars")
     }
-    facts = {"ansible_facts": {"ansible_local": kept, "user_dir": "/home/me"}, "inference_server_backend": backend}
-    templar = Templar(loader, variables={**known["defaults"], **known["vars"], **facts})
+    # Outside a playbook no filter of a collection is found, so the default that is one comes from its function.
+    assert (
+        known["defaults"]["inference_server_runtime"]
+        == "{{ inference_server_backend | llmfleet.serving.engine_runtime }}"
+    )
+    choices = {"inference_server_backend": backend, "inference_server_runtime": engine_runtime(backend)}
+    facts = {"ansible_facts": {"ansible_local": kept, "user_dir": "/home/me"}}
+    templar = Templar(loader, variables={**known["defaults"], **known["vars"], **choices, **facts})
     assert templar.template(trust_as_template("{{ inference_server_become | bool }}")) is become

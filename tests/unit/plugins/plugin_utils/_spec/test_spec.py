@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import deployment as kept
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import instances, spec
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import validation as choices
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.gpu_assignment import profile_for
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -87,7 +87,7 @@ def make(gpu_class="h100", gpu=ONE_GPU, recipe_=None, ports=(), sections=None, k
     wanted = want(**changes)
     return spec.server_spec(
         wanted,
-        {**engine(wanted["backend"]), "known": known or {}} if wanted["backend"] in choices.BACKENDS else {},
+        {**engine(wanted["backend"]), "known": known or {}} if wanted["backend"] in ENGINES else {},
         recipe() if recipe_ is None else recipe_,
         {"gpu_class": gpu_class, "simulated_timing": timing or {}},
         host(gpu, ports, **(sections or {})),

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""SGLang 0.5. Data; private to this collection. The keys are those of `Engine`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ENGINE: dict[str, Any] = {
+    "name": "sglang",
+    "title": "SGLang",
+    "counters": {
+        "prompt_tokens": ("sglang:prompt_tokens_total",),
+        "generation_tokens": ("sglang:generation_tokens_total",),
+        # Every prompt is looked up in the radix cache; there is no counter of its own for that.
+        "prefix_cache_queries": ("sglang:prompt_tokens_total",),
+        "prefix_cache_hits": ("sglang:cached_tokens_total",),
+        "preemptions": ("sglang:num_retracted_requests_total",),
+    },
+    "phase_seconds": {
+        "load_s": (r"Load weight end\. elapsed=([\d.]+) s",),
+        "compile_s": (r"Capture .*cuda graph end\. (?:Time elapsed: |elapsed=)([\d.]+) s",),
+    },
+    "stages": {
+        "loading weights": r"Load weight begin",
+        "compiling and warming up": r"Load weight end",
+        "started": r"Application startup complete|fired up and ready",
+    },
+    "log_process": r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ?([^\]]*)\]",
+    "memory_share_flag": "--mem-fraction-static",
+    # Its release workflow: from 0.5.23 the plain tag is CUDA 13, and -cu129 is CUDA 12.
+    "image_repository": "lmsysorg/sglang",
+    "cuda13_since": (0, 5, 23),
+    "cuda12_suffix": "-cu129",
+}
