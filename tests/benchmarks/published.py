@@ -20,6 +20,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "playbooks" / "collections")]
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import BY_KEY  # noqa: E402
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.published import flatten  # noqa: E402
+
 from tests.support.bench import benchmark  # noqa: E402
 from tests.support.simulator import simulator  # noqa: E402
 
@@ -42,16 +45,8 @@ def measure(cell: str) -> dict[str, Any]:
 def rows(cell: str, metrics: dict[str, Any]) -> list[tuple[str, float, float]]:
     """Name, published and measured figure."""
     engine, gpu = cell.split(":")
-    told = PUBLISHED[engine][gpu]
-    found = [
-        ("output tok/s", told["output_tok_s"], metrics["output_throughput"]),
-        ("per-user tok/s", told["per_user_tok_s"], metrics["per_user_output_throughput"]),
-        ("total tok/s", told["total_tok_s"], metrics["total_token_throughput"]),
-    ]
-    for name in ("ttft", "tpot", "itl"):
-        for kind in ("mean", "p99"):
-            found.append((f"{kind} {name.upper()} (ms)", told[f"{name}_ms"][kind], metrics[f"{kind}_{name}_ms"]))
-    return found
+    published = flatten(PUBLISHED[engine][gpu])
+    return [(BY_KEY[key].heading, value, metrics[key]) for key, value in published.items()]
 
 
 def main() -> None:
@@ -59,8 +54,9 @@ def main() -> None:
     print(f"{'cell':14}{'figure':18}{'published':>11}{'measured':>11}{'deviation':>11}", flush=True)
     with ProcessPoolExecutor(len(cells)) as pool:
         for cell, fact in zip(cells, pool.map(measure, cells)):
-            for name, told, found in rows(cell, fact["metrics"]):
-                print(f"{cell:14}{name:18}{told:11,.1f}{found:11,.1f}{(found / told - 1) * 100:+10.1f}%", flush=True)
+            for name, published, found in rows(cell, fact["metrics"]):
+                deviation = (found / published - 1) * 100
+                print(f"{cell:14}{name:18}{published:11,.1f}{found:11,.1f}{deviation:+10.1f}%", flush=True)
             print(f"{cell:14}status {fact['status']} {fact['reason'] or ''}", flush=True)
 
 

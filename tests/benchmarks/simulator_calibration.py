@@ -24,8 +24,9 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "roles" / "inference_server" / "files"))
+sys.path[:0] = [str(ROOT / "roles" / "inference_server" / "files"), str(ROOT / "playbooks" / "collections")]
 import llmfleet_simulator as simulator  # noqa: E402
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.published import flatten  # noqa: E402
 
 PUBLISHED = ROOT / "roles" / "report" / "files" / "published" / "LFM2.5-8B-A1B.json"
 REACTION_S = (
@@ -160,16 +161,7 @@ def summarize(
 
 def published_figures(gpu: str, engine: str) -> Figures:
     """What the source prints for a cell, under the same names."""
-    row = json.loads(PUBLISHED.read_text())["results"][engine][gpu]
-    figures = {
-        "output_throughput": row["output_tok_s"],
-        "total_token_throughput": row["total_tok_s"],
-        "per_user_output_throughput": row["per_user_tok_s"],
-    }
-    for name in ("ttft", "tpot", "itl"):
-        figures[f"mean_{name}_ms"] = row[f"{name}_ms"]["mean"]
-        figures[f"p99_{name}_ms"] = row[f"{name}_ms"]["p99"]
-    return figures
+    return flatten(json.loads(PUBLISHED.read_text())["results"][engine][gpu])
 
 
 def deviations(simulated: Figures, published: Figures) -> Figures:
