@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import BY_KEY
 
 from tests.support.public_names import public_names
 
@@ -33,9 +34,14 @@ def test_every_name_that_was_public_is_still_understood(names, kind):
     assert sorted(set(RECORDED[kind]) - set(names[kind]) - REMOVED.get(kind, set())) == []
 
 
+def has_row(name: str) -> bool:
+    """True for a figure of a result: its row in the metric table is the promise."""
+    return any(part in BY_KEY for part in name.split("."))
+
+
 @pytest.mark.parametrize("kind", RECORDED)
 def test_a_name_becomes_public_on_purpose(names, kind):
-    new = set(names[kind]) - set(RECORDED[kind])
+    new = {name for name in set(names[kind]) - set(RECORDED[kind]) if not has_row(name)}
     assert new == ADDED.get(kind, set()), f"a new public name belongs in ADDED of {Path(__file__).name}"
 
 
