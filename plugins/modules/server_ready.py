@@ -171,37 +171,41 @@ cause:
   sample: port_taken
 """
 
-import json
 import time
 from pathlib import Path
-from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._files import log_tail
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import NoAnswer, ask
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import read_key
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.models import (
-    STATE_FORMAT,
+    Identity,
     Verdict,
-    container_end,
-    container_state,
+    identity_of,
     judge,
     with_health,
     with_key,
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
+from ansible_collections.llmfleet.serving.plugins.module_utils._server.container import (
+    STATE_FORMAT,
+    container_end,
+    container_state,
+)
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import recognise
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.start_phases import phases, slowest, stage
 
+ASK_TIMEOUT_S = 10
 
-def ask(url: str, headers: dict[str, str]) -> tuple[int | None, bytes]:
+
+def asked(url: str, headers: dict[str, str]) -> tuple[int | None, bytes]:
     """Status and body of one GET; None and the reason when nothing answered."""
     try:
-        answer = open_url(url, headers=headers, timeout=10, use_proxy=False)
-        return answer.getcode(), answer.read()
-    except HTTPError as error:
-        return error.code, error.read()
-    except (URLError, OSError) as error:
-        return None, f"nothing answers at {url} ({getattr(error, 'reason', error)})".encode()
+        answer = ask(url, headers, ASK_TIMEOUT_S)
+    except NoAnswer as error:
+        return None, f"nothing answers at {url} ({error})".encode()
+    return answer.status, answer.body
 
 
 # vLLM prints the reason some 60 lines before the end: the tracebacks of its other processes come after it.
@@ -227,10 +231,10 @@ class Server:
         `/health` has nothing against it.
         """
         models = f"{self.base_url}/v1/models"
-        verdict = judge(*ask(models, self.headers), served_model_name)
+        verdict = judge(*asked(models, self.headers), served_model_name)
         if verdict.state == "ready" and self.headers:
-            verdict = with_key(verdict, ask(models, {})[0])
-        return verdict if verdict.state != "ready" else with_health(verdict, ask(f"{self.base_url}/health", {})[0])
+            verdict = with_key(verdict, asked(models, {})[0])
+        return verdict if verdict.state != "ready" else with_health(verdict, asked(f"{self.base_url}/health", {})[0])
 
     def death(self) -> str | None:
         """How it ended, as half a sentence; None while it runs or when nothing is watched."""
@@ -274,18 +278,13 @@ class Server:
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return {"base_url": self.base_url, "stage": stage(lines), "last_line": last[:200]}
 
-    def version(self) -> dict:
-        """What `/version` tells of the engine."""
-        status, body = ask(f"{self.base_url}/version", self.headers)
+    def identity(self) -> Identity:
+        """What `/version` says of the engine."""
         try:
-            told = json.loads(body.decode()) if status == 200 else {}
-        except ValueError:
-            told = {}
-        return {
-            "engine_version": told.get("version"),
-            "engine": told.get("engine"),
-            "simulated": bool(told.get("simulated", False)),
-        }
+            answer = ask(f"{self.base_url}/version", self.headers, ASK_TIMEOUT_S)
+        except NoAnswer:
+            return Identity(None, None, False)
+        return identity_of(answer.status, answer.body, answer.server)
 
 
 class Wait:
@@ -294,7 +293,8 @@ class Wait:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.params = module.params
-        headers = _auth(module.params["api_key_file"])
+        key = read_key(module.params["api_key_file"])
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self.servers = [Server(module, described, headers) for described in module.params["servers"]]
         self.began = time.monotonic() - self.params["waited_s"]
         self.ends = time.monotonic() + self.params["slice_s"] if self.params["slice_s"] else None
@@ -359,12 +359,6 @@ class Wait:
         return {"elapsed_s": round(time.monotonic() - self.began, 3), "attempts": self.attempts}
 
 
-def _auth(api_key_file: str | None) -> dict[str, str]:
-    if not api_key_file:
-        return {}
-    return {"Authorization": "Bearer " + Path(api_key_file).read_text().strip()}
-
-
 def main() -> None:
     server = {
         "base_url": {"type": "str", "required": True},
@@ -390,17 +384,23 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wait = Wait(module)
+    try:
+        wait = Wait(module)
+    except UserError as error:
+        module.fail_json(msg=str(error))
     verdicts = wait.once() if module.check_mode else wait.until_ready()
     spent = wait.spent()
-    told = slowest([phases(server.start_log()) for server in wait.servers])
+    start_phases = slowest([phases(server.start_log()) for server in wait.servers])
+    identity = wait.servers[0].identity()
     module.exit_json(
         changed=False,
         ready=all(verdict.state == "ready" for verdict in verdicts),
         models=verdicts[0].models,
-        phases={**told, "ready_s": spent["elapsed_s"]},
+        phases={**start_phases, "ready_s": spent["elapsed_s"]},
+        engine_version=identity.version,
+        engine=identity.engine,
+        simulated=identity.simulated,
         **spent,
-        **wait.servers[0].version(),
     )
 
 

@@ -121,14 +121,13 @@ results:
       sample: 0.31
 """
 
-import json
 import time
-from pathlib import Path
-from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai import smoke
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import NoAnswer, ask
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import read_key
 
 DEFAULTS = {
     "chat": "required",
@@ -140,33 +139,22 @@ DEFAULTS = {
 }
 
 
-def answer_of(base_url: str, test: smoke.Test, headers: dict, timeout_s: float) -> bytes:
-    """The whole answer to one test's request.
-
-    :raises SmokeError: none came, or not with status 200.
-    """
+def body_of(base_url: str, test: smoke.SmokeTest, headers: dict, timeout_s: float) -> bytes:
+    """The whole answer to one test's request. Raises SmokeError when none came, or not with status 200."""
     try:
-        answer = open_url(
-            base_url.rstrip("/") + test.path,
-            method="GET" if test.body is None else "POST",
-            data=None if test.body is None else json.dumps(test.body).encode(),
-            headers={"Content-Type": "application/json", **headers},
-            timeout=timeout_s,
-            use_proxy=False,
-        )
-        return answer.read()
-    except HTTPError as error:
-        told = error.read().decode(errors="replace")[:200]
-        raise smoke.SmokeError(f"{test.path} answers {error.code}: {told}") from error
-    except (URLError, OSError) as error:
-        raise smoke.SmokeError(f"{test.path} does not answer: {getattr(error, 'reason', error)}") from error
+        answer = ask(base_url.rstrip("/") + test.path, headers, timeout_s, test.body)
+    except NoAnswer as error:
+        raise smoke.SmokeError(f"{test.path} does not answer: {error}") from error
+    if not 200 <= answer.status < 300:
+        raise smoke.SmokeError(f"{test.path} answers {answer.status}: {answer.body.decode(errors='replace')[:200]}")
+    return answer.body
 
 
-def run(base_url: str, test: smoke.Test, headers: dict, timeout_s: float) -> dict:
+def run(base_url: str, test: smoke.SmokeTest, headers: dict, timeout_s: float) -> dict:
     """One test on one server, as an item of `results`."""
     began = time.monotonic()
     try:
-        status, detail = "pass", test.judge(answer_of(base_url, test, headers, timeout_s))
+        status, detail = "pass", test.judge(body_of(base_url, test, headers, timeout_s))
     except smoke.SmokeError as error:
         status, detail = "fail", str(error)
     return {
@@ -207,13 +195,16 @@ def main() -> None:
     params = module.params
     modes = {**DEFAULTS, **params["tests"]}
     headers = {"anthropic-version": "2023-06-01"}
-    if params["api_key_file"] and not module.check_mode:
-        key = Path(params["api_key_file"]).read_text().strip()
+    try:
+        key = None if module.check_mode else read_key(params["api_key_file"])
+    except UserError as error:
+        module.fail_json(msg=str(error))
+    if key is not None:
         headers.update({"Authorization": f"Bearer {key}", "x-api-key": key})
     results = [
         run(base_url, test, headers, params["timeout_s"])
         for base_url in ([] if module.check_mode else params["base_urls"])
-        for test in smoke.tests(params["served_model_name"], params["context_tokens"])
+        for test in smoke.smoke_tests(params["served_model_name"], params["context_tokens"])
         if modes[test.name] != "skip"
     ]
     report = {"changed": False, "results": results, "summary": summarise(results)}

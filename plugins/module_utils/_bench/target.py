@@ -13,13 +13,13 @@ from .._errors import Problem, UserError
 from .._openai.client import Answer, ControlClient
 from .._openai.counters import deltas, parse_counters
 from .._openai.endpoint import Access
+from .._openai.models import LISTED, REFUSED, Identity, identity_of, models_of
 from .prompts import Calibration, Counter, Prompt, calibrate
 from .settings import ENDPOINTS
 
 _WORDS_BY_TOKENIZE = 256
 _WORDS_BY_USAGE = 32
 _COUNTERS_SETTLE_S = 2.0
-_SIMULATOR = "llmfleet-simulator"
 
 Counts = Dict[str, Optional[float]]
 
@@ -52,31 +52,32 @@ class Target:
     def inspect(self, wanted_model: str | None, endpoint_type: str) -> TargetInfo:
         """Checks that the server answers and serves the model (its only one when None is wanted). Raises UserError."""
         answer = self._client.get("/v1/models")
-        self._check_models_answer(answer)
-        models = {entry.get("id"): entry for entry in answer.json["data"] if isinstance(entry, dict)}
+        models = self._models(answer)
         model = self._choose_model(wanted_model, models)
-        version = self._version_document()
+        identity = self._identity()
         return TargetInfo(
             model=model,
             max_model_len=models[model].get("max_model_len"),
-            version=str(version.get("version", "")),
-            simulated=version.get("simulated") is True or answer.server.startswith(_SIMULATOR),
+            version=identity.version or "",
+            simulated=identity.simulated,
             has_tokenize=self._tokenize(tokenize_document(model, endpoint_type, "a")) is not None,
         )
 
-    def _version_document(self) -> dict[str, Any]:
-        document = self._client.get("/version").json
-        return document if isinstance(document, dict) else {}
+    def _identity(self) -> Identity:
+        answer = self._client.get("/version")
+        return identity_of(answer.status, answer.body, answer.server)
 
     def version(self) -> str:
         """The engine's version as it says now; empty where it does not say, or does not answer any more."""
         try:
-            return str(self._version_document().get("version", ""))
+            return self._identity().version or ""
         except UserError:
             return ""
 
-    def _check_models_answer(self, answer: Answer) -> None:
-        if answer.status in (401, 403):
+    def _models(self, answer: Answer) -> Mapping[str, Mapping[str, Any]]:
+        """The entries of `/v1/models` by name. Raises UserError when it is no such list."""
+        models = models_of(answer.status, answer.body)
+        if models.kind == REFUSED:
             raise UserError(
                 Problem(
                     f"{self._url} refuses the API key (HTTP {answer.status})."
@@ -86,7 +87,7 @@ class Target:
                     "Set api_key_file to the file on the target that holds it.",
                 )
             )
-        if answer.status != 200 or not isinstance(answer.json, dict) or not isinstance(answer.json.get("data"), list):
+        if models.kind != LISTED:
             raise UserError(
                 Problem(
                     f"{self._url}/v1/models answers HTTP {answer.status}: {answer.excerpt!r}.",
@@ -94,11 +95,12 @@ class Target:
                     "Set base_url to such a server.",
                 )
             )
+        return models.entries
 
-    def _choose_model(self, wanted: str | None, models: Mapping[Any, Any]) -> str:
-        served = ", ".join(sorted(map(str, models))) or "none"
+    def _choose_model(self, wanted: str | None, models: Mapping[str, Any]) -> str:
+        served = ", ".join(sorted(models)) or "none"
         if wanted is None and len(models) == 1:
-            return str(next(iter(models)))
+            return next(iter(models))
         if wanted is None or wanted not in models:
             found = f"model is {wanted!r}, and" if wanted else "model is not set, and"
             raise UserError(

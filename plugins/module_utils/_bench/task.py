@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import Problem, UserError
-from .._openai.endpoint import Access, parse_base_url, resolve
+from .._openai.endpoint import Access, parse_base_url, read_key, resolve
 from .clients import CLIENTS
 from .clients.base import Client, Session
 from .job import JobFolder, Monitor, Running, ServerLock, start, wait
@@ -30,22 +30,6 @@ _NO_PART_OF_THE_COMMAND = (
     "on_disconnect",
     "progress_interval",
 )
-
-
-def read_key(path: str | None) -> str | None:
-    """The API key in the file. Raises UserError."""
-    if not path:
-        return None
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise UserError(
-            Problem(
-                f"api_key_file {path} cannot be read ({error.strerror}).",
-                "a file with the key.",
-                "Correct api_key_file.",
-            )
-        ) from error
 
 
 def repeat_command(params: dict[str, Any], salt: str) -> str:

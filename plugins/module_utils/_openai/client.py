@@ -1,17 +1,18 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Blocking HTTP for the calls around a benchmark: models, tokenize, metrics.
-
-http.client takes no proxy from the environment, which is wanted: a proxy would be measured with the server.
+"""Blocking HTTP: one request, or several on one connection. No proxy of the environment comes between, for it would be asked in
+place of the server, and measured with it.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Mapping
 
 from .._errors import Problem, UserError
 from .endpoint import Access
@@ -36,6 +37,26 @@ class Answer:
     def excerpt(self) -> str:
         """The beginning of the body, for messages."""
         return " ".join(self.body[:300].decode("utf-8", "replace").split())
+
+
+class NoAnswer(OSError):
+    """No HTTP answer came; the text is the system's reason."""
+
+
+def ask(url: str, headers: Mapping[str, str], timeout_s: float, document: Mapping[str, Any] | None = None) -> Answer:
+    """One request on a connection of its own, redirects followed: a POST of `document`, without one a GET. Raises NoAnswer."""
+    data = None if document is None else json.dumps(document).encode()
+    content = {} if data is None else {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, data, {**content, **headers})
+    try:
+        try:
+            response = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=timeout_s)
+        except urllib.error.HTTPError as refusal:
+            response = refusal
+        with response:
+            return Answer(response.getcode(), response.headers.get("Server") or "", response.read())
+    except (OSError, http.client.HTTPException) as error:
+        raise NoAnswer(str(getattr(error, "reason", error))) from error
 
 
 class ControlClient:

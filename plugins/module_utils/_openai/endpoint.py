@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Tuple
 from urllib.parse import urlsplit
 
@@ -101,6 +102,22 @@ class Access:
         if self.api_key:
             headers["Authorization"] = f"Bearer {self.api_key}"
         return headers
+
+
+def read_key(path: str | None) -> str | None:
+    """The API key in the file; None where none is named. Raises UserError."""
+    if not path:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UserError(
+            Problem(
+                f"api_key_file {path} cannot be read ({error.strerror}).",
+                "a file with the key.",
+                "Correct api_key_file.",
+            )
+        ) from error
 
 
 def resolve(endpoint: Endpoint) -> Address:

@@ -1,11 +1,31 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What an answer of `/v1/models` means for somebody who waits for a server. Pure; private to this collection."""
+"""What a server says of itself in its answers of `/v1/models` and `/version`, and what that means for who waits for it. Pure."""
 
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+LISTED, REFUSED, LOADING, FOREIGN = "listed", "refused", "loading", "foreign"
+_SIMULATOR = "llmfleet-simulator"
+
+
+class Models(NamedTuple):
+    """An answer of `/v1/models`: LISTED with the entries by name; REFUSED without the right key; LOADING; or FOREIGN, of a server
+    that is not OpenAI-compatible.
+    """
+
+    kind: str
+    entries: dict[str, dict[str, Any]]
+
+
+class Identity(NamedTuple):
+    """What a server says it is; None where it does not say. `engine` is the one whose timing a simulator imitates."""
+
+    version: str | None
+    engine: str | None
+    simulated: bool
 
 
 class Verdict(NamedTuple):
@@ -16,45 +36,44 @@ class Verdict(NamedTuple):
     models: list[str]
 
 
-class ContainerState(NamedTuple):
-    """What `docker inspect` tells of a container, with the fields of `STATE_FORMAT`. `started_at` is of the last start."""
-
-    status: str
-    exit_code: int
-    restarts: int
-    oom_killed: bool
-    started_at: str
-
-
-STATE_FORMAT = "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}} {{.State.OOMKilled}} {{.State.StartedAt}}"
-SIGKILLED = 128 + 9
-_KILLED = (
-    ": it was killed; where nobody did, the kernel did because the host's memory was used up (dmesg tells). Give the host more memory, "
-    "or ask for less (fewer instances, a smaller --max-model-len; vLLM on a CPU: VLLM_CPU_KVCACHE_SPACE)"
-)
+def models_of(status: int, body: bytes) -> Models:
+    """What an answer of `/v1/models` lists. Entries without a name are left out."""
+    if status in (401, 403):
+        return Models(REFUSED, {})
+    if status == 503:
+        return Models(LOADING, {})
+    document = _json(body) if status == 200 else None
+    entries = document.get("data") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        return Models(FOREIGN, {})
+    named = {str(entry["id"]): entry for entry in entries if isinstance(entry, dict) and "id" in entry}
+    return Models(LISTED if named or not entries else FOREIGN, named)
 
 
-def container_state(printed: str) -> ContainerState:
-    """The state as `docker inspect --format STATE_FORMAT` prints it."""
-    status, exit_code, restarts, oom_killed, started_at = printed.split()
-    return ContainerState(status, int(exit_code), int(restarts), oom_killed == "true", started_at)
+def identity_of(status: int, body: bytes, server_header: str = "") -> Identity:
+    """What an answer of `/version` says; a server without that page says nothing. Our simulator says in both what it is."""
+    document = _json(body) if status == 200 else None
+    said = document if isinstance(document, dict) else {}
+    version, engine = (None if said.get(key) is None else str(said[key]) for key in ("version", "engine"))
+    return Identity(version, engine, said.get("simulated") is True or server_header.startswith(_SIMULATOR))
 
 
 def judge(status: int | None, body: bytes, served_model_name: str) -> Verdict:
     """Judges one answer of `/v1/models`; `status` is None when nothing answered and `body` then says why."""
     if status is None:
         return Verdict("waiting", body.decode(errors="replace"), [])
-    if status in (401, 403):
+    answer = models_of(status, body)
+    if answer.kind == REFUSED:
         return Verdict(
             "wrong", f"/v1/models answers {status}: the key in inference_server_api_key_file is not the server's", []
         )
-    if status == 503:
+    if answer.kind == LOADING:
         return Verdict("waiting", "/v1/models answers 503: the server is loading", [])
     if status != 200:
         return Verdict("wrong", f"/v1/models answers {status}, expected 200: this is no OpenAI-compatible server", [])
-    models = _model_names(body)
-    if models is None:
+    if answer.kind == FOREIGN:
         return Verdict("wrong", "/v1/models answers no list of models: this is no OpenAI-compatible server", [])
+    models = list(answer.entries)
     if served_model_name in models:
         return Verdict("ready", f"{served_model_name} is served", models)
     return Verdict(
@@ -80,26 +99,14 @@ def with_key(verdict: Verdict, status: int | None) -> Verdict:
         return verdict
     return Verdict(
         "wrong",
-        "/v1/models answers without the key of inference_server_api_key_file: this server is open to everybody; "
+        "/v1/models answers without the key of inference_server_api_key_file: this server is open to everyone; "
         "another one may hold the port, or the key did not reach it",
         verdict.models,
     )
 
 
-def container_end(container: str, state: ContainerState, restarts_before: int) -> str | None:
-    """How a container ended, as half a sentence; None while it runs. `restarts_before` is their count when the wait began."""
-    if state.oom_killed:
-        return f"container {container} was killed for memory"
-    if state.status in ("exited", "dead", "restarting"):
-        ended = f"container {container} ended with exit code {state.exit_code} (restarts: {state.restarts})"
-        return ended + (_KILLED if state.exit_code == SIGKILLED else "")
-    if state.restarts > restarts_before:
-        return f"container {container} ended and was started again by Docker (restarts: {state.restarts})"
-    return None
-
-
-def _model_names(body: bytes) -> list[str] | None:
+def _json(body: bytes) -> Any:
     try:
-        return [str(entry["id"]) for entry in json.loads(body.decode())["data"]]
-    except (ValueError, KeyError, TypeError):
+        return json.loads(body)
+    except ValueError:
         return None

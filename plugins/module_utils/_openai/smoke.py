@@ -29,7 +29,7 @@ Body = Dict[str, Any]
 Judge = Callable[[bytes], str]
 
 
-class Test(NamedTuple):
+class SmokeTest(NamedTuple):
     """One request and the judge of its answer.
 
     `body` is None for a GET. The judge returns what it saw, or raises SmokeError.
@@ -41,29 +41,31 @@ class Test(NamedTuple):
     judge: Judge
 
 
-def tests(served_model_name: str, context_tokens: int | None) -> list[Test]:
+def smoke_tests(served_model_name: str, context_tokens: int | None) -> list[SmokeTest]:
     """The tests in the order in which they run, from what everything needs to what only some models can."""
     chat = {"model": served_model_name, "temperature": 0}
     hello = [{"role": "user", "content": "Say hello in one short sentence."}]
     tool = [{"role": "user", "content": "What is the weather in Paris? Call the tool."}]
     sums = [{"role": "user", "content": "What is 17 + 25? Answer with the number."}]
     return [
-        Test("chat", "/v1/chat/completions", {**chat, "messages": hello, "max_tokens": 32}, judge_chat),
-        Test(
+        SmokeTest("chat", "/v1/chat/completions", {**chat, "messages": hello, "max_tokens": 32}, judge_chat),
+        SmokeTest(
             "stream",
             "/v1/chat/completions",
             {**chat, "messages": hello, "max_tokens": 32, "stream": True},
             judge_stream,
         ),
-        Test("context", "/v1/models", None, lambda answer: judge_context(answer, served_model_name, context_tokens)),
-        Test("messages", "/v1/messages", {**chat, "messages": hello, "max_tokens": 32}, judge_messages),
-        Test(
+        SmokeTest(
+            "context", "/v1/models", None, lambda answer: judge_context(answer, served_model_name, context_tokens)
+        ),
+        SmokeTest("messages", "/v1/messages", {**chat, "messages": hello, "max_tokens": 32}, judge_messages),
+        SmokeTest(
             "tool_call",
             "/v1/chat/completions",
             {**chat, "messages": tool, "max_tokens": 1024, "tools": [_TOOL]},
             judge_tool_call,
         ),
-        Test("reasoning", "/v1/chat/completions", {**chat, "messages": sums, "max_tokens": 2048}, judge_reasoning),
+        SmokeTest("reasoning", "/v1/chat/completions", {**chat, "messages": sums, "max_tokens": 2048}, judge_reasoning),
     ]
 
 

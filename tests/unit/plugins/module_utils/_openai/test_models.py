@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.models import (
+    Identity,
+    Models,
     Verdict,
-    container_end,
-    container_state,
+    identity_of,
     judge,
+    models_of,
     with_health,
     with_key,
 )
@@ -58,21 +59,41 @@ def test_a_server_with_a_key_must_ask_for_it(before, status, state):
 
 
 @pytest.mark.parametrize(
-    ("printed", "told"),
+    ("status", "body", "kind", "names"),
     [
-        ("running 0 0 false", None),
-        ("running 0 2 false", None),
-        ("created 0 0 false", None),
-        ("running 0 3 false", r"started again by Docker \(restarts: 3\)"),
-        ("exited 1 2 false", r"exit code 1 \(restarts: 2\)$"),
-        ("restarting 137 3 false", r"exit code 137 .*memory.*VLLM_CPU_KVCACHE_SPACE"),
-        ("exited 137 0 true", "was killed for memory$"),
+        (200, models("a", "b"), "listed", ["a", "b"]),
+        (200, models(), "listed", []),
+        (200, b'{"data": ["x", {"id": "a"}, {}]}', "listed", ["a"]),
+        (200, b'{"data": [{"name": "a"}]}', "foreign", []),
+        (200, b'{"data": {"id": "a"}}', "foreign", []),
+        (200, b"\xff", "foreign", []),
+        (500, models("a"), "foreign", []),
+        (401, b"", "refused", []),
+        (403, b"", "refused", []),
+        (503, b"", "loading", []),
     ],
 )
-def test_the_end_of_a_container_is_told(printed, told):
-    end = container_end("mine", container_state(f"{printed} 2026-11-22T18:50:01.123456789Z\n"), restarts_before=2)
-    if told is None:
-        assert end is None
-    else:
-        assert end.startswith("container mine ")
-        assert re.search(told, end)
+def test_what_an_answer_lists(status, body, kind, names):
+    answer = models_of(status, body)
+    assert (answer.kind, list(answer.entries)) == (kind, names)
+
+
+def test_an_entry_keeps_what_else_it_says():
+    body = b'{"data": [{"id": "a", "max_model_len": 32768}]}'
+    assert models_of(200, body) == Models("listed", {"a": {"id": "a", "max_model_len": 32768}})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "header", "identity"),
+    [
+        (200, b'{"version": "0.32.0"}', "uvicorn", Identity("0.32.0", None, False)),
+        (200, b'{"version": "1.0", "engine": "sglang", "simulated": true}', "", Identity("1.0", "sglang", True)),
+        (200, b'{"version": null, "simulated": "no"}', "", Identity(None, None, False)),
+        (404, b'{"detail": "Not Found"}', "uvicorn", Identity(None, None, False)),
+        (404, b"", "llmfleet-simulator/0.1.0", Identity(None, None, True)),
+        (200, b"[]", "", Identity(None, None, False)),
+        (200, b"<html>", "", Identity(None, None, False)),
+    ],
+)
+def test_what_a_server_says_it_is(status, body, header, identity):
+    assert identity_of(status, body, header) == identity

@@ -12,9 +12,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._openai.smoke imp
     judge_reasoning,
     judge_stream,
     judge_tool_call,
-)
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.smoke import (
-    tests as made_tests,
+    smoke_tests,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,7 +116,7 @@ def test_any_answer_passes_or_is_told(judge, answer):
 
 
 def test_each_test_asks_for_the_served_name():
-    made = made_tests("mine", 128)
+    made = smoke_tests("mine", 128)
     assert len({test.name for test in made}) == len(made)
     assert {test.body["model"] for test in made if test.body} == {"mine"}
     assert [test.name for test in made if test.body is None] == ["context"]

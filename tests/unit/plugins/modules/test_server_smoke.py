@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.llmfleet.serving.plugins.modules import server_smoke
+
+from tests.support.http_server import http_server
+
+CHAT = json.dumps({"choices": [{"message": {"content": "hello"}}]}).encode()
+ONLY_CHAT = dict.fromkeys(("stream", "context", "messages"), "skip")
+
+
+@pytest.fixture
+def run(capsys):
+    def call(url, status=0, **options):
+        given = {"base_urls": [url], "served_model_name": "m", "tests": ONLY_CHAT, **options}
+        with patch_module_args(given), pytest.raises(SystemExit) as end:
+            server_smoke.main()
+        assert end.value.code == status
+        return json.loads(capsys.readouterr().out)
+
+    return call
+
+
+def test_a_model_that_talks_passes_with_both_headers_for_the_key(run, tmp_path):
+    (tmp_path / "key").write_text("secret\n")
+    with http_server({"/v1/chat/completions": (200, CHAT)}, key="secret") as server:
+        result = run(server.url + "/", api_key_file=str(tmp_path / "key"))
+    assert result["summary"]["chat"] == "pass"
+    ((path, headers, body),) = server.requests
+    assert (path, headers["x-api-key"], headers["anthropic-version"]) == (
+        "/v1/chat/completions",
+        "secret",
+        "2023-06-01",
+    )
+    assert (headers["content-type"], json.loads(body)["model"]) == ("application/json", "m")
+
+
+@pytest.mark.parametrize(
+    ("answers", "detail"),
+    [
+        ({"/v1/chat/completions": (500, b"out of order")}, "/v1/chat/completions answers 500: out of order"),
+        ({"/v1/chat/completions": (200, b"{}")}, "the answer has no message"),
+    ],
+)
+def test_a_required_test_that_fails_fails_the_module(run, answers, detail):
+    with http_server(answers) as server:
+        result = run(server.url, status=1)
+    assert detail in result["msg"] and server.url in result["msg"]
+    assert result["summary"]["chat"] == "fail"
+
+
+def test_no_answer_is_a_failure_with_the_reason(run):
+    assert "does not answer: [Errno 111] Connection refused" in run("http://127.0.0.1:9", status=1)["msg"]
+
+
+def test_what_is_only_reported_fails_nothing(run):
+    assert run("http://127.0.0.1:9", tests={**ONLY_CHAT, "chat": "report"})["summary"]["chat"] == "fail"
+
+
+def test_a_key_that_cannot_be_read_is_said(run, tmp_path):
+    missing = tmp_path / "missing"
+    assert (
+        f"api_key_file {missing} cannot be read"
+        in run("http://127.0.0.1:9", status=1, api_key_file=str(missing))["msg"]
+    )
+    assert run("http://127.0.0.1:9", api_key_file=str(missing), _ansible_check_mode=True)["results"] == []
