@@ -29,10 +29,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "playbooks" / "collections")]
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.native import Measurement  # noqa: E402
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.base import Measurement  # noqa: E402
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.metrics import percentile  # noqa: E402
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.prompts import random_prompts  # noqa: E402
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.target import Server  # noqa: E402
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.target import Target  # noqa: E402
 
 from tests.support.bench import TOLERANT, access_to, benchmark, measure  # noqa: E402
 from tests.support.simulator import Simulator, simulator  # noqa: E402
@@ -204,7 +204,7 @@ def capacity(folder: Path, _vllm: Vllm | None) -> None:
 def prompts(folder: Path, _vllm: Vllm | None) -> None:
     """512 prompts of 8,192 tokens, and whether the server counts them so."""
     with server(folder, 5.0) as running:
-        control = Server(access_to(running.url))
+        control = Target(access_to(running.url))
         info = control.inspect(None, "openai-chat")
         begun = time.monotonic()
         calibration = control.calibrate(info, "openai-chat", random.Random(1))
