@@ -44,6 +44,11 @@ options:
     type: list
     elements: dict
     default: []
+  gpu_profiles:
+    description:
+      - Profiles by GPU class, as P(llmfleet.serving.gpu_profiles#filter) reads them, for hosts without C(gpu_profile).
+    type: dict
+    default: {}
   hourly_price:
     description: Price of one GPU for one hour, by GPU class (C(h100), C(b200) ...).
     type: dict

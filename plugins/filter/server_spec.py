@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Filters around the server's specification; the logic is in plugin_utils/_server/."""
+"""Filters around the server's specification and the host's GPU profile; the logic is in plugin_utils/_spec/."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ description:
 positional: role_path, gpu_profile, host
 options:
   _input:
-    description: The knobs of the role C(inference_server) without their prefix.
+    description: The knobs of the role C(inference_server) without their prefix, and the host's groups as C(groups).
     type: dict
     required: true
   role_path:
@@ -24,7 +24,7 @@ options:
     type: path
     required: true
   gpu_profile:
-    description: The dict of C(group_vars/).
+    description: The host's, as P(llmfleet.serving.gpu_profile_of#filter) finds it. An empty one is a problem.
     type: dict
     required: true
   host:
@@ -48,27 +48,26 @@ _value:
   type: dict
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, plain
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import deployment as kept
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import gpu_assignment as gpus
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import spec
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import profiles, spec
 
 
 def server_spec(
     want: dict[str, Any], role_path: str, gpu_profile: dict[str, Any], host: dict[str, Any]
 ) -> dict[str, Any]:
     """The specification with `problems: []`, or the problems alone."""
+    role = Path(role_path)
     try:
         parts = [plain(part) for part in (want, gpu_profile, host)]
-        return {
-            **spec.server_spec(parts[0], *knowledge(parts[0], Path(role_path)), *parts[1:]),
-            "problems": [],
-        }
+        parts[0]["gpu_classes"] = [] if parts[1] else list(gpu_profiles(str(role / ".." / ".." / "group_vars")))
+        return {**spec.server_spec(parts[0], *knowledge(parts[0], role), *parts[1:]), "problems": []}
     except UserError as error:
         return {"problems": [str(problem) for problem in error.problems]}
 
@@ -101,11 +100,23 @@ def server_surplus(previous: dict[str, Any], server: dict[str, Any], target: dic
     return kept.surplus(plain(previous), plain(server), plain(target))
 
 
-def gpu_profile_of(card_name: str, folder: str) -> dict[str, Any]:
-    """The profile in `folder` whose `name_pattern` matches the card's name; an empty dict when none does."""
-    return gpus.profile_for(
-        card_name, [yaml.safe_load(path.read_text())["gpu_profile"] for path in sorted(Path(folder).glob("*.yml"))]
-    )
+def gpu_profiles(folder: str) -> dict[str, dict[str, Any]]:
+    """Class -> profile, for every file of the folder that holds a `gpu_profile`; empty where there is no such folder."""
+    found = {path.stem: mapping(_read(path)) for path in sorted(Path(folder).glob("*.yml"))}
+    return {name: content["gpu_profile"] for name, content in found.items() if content.get("gpu_profile")}
+
+
+def gpu_profile_of(gpu_name: str, folder: str, groups: Sequence[str] = (), own: Any = None) -> dict[str, Any]:
+    """`own` where it is not empty, else the profile of the host's groups, else the GPU's; empty when there is none."""
+    return mapping(plain(own)) or profiles.profile_of(gpu_profiles(folder), plain(groups), str(gpu_name))
+
+
+def gpu_profile_problem(gpu_name: str, folder: str, groups: Sequence[str] = (), own: Any = None) -> dict[str, str]:
+    """Why `gpu_profile_of` finds nothing: `found`, `expected`, `remedy`, and all in `message`; empty where it finds a profile."""
+    if gpu_profile_of(gpu_name, folder, groups, own):
+        return {}
+    problem = profiles.missing_profile(gpu_profiles(folder), plain(groups), str(gpu_name))
+    return {**problem._asdict(), "message": str(problem)}
 
 
 def server_fact(
@@ -121,7 +132,9 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
             "server_spec": server_spec,
+            "gpu_profiles": gpu_profiles,
             "gpu_profile_of": gpu_profile_of,
+            "gpu_profile_problem": gpu_profile_problem,
             "server_fact": server_fact,
             "server_good": server_good,
             "server_pinned": server_pinned,

@@ -130,7 +130,7 @@ REFUSALS = {
     ),
     "driver much too old": (
         XML.format("a100.xml"),
-        {"gpu_profile": {}},
+        {"gpu_profile": {"gpu_class": "a100"}},
         ["driver_version", "driver 470.256.02", "install driver 525"],
     ),
     "driver upgraded under its module": (
@@ -146,7 +146,11 @@ REFUSALS = {
         ["gpu_matches_profile", "NVIDIA A100-SXM4-80GB, NVIDIA H100 80GB HBM3", "inventory group"],
     ),
     "too few cards": ("", {"gpu_preflight_gpu_count": 3}, ["gpu_present", "2 x NVIDIA H100", "needed 3 GPU"]),
-    "split card": (XML.format("a100_mig.xml"), {"gpu_profile": {}}, ["mig", "MIG on card 0", "nvidia-smi -mig 0"]),
+    "split card": (
+        XML.format("a100_mig.xml"),
+        {"gpu_profile": {"gpu_class": "a100"}},
+        ["mig", "MIG on card 0", "nvidia-smi -mig 0"],
+    ),
     "two failures at once": (
         XML.format("a100_mig.xml"),
         {"gpu_preflight_memory_gib": 100000},

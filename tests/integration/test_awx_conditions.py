@@ -134,6 +134,16 @@ def test_facts_alone_make_a_report_when_the_hosts_are_out_of_reach(awx, tmp_path
     assert rows(tmp_path)["one"]["status"] == "ok"
 
 
+def test_a_group_of_awx_describes_a_class_of_its_own(awx, tmp_path):
+    """No file of the project beats that, as none is named after the group."""
+    awx.add_host("four", "l40s", inference_server_port=free_port())
+    awx.group_vars["l40s"] = {"gpu_profile": {"gpu_class": "l40s", "name": "NVIDIA L40S"}}
+    job = awx.launch("deploy.yml", survey=DEPLOY, limit="four")
+    assert job.rc == 0, job.output
+    fact = json.loads((tmp_path / "disks" / "four" / "facts.d" / "llmfleet_server.fact").read_text())
+    assert fact["gpu"]["class"] == "l40s"
+
+
 def test_a_check_job_on_bare_hosts_predicts_and_changes_nothing(awx, tmp_path):
     job = awx.launch("deploy.yml", survey=DEPLOY, check=True, limit="one")
     assert job.rc == 0, job.output

@@ -136,6 +136,15 @@ def test_without_a_cost_limit_nothing_is_launched(account, play):
     assert account.requests == []
 
 
+def test_an_instance_of_no_known_class_is_not_launched(account, play, tmp_path):
+    rc, output = play("campaign.yml", lambda_campaign_instances=[{"name": "one", "instance_type": "gpu_1x_a10"}])
+    assert rc != 0
+    assert "group_vars/a10.yml" in output
+    assert account.launches() == 0
+    [row] = report(tmp_path)["hosts"]
+    assert "no GPU profile for groups a10" in row["reason"]
+
+
 def test_a_rehearsal_launches_nothing(account, play):
     _rc, output = play("campaign.yml", "--check")
     assert account.launches() == 0, output

@@ -20,6 +20,10 @@ def files_below(folder):
     return sorted(str(path) for path in folder.rglob("*")) if folder.exists() else []
 
 
+def fact_of(fleet, host):
+    return json.loads((fleet.folder / "state" / host / "facts.d" / "llmfleet_server.fact").read_text())
+
+
 def pid_of(fleet, host):
     return json.loads((fleet.folder / "state" / host / "llmfleet-server" / "process.json").read_text())["pid"]
 
@@ -232,13 +236,28 @@ def test_a_clone_works_from_another_folder_with_a_foreign_inventory(fleet, clone
     assert played.returncode == 0, played.stdout + played.stderr
 
 
-def test_a_link_that_became_a_text_file_is_told_with_the_remedy(fleet, clone, tmp_path):
+def test_a_link_that_became_a_text_file_costs_nothing(fleet, clone):
+    """As git on Windows or a zip archive makes one of playbooks/group_vars: the role finds the profiles without it."""
     fleet.add("one")
     fleet.write()
     link = clone / "playbooks" / "group_vars"
     link.unlink()
     link.write_text("../group_vars")
     played = ansible_playbook("-i", str(fleet.inventory), "playbooks/deploy.yml", cwd=clone)
-    assert played.returncode != 0
-    assert "ln -s ../group_vars playbooks/group_vars" in played.stdout
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert fact_of(fleet, "one")["gpu"]["class"] == "h100"
+
+
+def test_a_group_of_no_known_class_is_refused_until_the_inventory_describes_it(fleet):
+    fleet.add("one", "l40s")
+    refused = fleet.play("deploy.yml")
+    assert refused.rc != 0
+    for words in ("inference, l40s", "a100, b200, cpu, h100", "group_vars/l40s.yml", "gpu_profile: {gpu_class: l40s"):
+        assert words in refused.failures("one")
     assert files_below(fleet.folder / "state") == []
+    described = fleet.inventory.parent / "group_vars" / "l40s.yml"
+    described.parent.mkdir()
+    described.write_text("gpu_profile: {gpu_class: l40s, name: NVIDIA L40S}")
+    deployed = fleet.play("deploy.yml")
+    assert deployed.rc == 0, deployed.output
+    assert fact_of(fleet, "one")["gpu"]["class"] == "l40s"

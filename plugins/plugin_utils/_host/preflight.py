@@ -40,7 +40,7 @@ def evaluate(host: Host, want: Want, severities: Mapping[str, str]) -> list[Chec
     """Every check of a host, in the order of C(CHECKS).
 
     :param host: the return of M(llmfleet.serving.host_info), all sections.
-    :param want: C(gpu) (C(required), C(count), C(mig), C(profile)), C(image), C(ports), C(disk_free_gib),
+    :param want: C(gpu) (C(required), C(count), C(mig), C(profile), C(profile_problem)), C(image), C(ports), C(disk_free_gib),
         C(disk_free_deployed_gib), C(memory_gib), C(offline), C(clock_skew_s).
     :param severities: C(error), C(warning) or C(ignore) by check, over the checks' own.
     :returns: C(name), C(status) (C(pass), C(fail), C(skip)), C(severity), C(found), C(needed) and C(remedy); the remedy
@@ -319,7 +319,9 @@ def _check_gpu_present(host: Host, want: Want) -> Check:
 
 
 def _check_gpu_match(host: Host, want: Want, cards: list) -> Check:
-    profile = want["gpu"]["profile"]
+    profile, problem = want["gpu"]["profile"], want["gpu"].get("profile_problem")
+    if problem:
+        return _failed(problem["found"], problem["expected"], problem["remedy"])
     pattern = profile.get("name_pattern")
     names = sorted({card["name"] or "" for card in cards})
     if not pattern:
@@ -329,7 +331,7 @@ def _check_gpu_match(host: Host, want: Want, cards: list) -> Check:
         right,
         ", ".join(names),
         f"{profile.get('name') or pattern} (group {profile.get('gpu_class')})",
-        "move the host to the inventory group of its card, or correct gpu_profile.name_pattern in group_vars",
+        "move the host to the inventory group of its GPU; where the inventory sets gpu_profile, correct its name_pattern",
     )
 
 

@@ -25,6 +25,7 @@ def fleet_report(
     alive_hosts: Sequence[str] = (),
     this_run_only: bool = False,
     published_figures: Sequence[dict[str, Any]] = (),
+    gpu_profiles: Mapping[str, dict[str, Any]] | None = None,
     hourly_price: Mapping[str, float] | None = None,
     currency: str = "USD",
     outlier_limit: float = 5.0,
@@ -34,11 +35,19 @@ def fleet_report(
 
     `play_hosts` and `alive_hosts` are Ansible's `ansible_play_hosts_all` and `ansible_play_hosts`: they tell a host
     that failed in this play from one that was not part of it. `this_run_only`: leave out older results.
-    `hourly_price`: price of a GPU per hour, by GPU class. `outlier_limit`: the robust z-score of an outlier.
+    `gpu_profiles`: profiles by GPU class, for hosts whose variables have none. `hourly_price`: price of a GPU per hour, by GPU
+    class. `outlier_limit`: the robust z-score of an outlier.
     """
     in_play, alive = set(play_hosts), set(alive_hosts)
     rows = [
-        facts.host_row(host, hostvars[host], in_play=host in in_play, alive=host in alive, this_run_only=this_run_only)
+        facts.host_row(
+            host,
+            hostvars[host],
+            in_play=host in in_play,
+            alive=host in alive,
+            this_run_only=this_run_only,
+            gpu_profiles=gpu_profiles or {},
+        )
         for host in hosts
     ]
     prices = hourly_price or {}

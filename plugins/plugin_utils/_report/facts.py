@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import JUDGED
@@ -24,20 +25,27 @@ _COPIED = ("client", "strict", "steady_state", "sweep", "repeats", "confidence",
 
 
 def host_row(
-    host: str, variables: Mapping[str, Any], *, in_play: bool, alive: bool, this_run_only: bool = False
+    host: str,
+    variables: Mapping[str, Any],
+    *,
+    in_play: bool,
+    alive: bool,
+    this_run_only: bool = False,
+    gpu_profiles: Mapping[str, dict[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The row of `host`: always a status and, unless it is `ok`, a reason that says what to do.
 
     `in_play`: the host belongs to the current play; `alive`: it has neither failed nor been unreachable there.
     `this_run_only`: a result counts only if the host took part in this run to its end.
+    `gpu_profiles`: profiles by GPU class, for a host whose variables have none.
     """
     benchmark = _newest(_candidates(variables, "llmfleet_benchmark"))
     provenance = mapping(benchmark.get("provenance"))
     server = mapping(provenance.get("server")) or _newest(_candidates(variables, "llmfleet_server"))
-    profile = mapping(plain(variables.get("gpu_profile")))
+    gpu = mapping(server.get("gpu"))
+    profile = _profile(variables, gpu.get("class"), gpu_profiles)
     absence = _absence(host, variables, in_play=in_play, alive=alive)
     status, reason = _status(host, benchmark, absence, this_run_only=this_run_only)
-    gpu = mapping(server.get("gpu"))
     gpu_class = str(gpu.get("class") or profile.get("gpu_class") or "unknown")
     row: dict[str, Any] = {
         "host": host,
@@ -64,6 +72,15 @@ def host_row(
     }
     row.update({key: benchmark.get(key) for key in _COPIED})
     return row
+
+
+def _profile(
+    variables: Mapping[str, Any], gpu_class: Any, gpu_profiles: Mapping[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """The host's own profile, else that of the class it was deployed as, else that of its groups; empty when there is none."""
+    own = mapping(plain(variables.get("gpu_profile")))
+    classes = [str(gpu_class), *reversed(sequence(plain(variables.get("group_names"))))]
+    return own or next((gpu_profiles[name] for name in classes if name in gpu_profiles), {})
 
 
 def engine(server: dict[str, Any]) -> str | None:

@@ -7,7 +7,6 @@ Pure functions over what module host_info reads. Private to this collection.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -72,12 +71,3 @@ def docker_flags(requests: Sequence[Mapping[str, Any]]) -> list[str]:
         else:
             flags += ["--gpus", '"device=' + ",".join(request["device_ids"]) + '"']
     return flags
-
-
-def profile_for(card_name: str, profiles: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The first profile whose `name_pattern` matches the card's name (as nvidia-smi prints it); an empty dict when none does."""
-    for profile in profiles:
-        pattern = profile.get("name_pattern")
-        if pattern and re.search(pattern, card_name):
-            return dict(profile)
-    return {}

@@ -25,6 +25,7 @@ from .validation import (
     memory_problems,
     port_problems,
     problems,
+    profile_problems,
     warnings,
 )
 
@@ -86,7 +87,7 @@ def _choice_problems(
     host: Mapping[str, Any],
 ) -> list[Problem]:
     """What is wrong with the choices, before there is an instance."""
-    found = problems(want)
+    found = [*problems(want), *profile_problems(want, gpu_profile, host["gpu"]["cards"])]
     if want["release"] == "published" and want["backend"] not in recipe.get("published", {"simulator": {}}):
         nothing = f"nothing was published for {want['model']} on {want['backend']}"
         found.append(Problem(f"inference_server_release is published, and {nothing}", remedy="use stable"))

@@ -14,6 +14,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Pr
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.ports import taken_port
 
 from .flags import flag_problems, parse_args
+from .profiles import missing_profile
 
 RUNTIMES = ("docker", "process")
 
@@ -91,6 +92,18 @@ def _number_problems(want: Mapping[str, Any]) -> list[Problem]:
     if want["instances"] < 0:
         found.append(Problem(f"inference_server_instances is {want['instances']}", "1 or more, or 0 for one per GPU"))
     return found
+
+
+def profile_problems(
+    want: Mapping[str, Any], gpu_profile: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]]
+) -> list[Problem]:
+    """The host has no GPU profile, so that its server would pass for one of an unknown class, and a simulated one has no timing.
+
+    `want` has the host's `groups` and the known `gpu_classes`.
+    """
+    if gpu_profile:
+        return []
+    return [missing_profile(want["gpu_classes"], want["groups"], gpus[0]["name"] if gpus else "")]
 
 
 def port_problems(name: str, port: int, host: Mapping[str, Any], runtime: str) -> list[Problem]:

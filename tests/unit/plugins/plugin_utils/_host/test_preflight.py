@@ -224,6 +224,14 @@ def test_what_is_right_all_the_same(name, changes, want):
     assert check_of(name, changed(HOST, *changes), {**WANT, **want})["status"] == "pass"
 
 
+def test_a_host_without_a_profile_is_refused_with_the_remedy():
+    problem = {"found": "no GPU profile", "expected": "a group of a class", "remedy": "set gpu_profile"}
+    wanted = {**WANT, "gpu": {**WANT["gpu"], "profile": {}, "profile_problem": problem}}
+    check = check_of("gpu_matches_profile", HOST, wanted)
+    assert (check["status"], check["severity"]) == ("fail", "error")
+    assert (check["found"], check["needed"], check["remedy"]) == tuple(problem.values())
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "want"),
     [

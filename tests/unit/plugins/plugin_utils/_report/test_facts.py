@@ -97,6 +97,16 @@ def test_without_facts_the_class_comes_from_the_profile() -> None:
     assert (found["gpu"], found["gpu_name"]) == ("a100", made.NAMES["a100"])
 
 
+def test_the_profile_is_the_hosts_own_or_its_classs_or_its_groups() -> None:
+    profiles = {gpu: {"gpu_class": gpu, "published_key": f"{gpu} of the class"} for gpu in ("h100", "a100")}
+    variables = {**made.host_facts(), "group_names": ["a100", "inference"]}
+    assert row(variables, gpu_profiles=profiles)["published_key"] == "h100"
+    del variables["gpu_profile"]
+    assert row(variables, gpu_profiles=profiles)["published_key"] == "h100 of the class"
+    assert row({"group_names": ["a100", "inference"]}, gpu_profiles=profiles)["published_key"] == "a100 of the class"
+    assert row({"group_names": ["l40s"]}, gpu_profiles=profiles)["published_key"] is None
+
+
 @pytest.mark.parametrize(
     ("server", "name"),
     [

@@ -10,7 +10,6 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._engines import E
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import deployment as kept
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import instances, spec
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.gpu_assignment import profile_for
 
 ROOT = Path(__file__).resolve().parents[5]
 ROLE = ROOT / "roles" / "inference_server"
@@ -440,24 +439,6 @@ def test_a_model_without_a_recipe_gets_generic_flags():
     argv = only(model="/models/tiny", recipe_={})["argv"]
     assert argv[:2] == ["--model", "/models/tiny"]
     assert "--tool-call-parser" not in argv
-
-
-@pytest.mark.parametrize(
-    ("card", "gpu_class"),
-    [
-        ("NVIDIA B200", "b200"),
-        ("NVIDIA H100 80GB HBM3", "h100"),
-        ("NVIDIA H100 PCIe", "h100"),
-        ("NVIDIA H200", "h200"),
-        ("NVIDIA A100-SXM4-40GB", "a100"),
-        ("NVIDIA A100 80GB PCIe", "a100"),
-        ("Tesla T4", None),
-        ("", None),
-    ],
-)
-def test_a_card_finds_its_profile(card, gpu_class):
-    profiles = [yaml.safe_load(path.read_text())["gpu_profile"] for path in sorted((ROOT / "group_vars").glob("*.yml"))]
-    assert profile_for(card, profiles).get("gpu_class") == gpu_class
 
 
 def test_the_fact_keeps_the_start_time_of_a_server_found_running():
