@@ -62,7 +62,7 @@ EXAMPLES = r"""
 - name: Write the report of all serving hosts
   llmfleet.serving.report_write:
     report: "{{ hostvars | llmfleet.serving.fleet_report(hosts=groups['inference']) }}"
-    directory: "{{ playbook_dir }}/reports"
+    directory: "{{ 'reports' | ansible.builtin.realpath }}"
   run_once: true
 """
 

@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import json
 import os
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import facts as made
 import jsonschema
 import pytest
+import yaml
 
 from .conftest import ROOT, Fleet, Outcome
 
@@ -180,6 +182,31 @@ def test_the_report_is_uploaded_copied_and_queried(kept: Kept) -> None:
     assert "s3cret" not in played.output
     assert (kept.folder / "copies" / name / "report.json").is_file()
     assert custom_stats(played)["llmfleet_report"]["answer"] == ["one"]
+
+
+def test_reports_lie_where_the_user_works(kept: Kept) -> None:
+    """Not beside the playbook, which may belong to an installed collection."""
+    kept.keep("one")
+    kept.write()
+    work = kept.folder / "work"
+    work.mkdir()
+    inventory = yaml.safe_load(kept.inventory.read_text())
+    del inventory["inference"]["vars"]["report_dir"]
+    kept.inventory.write_text(yaml.safe_dump(inventory))
+    played = subprocess.run(
+        ["ansible-playbook", "-i", kept.inventory, ROOT / "playbooks" / "report.yml"],
+        cwd=work,
+        env={**os.environ, "PWD": str(ROOT)},  # what a shell wrote there need not be true
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert {path.name for path in (work / "reports").iterdir()} == {
+        "latest",
+        "history.jsonl",
+        os.readlink(work / "reports" / "latest"),
+    }
 
 
 def test_check_mode_writes_nothing(kept: Kept) -> None:
