@@ -51,7 +51,8 @@ class Engine:
     cuda12_suffix: str = ""
 
 
-# By name, in the order in which they are offered. Each is imported by its name here: what Ansible ships to a host is what is imported.
+# By name, in the order in which they are offered; written by tools/choices.py, as are the choices of inference_server_backend.
+# Each is imported by its name: what Ansible ships to a host is what is imported.
 ENGINES: dict[str, Engine] = {
     entry["name"]: Engine(**entry) for entry in (vllm.ENGINE, sglang.ENGINE, simulator.ENGINE)
 }

@@ -9,7 +9,7 @@ import os
 import platform
 import random
 from dataclasses import replace
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 from ..._openai.endpoint import resolve
 from ..._openai.http1 import request_bytes
@@ -31,12 +31,17 @@ from ..record import Expectation, error_classes
 from ..settings import ENDPOINTS, Workload
 from ..target import check_context, verify_lengths
 from ..validity import Evidence, lag_ms
-from .base import CLIENT_VERSION, LoadOutcome, OnEnd, OnTick, Session
+from .base import CLIENT_VERSION, Client, LoadOutcome, OnEnd, OnTick, Session
 
 _WARMUP_OUTPUT_TOKENS = 32  # enough to meet every batch size on the way up and down
 _WARMUP_INPUT_TOKENS = 256  # of a file dataset, whose own prompts must stay unseen
 _VERIFIED_PROMPTS = 8
 _PLENTY_OF_WORDS = 6  # of 16 words or more: enough for any number of distinct prompts
+
+
+def make(session: Session, options: Mapping[str, Any]) -> Client:
+    """The client of a run."""
+    return NativeClient(session)
 
 
 class NativeClient:

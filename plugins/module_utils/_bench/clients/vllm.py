@@ -29,7 +29,7 @@ from ..metrics import derived
 from ..prompts import length_range
 from ..settings import ENDPOINTS, Settings, Workload
 from ..validity import Evidence
-from .base import LoadOutcome, OnEnd, OnTick, Session
+from .base import Client, LoadOutcome, OnEnd, OnTick, Session
 from .native import NativeClient
 
 _TEMPLATE_ROOM = 64  # tokens that a chat template may add to a prompt, whose length it does not know
@@ -137,6 +137,11 @@ def outcome_of(
             repeated_share=_REPEATED_SHARE,
         ),
     )
+
+
+def make(session: Session, options: Mapping[str, Any]) -> Client:
+    """The client of a run. Raises UserError."""
+    return VllmClient(session, command_from(options, session.folder))
 
 
 class VllmClient:
