@@ -55,8 +55,7 @@ from typing import Any
 import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, plain
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import deployment as kept
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import profiles, spec
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import deployment, profiles, spec
 
 
 def server_spec(
@@ -87,17 +86,43 @@ def _read(path: Path) -> dict[str, Any]:
 
 def server_pinned(server: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
     """The specification with the image that the host has."""
-    return kept.pinned(plain(server), plain(image))
+    return deployment.pinned(plain(server), plain(image))
 
 
-def server_good(before: dict[str, Any], server: dict[str, Any], fact: dict[str, Any]) -> dict[str, Any]:
-    """What a host keeps to go back to."""
-    return kept.good(plain(before), plain(server), plain(fact))
+def rollback_point(before: dict[str, Any], server: dict[str, Any], fact: dict[str, Any]) -> dict[str, Any]:
+    """What a host keeps to roll back to."""
+    return deployment.rollback_point(plain(before), plain(server), plain(fact))
 
 
-def server_surplus(previous: dict[str, Any], server: dict[str, Any], target: dict[str, Any]) -> dict[str, list[str]]:
+def rollback_outcome(
+    kept: dict[str, Any],
+    failed_digest: str,
+    enabled: bool,
+    check_mode: bool = False,
+    failure: str | None = None,
+    elapsed_s: float | None = None,
+) -> dict[str, Any]:
+    """Whether a host whose new server failed can be rolled back, and how that ended."""
+    return deployment.rollback_outcome(
+        plain(kept),
+        str(failed_digest),
+        enabled=enabled,
+        check_mode=check_mode,
+        failure=plain(failure),
+        elapsed_s=plain(elapsed_s),
+    )
+
+
+def orphaned_instances(
+    previous: dict[str, Any], server: dict[str, Any], target: dict[str, Any]
+) -> dict[str, list[str]]:
     """Names of instances to remove, by runtime."""
-    return kept.surplus(plain(previous), plain(server), plain(target))
+    return deployment.orphaned_instances(plain(previous), plain(server), plain(target))
+
+
+def unused_volumes(kept: dict[str, Any], containers: list[dict[str, Any]], own: list[dict[str, Any]]) -> list[str]:
+    """The collection's own volumes that no other container has mounted."""
+    return deployment.unused_volumes(plain(kept), plain(containers), plain(own))
 
 
 def gpu_profiles(folder: str) -> dict[str, dict[str, Any]]:
@@ -119,11 +144,23 @@ def gpu_profile_problem(gpu_name: str, folder: str, groups: Sequence[str] = (), 
     return {**problem._asdict(), "message": str(problem)}
 
 
+def observed_start(
+    ready: dict[str, Any],
+    started: dict[str, Any],
+    clock: dict[str, Any],
+    previous: dict[str, Any],
+    weights: dict[str, Any] | None = None,
+    smoke: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What the tasks of a run returned, as filter server_fact takes it."""
+    return deployment.observed_start(*(plain(part) for part in (ready, started, clock, previous, weights, smoke)))
+
+
 def server_fact(
     server: dict[str, Any], gpu: dict[str, Any], previous: dict[str, Any], ready: dict[str, Any]
 ) -> dict[str, Any]:
     """The fact `llmfleet_server` of a server that answers."""
-    return kept.server_fact(plain(server), plain(gpu), plain(previous), plain(ready))
+    return deployment.server_fact(plain(server), plain(gpu), plain(previous), plain(ready))
 
 
 class FilterModule:
@@ -135,8 +172,11 @@ class FilterModule:
             "gpu_profiles": gpu_profiles,
             "gpu_profile_of": gpu_profile_of,
             "gpu_profile_problem": gpu_profile_problem,
+            "observed_start": observed_start,
+            "orphaned_instances": orphaned_instances,
+            "rollback_outcome": rollback_outcome,
+            "rollback_point": rollback_point,
             "server_fact": server_fact,
-            "server_good": server_good,
             "server_pinned": server_pinned,
-            "server_surplus": server_surplus,
+            "unused_volumes": unused_volumes,
         }

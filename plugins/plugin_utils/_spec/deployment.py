@@ -1,16 +1,18 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is kept of a server that runs: its image's identity, its fact, the way back to it, and what is no longer wanted. Pure."""
+"""What is kept of a server that runs: its image's identity, its fact, the rollback to it, and what has no place any more. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.start_phases import pull_s
 
 from .instances import digest_of
 from .validation import RUNTIMES
+
+VOLUME_PREFIX = "llmfleet-"  # of the volumes that hold compiled kernels (compile_cache in vars/engines/)
 
 
 def pinned(spec: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,14 +47,39 @@ def imagedigest_of(image: Mapping[str, Any]) -> str | None:
     return str(names[0]).rpartition("@")[2] if names else image.get("Id")
 
 
+def observed_start(
+    ready: Mapping[str, Any],
+    started: Mapping[str, Any],
+    clock: Mapping[str, Any],
+    previous: Mapping[str, Any],
+    weights: Mapping[str, Any] | None,
+    smoke: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """What the tasks of a run returned, as `server_fact` takes it: `ready` with what the others add.
+
+    `started` is the return of the task that starts instances, `clock` that section of module host_info, `weights` the return of module
+    model_cache (None where the engine fetches its weights), `smoke` that of module server_smoke (None where it was not run: the outcome
+    in `previous`, the last deployment's fact, stays).
+    """
+    weights = weights or {}
+    return {
+        **ready,
+        "started": bool(started.get("changed")),
+        "probed_at_s": clock["epoch_s"],
+        "model_revision": weights.get("commit"),
+        "weights_s": weights.get("elapsed_s") if weights.get("changed") else None,
+        "smoke": smoke["summary"] if smoke else previous.get("smoke") or {},
+    }
+
+
 def server_fact(
     spec: Mapping[str, Any], gpu: Mapping[str, Any], previous: Mapping[str, Any], ready: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The fact `llmfleet_server` (schema_version 1) of a server that answers.
 
-    `gpu` is that section of what module host_info returns; `ready` is the return of module server_ready with `started` (whether this run
-    started the server), `smoke` (the outcome of each smoke test), `probed_at_s` (when this run looked at the host, by the host's
-    clock) and, where the cache told them, `model_revision` and `weights_s`.
+    `gpu` is that section of what module host_info returns; `ready` is what `observed_start` makes of a run: the return of module
+    server_ready with `started` (whether this run started the server), `smoke` (the outcome of each smoke test), `probed_at_s` (when this
+    run looked at the host, by the host's clock) and, where role model_cache returned them, `model_revision` and `weights_s`.
     A server found running keeps the `ready_s` and `phases` of its start.
     """
     first = spec["instances"][0]
@@ -87,17 +114,17 @@ def server_fact(
 
 
 def start_phases(spec: Mapping[str, Any], ready: Mapping[str, Any]) -> dict[str, float | None]:
-    """Seconds of each phase of a start: what the engine told, and what came before it; None where nobody told or nothing was to do."""
-    told = ready.get("phases") or {}
+    """Seconds of each phase of a start: what the engine logged, and what came before it; None where nothing was logged or was to do."""
+    logged = ready.get("phases") or {}
     return {
         "image_s": pull_s(spec.get("image_tagged_at"), ready.get("probed_at_s")),
-        "weights_s": ready.get("weights_s") or told.get("weights_s"),
-        **{name: told.get(name) for name in ("load_s", "compile_s", "ready_s")},
+        "weights_s": ready.get("weights_s") or logged.get("weights_s"),
+        **{name: logged.get(name) for name in ("load_s", "compile_s", "ready_s")},
     }
 
 
-def good(kept: Mapping[str, Any], spec: Mapping[str, Any], fact: Mapping[str, Any]) -> dict[str, Any]:
-    """What a host keeps to go back to: `current`, which answers now, and `before`, which answered until it came.
+def rollback_point(kept: Mapping[str, Any], spec: Mapping[str, Any], fact: Mapping[str, Any]) -> dict[str, Any]:
+    """What a host keeps to roll back to: `current`, which answers now, and `before`, which answered until it came (None on a new host).
 
     `kept` is what the host kept so far. Each entry holds `spec` and the `fact` of that deployment.
     """
@@ -106,11 +133,66 @@ def good(kept: Mapping[str, Any], spec: Mapping[str, Any], fact: Mapping[str, An
     return {"current": {"spec": spec, "fact": fact}, "before": kept.get("before") if same else current}
 
 
-def surplus(previous: Mapping[str, Any], spec: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Names of instances that may run and that the target does not have, by runtime.
+def rollback_outcome(
+    kept: Mapping[str, Any],
+    failed_digest: str,
+    *,
+    enabled: bool,
+    check_mode: bool = False,
+    failure: str | None = None,
+    elapsed_s: float | None = None,
+) -> dict[str, Any]:
+    """What becomes of a host whose new server failed: `possible`, whether it can be rolled back, and `message`, how that ended.
 
-    `previous` is the fact of the last deployment, `spec` what this run wanted; on the way back `target` is another one.
+    `kept` is the host's rollback point, `failed_digest` the specification that failed. After the attempt: `failure`, why the rollback
+    failed too (None where it did not), and `elapsed_s`, the seconds until the old server answered.
     """
-    there = {(known["runtime"], item["name"]) for known in (previous, spec) for item in known.get("instances", [])}
+    obstacle = _obstacle(kept, failed_digest, enabled=enabled, check_mode=check_mode)
+    if obstacle:
+        return {"possible": False, "message": obstacle}
+    if failure is not None:
+        return {
+            "possible": True,
+            "message": f"The rollback to the specification that answered last failed too: {failure}",
+        }
+    spec = kept["current"]["spec"]
+    what = f"Rolled back to the specification that answered last ({spec.get('image') or 'runtime process'})"
+    return {"possible": True, "message": f"{what}: {spec['endpoint']} answers again after {elapsed_s} s"}
+
+
+def _obstacle(kept: Mapping[str, Any], failed_digest: str, *, enabled: bool, check_mode: bool) -> str | None:
+    """Why a host is not rolled back; None where it is."""
+    if not enabled:
+        return "inference_server_rollback is off, so the host was left as it is"
+    if check_mode:
+        return "In check mode nothing is rolled back"
+    if not kept.get("current") or kept["current"]["spec"]["digest"] == failed_digest:
+        return "No other specification answered here before, so there is nothing to go back to"
+    return None
+
+
+def orphaned_instances(
+    previous: Mapping[str, Any], spec: Mapping[str, Any], target: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """Names of instances that may run and have no place in the target, by runtime.
+
+    `previous` is the fact of the last deployment, `spec` what this run wanted; in a rollback `target` is another one.
+    """
+    possible = {(known["runtime"], item["name"]) for known in (previous, spec) for item in known.get("instances", [])}
     wanted = {(target["runtime"], item["name"]) for item in target["instances"]}
-    return {runtime: sorted(name for kind, name in there - wanted if kind == runtime) for runtime in RUNTIMES}
+    return {runtime: sorted(name for kind, name in possible - wanted if kind == runtime) for runtime in RUNTIMES}
+
+
+def unused_volumes(
+    kept: Mapping[str, Any], containers: Iterable[Mapping[str, Any]], own: Iterable[Mapping[str, Any]]
+) -> list[str]:
+    """The collection's own volumes in the specifications that a host keeps, less those that another container has mounted.
+
+    `containers` are all of the host as the Docker engine lists them, `own` those of this server.
+    """
+    entries = [entry for entry in (kept.get("current"), kept.get("before")) if entry]
+    mounts = [mount for entry in entries for item in entry["spec"]["instances"] for mount in item.get("volumes") or []]
+    ours = {mount.partition(":")[0] for mount in mounts if mount.startswith(VOLUME_PREFIX)}
+    own_ids = {container["Id"] for container in own}
+    others = [container for container in containers if container["Id"] not in own_ids]
+    return sorted(ours - {mount.get("Name") for container in others for mount in container.get("Mounts") or []})

@@ -1,0 +1,105 @@
+"""What a host keeps of its server: the rollback point, the outcome of a rollback, orphaned instances, unused volumes."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.deployment import (
+    observed_start,
+    orphaned_instances,
+    rollback_outcome,
+    rollback_point,
+    unused_volumes,
+)
+
+ENDPOINT = "http://127.0.0.1:8000"
+
+
+def spec(digest="new", runtime="docker", names=("llmfleet-server",), image="vllm/vllm-openai:v0.32.0", volumes=()):
+    instances = [{"name": name, "volumes": list(volumes)} for name in names]
+    return {"digest": digest, "runtime": runtime, "image": image, "endpoint": ENDPOINT, "instances": instances}
+
+
+def point(current=None, before=None):
+    """A rollback point as `llmfleet_server_good` holds it on a host, since the first release of the collection."""
+    return {"current": {"spec": current, "fact": {}}, "before": {"spec": before, "fact": {}} if before else None}
+
+
+def test_a_host_keeps_what_answers_and_what_answered_before_it():
+    one, two = spec("1"), spec("2")
+    first = rollback_point({}, one, {"n": 1})
+    second = rollback_point(first, two, {"n": 2})
+    assert first == {"current": {"spec": one, "fact": {"n": 1}}, "before": None}
+    assert second == {"current": {"spec": two, "fact": {"n": 2}}, "before": first["current"]}
+    assert rollback_point(second, two, {"n": 3})["before"] == first["current"]
+    assert rollback_point(second, one, {"n": 1})["before"] == second["current"]
+
+
+FETCHED = {"changed": True, "commit": "3d1a4c6", "elapsed_s": 33.3}
+RUNS = {
+    "the first": ((True, FETCHED, {"chat": "fail"}), (True, "3d1a4c6", 33.3, {"chat": "fail"})),
+    "another": ((False, {**FETCHED, "changed": False}, {"chat": "pass"}), (False, "3d1a4c6", None, {"chat": "pass"})),
+    "weights by the engine": ((True, None, {"chat": "pass"}), (True, None, None, {"chat": "pass"})),
+    "check mode": ((False, FETCHED, None), (False, "3d1a4c6", 33.3, {"chat": "skip"})),
+}
+
+
+@pytest.mark.parametrize(("returned", "observed"), RUNS.values(), ids=RUNS)
+def test_what_the_tasks_of_a_run_returned(returned, observed):
+    changed, weights, summary = returned
+    smoke = {"summary": summary} if summary else None
+    start = observed_start(
+        {"elapsed_s": 0.1}, {"changed": changed}, {"epoch_s": 40.0}, {"smoke": {"chat": "skip"}}, weights, smoke
+    )
+    names = ("started", "model_revision", "weights_s", "smoke")
+    assert start == {"elapsed_s": 0.1, "probed_at_s": 40.0, **dict(zip(names, observed, strict=True))}
+
+
+OUTCOMES = {
+    "off": (point(spec("old")), {"enabled": False}, False, "inference_server_rollback is off"),
+    "off, and in check mode": (point(spec("old")), {"enabled": False, "check_mode": True}, False, "is off"),
+    "in check mode": (point(spec("old")), {"check_mode": True}, False, "In check mode nothing is rolled back"),
+    "on a new host": ({}, {}, False, "nothing to go back to"),
+    "where what failed is what answered last": (point(spec("new")), {}, False, "nothing to go back to"),
+    "back to a container": (
+        point(spec("old")),
+        {"elapsed_s": 12.5},
+        True,
+        "Rolled back to the specification that answered last (vllm/vllm-openai:v0.32.0): "
+        f"{ENDPOINT} answers again after 12.5 s",
+    ),
+    "back to a process": (
+        point(spec("old", "process", image="")),
+        {"elapsed_s": 1.5},
+        True,
+        f"answered last (runtime process): {ENDPOINT} answers again after 1.5 s",
+    ),
+    "failed too": (point(spec("old")), {"failure": "no answer", "elapsed_s": 900.0}, True, "failed too: no answer"),
+}
+
+
+@pytest.mark.parametrize(("kept", "how", "possible", "words"), OUTCOMES.values(), ids=OUTCOMES)
+def test_the_outcome_of_a_rollback(kept, how, possible, words):
+    outcome = rollback_outcome(kept, "new", **{"enabled": True, **how})
+    assert outcome["possible"] is possible
+    assert words in outcome["message"]
+
+
+def test_orphaned_instances_are_named_by_runtime():
+    two, one = spec(names=("llmfleet-server", "llmfleet-server-2")), spec()
+    process = {"runtime": "process", "instances": [{"name": "llmfleet-server"}]}
+    assert orphaned_instances(two, one, one) == {"docker": ["llmfleet-server-2"], "process": []}
+    assert orphaned_instances(one, two, one) == {"docker": ["llmfleet-server-2"], "process": []}
+    assert orphaned_instances(process, one, one) == {"docker": [], "process": ["llmfleet-server"]}
+    assert orphaned_instances({}, one, one) == {"docker": [], "process": []}
+
+
+def test_volumes_that_another_container_has_mounted_stay():
+    mounts = ["llmfleet-vllm-01:/root/.cache/vllm", "/data:/data", "my-volume:/x"]
+    kept = point(spec(volumes=mounts), spec("old", volumes=["llmfleet-vllm-02:/root/.cache/vllm"]))
+    own = [{"Id": "1", "Mounts": [{"Name": "llmfleet-vllm-01"}]}]
+    other = {"Id": "2", "Mounts": [{"Name": "llmfleet-vllm-02"}, {"Type": "bind"}]}
+    stranger = {"Id": "3"}
+    assert unused_volumes(kept, [*own, stranger], own) == ["llmfleet-vllm-01", "llmfleet-vllm-02"]
+    assert unused_volumes(kept, [*own, other], own) == ["llmfleet-vllm-01"]
+    assert unused_volumes({}, [*own, other], own) == []
+    assert unused_volumes(point({"instances": [{"name": "llmfleet-server"}]}), own, own) == []
