@@ -106,15 +106,16 @@ def _newest(candidates: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _absence(host: str, variables: Mapping[str, Any], *, in_play: bool, alive: bool) -> tuple[str, str] | None:
-    """Status and reason of a host that this play has lost, could not measure or never had; None for one that is there.
+    """Status and reason of a host that this play has lost, could not measure or never had; None for any other.
 
-    The play registers its first contact with a host (`unreachable`, `failed`, `msg`) and why a benchmark failed.
+    Two variables of a host say more than that it is lost, as role report documents them: `report_contact`, what the first task of the play
+    returned (`unreachable`, `failed`, `msg`), and `report_failure_reason`, why the play could not measure it.
     """
-    contact = mapping(plain(variables.get("__report_contact")))
+    contact = mapping(plain(variables.get("report_contact")))
     if contact.get("unreachable") is True:
         return "unreachable", f"could not be reached: {contact.get('msg') or 'no connection'}"
-    if variables.get("__benchmark_failure"):
-        return "failed", str(variables["__benchmark_failure"])
+    if variables.get("report_failure_reason"):
+        return "failed", str(variables["report_failure_reason"])
     if contact.get("failed") is True:
         return "failed", f"its results could not be read: {contact.get('msg') or 'no reason given'}"
     if not in_play:

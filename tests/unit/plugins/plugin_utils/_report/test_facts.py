@@ -20,7 +20,7 @@ def with_fact(fact: Any) -> dict[str, Any]:
 
 
 DIED = {"schema_version": 1, "status": "failed", "reason": "server died"}
-UNREACHABLE = {"__report_contact": {"unreachable": True, "msg": "ssh: refused"}}
+UNREACHABLE = {"report_contact": {"unreachable": True, "msg": "ssh: refused"}}
 
 
 PREFLIGHT = {
@@ -44,8 +44,8 @@ PREFLIGHT = {
         (UNREACHABLE, {"alive": False}, "unreachable", ["ssh: refused"]),
         ({**made.host_facts(), **UNREACHABLE}, {}, "ok", []),
         ({**made.host_facts(), **UNREACHABLE}, {"this_run_only": True}, "unreachable", ["not counted"]),
-        ({"__report_contact": {"failed": True, "msg": "no python"}}, {}, "failed", ["no python"]),
-        ({"__report_contact": {"failed": True, "msg": "no python"}}, {"this_run_only": True}, "failed", ["no python"]),
+        ({"report_contact": {"failed": True, "msg": "no python"}}, {}, "failed", ["no python"]),
+        ({"report_contact": {"failed": True, "msg": "no python"}}, {"this_run_only": True}, "failed", ["no python"]),
         (made.host_facts(), {"in_play": False, "alive": False}, "ok", []),
         (made.host_facts(), {"in_play": False, "alive": False, "this_run_only": True}, "missing", ["not counted"]),
         (made.host_facts(), {"alive": False}, "failed", ["not counted"]),
@@ -126,6 +126,6 @@ def test_only_a_measured_host_shows_figures(status: str, shown: bool) -> None:
 
 
 def test_a_benchmark_that_failed_now_outweighs_an_older_result() -> None:
-    found = row({**made.host_facts(), "__benchmark_failure": "the server is down"}, this_run_only=True)
+    found = row({**made.host_facts(), "report_failure_reason": "the server is down"}, this_run_only=True)
     assert (found["status"], found["metrics"]) == ("failed", {})
     assert found["reason"].startswith("the server is down")
