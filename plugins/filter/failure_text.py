@@ -19,7 +19,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Say why
+- name: Fail with the reason
   ansible.builtin.fail:
     msg: "{{ ansible_failed_result | llmfleet.serving.failure_text }}"
 """

@@ -69,7 +69,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show the median output throughput of each group of hosts
+- name: Print the median output throughput of each group of hosts
   ansible.builtin.debug:
     msg: "{{ item.gpu }} {{ item.engine }}: {{ item.metrics.output_throughput.median }} tok/s"
   loop: "{{ (hostvars | llmfleet.serving.fleet_report(hosts=groups['inference'])).groups }}"

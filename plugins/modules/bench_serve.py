@@ -317,12 +317,12 @@ EXAMPLES = r"""
     base_url: http://127.0.0.1:8000
     model: lfm25_8b_a1b
 
-- name: A quick check of the same server
+- name: Measure the same server quickly
   llmfleet.serving.bench_serve:
     base_url: http://127.0.0.1:8000
     workload: smoke
 
-- name: Ten requests a second, Poisson, with objectives
+- name: Measure ten requests a second, Poisson, with objectives
   llmfleet.serving.bench_serve:
     base_url: http://127.0.0.1:8000
     input_tokens: 1024

@@ -54,7 +54,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Rotate the containers' logs, unless the host does it in its own way, and let containers outlive the engine
+- name: Configure log rotation, unless the host has its own way, and containers that outlive the engine
   llmfleet.serving.docker_daemon_config:
     defaults:
       log-driver: json-file

@@ -32,7 +32,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Keep the server's fact on the host
+- name: Write the server's fact on the host
   llmfleet.serving.host_fact:
     facts:
       llmfleet_server: "{{ llmfleet_server }}"

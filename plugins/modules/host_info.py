@@ -63,7 +63,7 @@ EXAMPLES = r"""
   become: true
   register: probe
 
-- name: Refuse a port that is taken
+- name: Check that the port is free
   ansible.builtin.fail:
     msg: "Port 8000 is taken by {{ probe.host.ports[0].owners }}"
   when: probe.host.ports[0].in_use

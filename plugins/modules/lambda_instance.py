@@ -108,7 +108,7 @@ EXAMPLES = r"""
   delegate_to: localhost
   register: instance
 
-- name: Terminate it
+- name: Terminate the instance
   llmfleet.serving.lambda_instance:
     name: campaign-h100
     state: absent

@@ -23,7 +23,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: What runs and what could run
+- name: List what runs and what could run
   llmfleet.serving.lambda_instance_info:
   delegate_to: localhost
   register: account

@@ -71,12 +71,12 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Have the weights
+- name: Fetch the weights
   llmfleet.serving.model_cache:
     model: LiquidAI/LFM2.5-8B-A1B
     script: "{{ lookup('ansible.builtin.file', 'fetch_model.py') }}"
 
-- name: Have the weights on a host without a network
+- name: Install the weights on a host without a network
   llmfleet.serving.model_cache:
     model: LiquidAI/LFM2.5-8B-A1B
     archive: /media/disk/lfm2.5-8b-a1b.tar

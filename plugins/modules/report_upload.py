@@ -49,7 +49,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Keep the page and the data
+- name: Upload the page and the data
   llmfleet.serving.report_upload:
     directory: reports/latest
     urls:

@@ -61,7 +61,7 @@ EXAMPLES = r"""
     digest: "1"
     port: 8000
 
-- name: Stop it
+- name: Stop a server
   llmfleet.serving.server_process:
     server_dir: ~/.local/state/llmfleet/server
     state: absent

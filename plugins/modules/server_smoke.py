@@ -74,7 +74,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Try the model
+- name: Test the model
   llmfleet.serving.server_smoke:
     base_urls: [http://127.0.0.1:8000]
     served_model_name: lfm25_8b_a1b

@@ -21,7 +21,9 @@ REMOVED = {
 
 # Names that were added after the recording. An entry is a promise: the name is public from the next release on.
 ADDED: dict[str, set[str]] = {
-    "role_options": {f"report/{entry}/report_{name}" for entry in ("main", "read") for name in ("contact", "failure_reason")},
+    "role_options": {
+        f"report/{entry}/report_{name}" for entry in ("main", "read") for name in ("contact", "failure_reason")
+    },
     "role_defaults": {"report/report_contact", "report/report_failure_reason"},
     "filters": {
         "engine_runtime",
