@@ -1,13 +1,18 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters around the preflight and the host's preparation; the logic is in module_utils/preflight.py and docker_changes.py."""
+"""Filters around the preflight and the host's preparation; the logic is in plugin_utils/_host/."""
 
 from __future__ import annotations
 
 from typing import Any, Iterable, Mapping
 
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._host import docker_changes, gpu_container, preflight
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._host import (
+    docker_changes,
+    gpu_container,
+    preflight,
+    toolkit_changes,
+)
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
 
 
@@ -33,13 +38,13 @@ def preflight_table(hostvars: Mapping[str, Any], hosts: Iterable[str]) -> str:
 
 
 def docker_engine_plan(host: Any, want: Any) -> dict[str, Any]:
-    """What to do about the Docker engine."""
-    return docker_changes.engine_plan(plain(host), plain(want))
+    """What to do about Docker."""
+    return docker_changes.docker_changes(plain(host), plain(want))
 
 
 def nvidia_toolkit_plan(host: Any, want: Any) -> dict[str, Any]:
     """What to do about the NVIDIA container toolkit."""
-    return docker_changes.toolkit_plan(plain(host), plain(want))
+    return toolkit_changes.toolkit_changes(plain(host), plain(want))
 
 
 def gpu_container_verdict(result: Any, access: str) -> dict[str, Any]:

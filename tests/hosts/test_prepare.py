@@ -149,7 +149,7 @@ REFUSALS = {
     "split card": (
         XML.format("a100_mig.xml"),
         {"gpu_profile": {"gpu_class": "a100"}},
-        ["mig", "MIG on card 0", "nvidia-smi -mig 0"],
+        ["mig", "MIG on GPU 0", "nvidia-smi -mig 0"],
     ),
     "two failures at once": (
         XML.format("a100_mig.xml"),

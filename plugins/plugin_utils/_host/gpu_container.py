@@ -15,13 +15,13 @@ from typing import Any, Mapping
 _CAUSES = (
     (
         r"could not select device driver",
-        "the engine does not know --gpus",
+        "Docker does not know --gpus",
         "nvidia-container-runtime-hook must be on dockerd's PATH when it starts: systemctl restart docker",
     ),
     (
         r"unresolvable CDI devices|CDI device injection failed|failed to inject CDI devices",
-        "the engine does not know the CDI device",
-        "make the specification anew: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml; `nvidia-ctk cdi list` shows it",
+        "Docker does not know the CDI device",
+        "write the specification again: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml; `nvidia-ctk cdi list` shows it",
     ),
     (
         r"driver/library version mismatch",
@@ -30,7 +30,7 @@ _CAUSES = (
     ),
     (
         r"unable to find image|pull access denied|manifest unknown|no such image|error response from daemon: get ",
-        "the probe image cannot be had",
+        "the probe image is not available",
         "name one that this host can pull, or has, with nvidia_container_toolkit_probe_image",
     ),
     (
@@ -56,12 +56,12 @@ _STATUSES = {
     ),
     42: (
         "CUDA sees no device",
-        "make the CDI specification anew: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
+        "write the CDI specification again: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
     ),
-    43: ("a device opens no CUDA context", "`nvidia-smi -q` and `dmesg | grep -i xid` tell a sick card"),
+    43: ("a device opens no CUDA context", "`nvidia-smi -q` and `dmesg | grep -i xid` show a faulty GPU"),
     124: (
         "the probe container did not end in time",
-        "a card may hang: `dmesg | grep -i xid`; or the image is slow to pull",
+        "a GPU may hang: `dmesg | grep -i xid`; or the image is slow to pull",
     ),
 }
 

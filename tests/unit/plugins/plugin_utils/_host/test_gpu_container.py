@@ -17,7 +17,7 @@ def test_a_container_that_got_its_gpu():
             "CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=all",
             "does not know the CDI device",
         ),
-        (125, "Unable to find image 'x:1' locally", "cannot be had"),
+        (125, "Unable to find image 'x:1' locally", "is not available"),
         (125, "nvml error: driver/library version mismatch", "old kernel module"),
         (127, 'exec: "python3": executable file not found in $PATH', "no such command"),
         (125, "nvidia-container-cli: initialization error: x", "the toolkit failed"),

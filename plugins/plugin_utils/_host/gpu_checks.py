@@ -1,0 +1,231 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The preflight's checks of a host's GPUs and their driver: each looks at one thing and gives one verdict. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Callable
+
+from .._version import at_least
+from .._version_floors import DRIVER_BY_CUDA, DRIVER_FOR_BLACKWELL
+from .checks import Check, Host, Verdict, Want, failed, is_own, judge, skip
+from .image_cuda import image_cuda
+
+_GPU_REMEDIES = {
+    "absent": "attach a GPU, take the host out of its GPU group, or set gpu_preflight_gpu_required: false",
+    "driver_not_loaded": "install the driver (Ubuntu: ubuntu-drivers install --gpgpu) and reboot; where it is installed, "
+    "`dkms status` and `dmesg | grep -i nvrm` say why its module is not loaded for this kernel",
+    "driver_library_mismatch": "reboot the host: the driver was upgraded while its old kernel module stays loaded; then hold the "
+    "packages (apt-mark hold 'nvidia-*' 'libnvidia-*')",
+    "no_device": "`dmesg | grep -i nvrm` says why the driver takes no GPU; Blackwell needs the open kernel modules",
+    "timeout": "reboot the host; `dmesg | grep -i xid` names the GPU that does not answer",
+    "failed": "`nvidia-smi` on the host says more; a GPU that is lost needs a reboot",
+}
+
+
+def _with_gpus(check: Callable[[Host, Want, list], Verdict]) -> Check:
+    """A check that makes sense only where GPUs are asked for and found."""
+
+    def guarded(host: Host, want: Want) -> Verdict:
+        gpus = host["gpu"]["cards"]
+        if not want["gpu"]["required"]:
+            return skip("no GPU is asked for")
+        return check(host, want, gpus) if gpus else skip("no usable GPU")
+
+    return guarded
+
+
+def _check_gpu_present(host: Host, want: Want) -> Verdict:
+    gpu, need = host["gpu"], want["gpu"]["count"]
+    if not want["gpu"]["required"]:
+        return skip("no GPU is asked for")
+    if gpu["state"] != "present":
+        said = " ".join((gpu["message"] or "no nvidia-smi and no NVIDIA GPU on the PCI bus").split())
+        return failed(said, f"{need} GPU", _GPU_REMEDIES[gpu["state"]])
+    found = f"{gpu['count']} x {gpu['cards'][0]['name']}"
+    lost = gpu["pci_count"] - gpu["count"]
+    if lost > 0:
+        return failed(
+            f"{found}, and {lost} more on the PCI bus that the driver does not offer",
+            "every GPU",
+            _GPU_REMEDIES["no_device"],
+        )
+    return judge(
+        gpu["count"] >= need, found, f"{need} GPU", "take a host with more GPUs, or lower gpu_preflight_gpu_count"
+    )
+
+
+def _check_gpu_match(host: Host, want: Want, gpus: list) -> Verdict:
+    profile, problem = want["gpu"]["profile"], want["gpu"].get("profile_problem")
+    if problem:
+        return failed(problem["found"], problem["expected"], problem["remedy"])
+    pattern = profile.get("name_pattern")
+    names = sorted({gpu["name"] or "" for gpu in gpus})
+    if not pattern:
+        return skip("the host's group names no GPU")
+    right = all(re.search(pattern, name, re.IGNORECASE) for name in names)
+    return judge(
+        right,
+        ", ".join(names),
+        f"{profile.get('name') or pattern} (group {profile.get('gpu_class')})",
+        "move the host to the inventory group of its GPU; where the inventory sets gpu_profile, correct its name_pattern",
+    )
+
+
+def _check_gpu_healthy(_host: Host, _want: Want, gpus: list) -> Verdict:
+    ills = []
+    for gpu in gpus:
+        if gpu["recovery_action"]:
+            ills.append(f"GPU {gpu['index']} asks for {gpu['recovery_action']}")
+        if gpu["ecc_uncorrectable_volatile"]:
+            ills.append(f"GPU {gpu['index']} had {gpu['ecc_uncorrectable_volatile']} uncorrectable memory errors")
+        if gpu["row_remap_failure"]:
+            ills.append(f"GPU {gpu['index']} could not replace a memory row")
+    return judge(
+        not ills,
+        "; ".join(ills) or "no error",
+        "no error",
+        "drain the host and reset the GPU (nvidia-smi --gpu-reset) or reboot; have a GPU exchanged whose rows cannot be replaced",
+    )
+
+
+def _check_row_remap(_host: Host, _want: Want, gpus: list) -> Verdict:
+    pending = [str(gpu["index"]) for gpu in gpus if gpu["row_remap_pending"]]
+    return judge(
+        not pending,
+        f"GPU {', '.join(pending)} waits to replace a memory row" if pending else "none waits",
+        "no memory row that waits to be replaced",
+        "reset the GPU (nvidia-smi --gpu-reset) or reboot when it suits",
+    )
+
+
+def _check_driver(host: Host, want: Want, gpus: list) -> Verdict:
+    version = host["gpu"]["driver_version"]
+    image = image_cuda(want["image"]) if want["image"] else None
+    major = image.major if image else 12
+    floor = DRIVER_BY_CUDA.get(major, DRIVER_BY_CUDA[13])
+    reason = f"for {want['image']} (CUDA {major})" if image else f"for any image (CUDA {major})"
+    if any(gpu["architecture"] == "Blackwell" for gpu in gpus) and not at_least(floor, DRIVER_FOR_BLACKWELL):
+        floor, reason = DRIVER_FOR_BLACKWELL, "for Blackwell"
+    remedy = f"install driver {floor.partition('.')[0]} or newer and reboot"
+    if image and image.older and at_least(version, DRIVER_BY_CUDA[12]):
+        remedy += f", or set inference_server_image: {image.older}, which this driver runs"
+    return judge(at_least(version, floor), f"driver {version}", f"driver {floor} or newer {reason}", remedy)
+
+
+def _check_kernel_module(host: Host, _want: Want, gpus: list) -> Verdict:
+    module, library = host["gpu"]["kernel_module"], host["gpu"]["library_version"]
+    if module["version"] is None:
+        return skip("the loaded module's version is not visible")
+    if module["version"] != library:
+        return failed(
+            f"module {module['version']}, library {library}", "equal versions", _GPU_REMEDIES["driver_library_mismatch"]
+        )
+    blackwell = any(gpu["architecture"] == "Blackwell" for gpu in gpus)
+    return judge(
+        not (blackwell and module["flavour"] == "proprietary"),
+        f"{module['flavour'] or 'unknown'} module {module['version']}",
+        "the open module for Blackwell" if blackwell else "the library's version",
+        "install the driver's open flavour (nvidia-driver-NNN-server-open) and reboot",
+    )
+
+
+def _check_mig(_host: Host, want: Want, gpus: list) -> Verdict:
+    split = [str(gpu["index"]) for gpu in gpus if gpu["mig_mode"]]
+    if want["gpu"]["mig"]:
+        return skip("MIG is allowed")
+    return judge(
+        not split,
+        f"MIG on GPU {', '.join(split)}" if split else "MIG off",
+        "whole GPUs",
+        "nvidia-smi -mig 0 (with the GPU idle), or set gpu_preflight_mig_allowed: true",
+    )
+
+
+def _check_mig_pending(_host: Host, _want: Want, gpus: list) -> Verdict:
+    waiting = [str(gpu["index"]) for gpu in gpus if gpu["mig_mode"] != gpu["mig_mode_pending"]]
+    return judge(
+        not waiting,
+        f"a change of MIG waits on GPU {', '.join(waiting)}" if waiting else "none waits",
+        "no change that waits",
+        "reset the GPU (nvidia-smi --gpu-reset) or reboot",
+    )
+
+
+def _check_processes(host: Host, _want: Want, gpus: list) -> Verdict:
+    names = {item["id"]: item["name"] for item in host["docker"]["containers"]}
+    strangers = [
+        f"{process['name']} (pid {process['pid']}"
+        + (
+            f" in container {names.get(process['container_id'], process['container_id'][:12])}"
+            if process["container_id"]
+            else ""
+        )
+        + f", {process['memory_used_mib']} MiB on GPU {gpu['index']})"
+        for gpu in gpus
+        for process in gpu["compute_processes"]
+        if not is_own(host, process)
+    ]
+    return judge(
+        not strangers,
+        "; ".join(strangers) or "none, or our own",
+        "no other process on the GPUs",
+        "stop it, or give this host to one of the two",
+    )
+
+
+def _check_fabric(host: Host, _want: Want, gpus: list) -> Verdict:
+    section = host["gpu"]
+    states = {gpu["fabric_state"] for gpu in gpus} - {None}
+    if not section["nvswitch_count"] and not states:
+        return skip("no NVSwitch")
+    manager = section["fabric_manager"]
+    version = section["driver_version"]
+    remedy = f"install nvidia-fabricmanager in exactly the driver's version ({version}) and systemctl enable --now nvidia-fabricmanager"
+    if manager["installed"] and manager["version"] and manager["version"] != version:
+        return failed(f"fabric manager {manager['version']}", f"fabric manager {version}, as the driver", remedy)
+    joined = states <= {"Completed"} and (bool(states) or manager["active"])
+    found = f"fabric {', '.join(sorted(states)) or 'state unknown'}, manager {'active' if manager['active'] else 'not active'}"
+    return judge(joined, found, "the NVLink fabric completed", remedy)
+
+
+def _check_persistence(_host: Host, _want: Want, gpus: list) -> Verdict:
+    off = [str(gpu["index"]) for gpu in gpus if gpu["persistence_mode"] is False]
+    return judge(
+        not off,
+        f"off on GPU {', '.join(off)}" if off else "on",
+        "persistence mode on",
+        "systemctl enable --now nvidia-persistenced; without it the first call after an idle time takes seconds",
+    )
+
+
+def _check_power(_host: Host, _want: Want, gpus: list) -> Verdict:
+    low = [
+        f"GPU {gpu['index']} limited to {gpu['power_limit_w']:g} of {gpu['power_limit_default_w']:g} W"
+        for gpu in gpus
+        if gpu["power_limit_w"] and gpu["power_limit_default_w"] and gpu["power_limit_w"] < gpu["power_limit_default_w"]
+    ]
+    return judge(
+        not low,
+        "; ".join(low) or "as built",
+        "the power limit that the GPU was built for",
+        "nvidia-smi -pl WATTS; a limited GPU gives figures that do not compare",
+    )
+
+
+GPU_CHECKS: dict[str, Check] = {
+    "gpu_present": _check_gpu_present,
+    "gpu_matches_profile": _with_gpus(_check_gpu_match),
+    "gpu_healthy": _with_gpus(_check_gpu_healthy),
+    "driver_version": _with_gpus(_check_driver),
+    "driver_module": _with_gpus(_check_kernel_module),
+    "mig": _with_gpus(_check_mig),
+    "mig_pending": _with_gpus(_check_mig_pending),
+    "compute_processes": _with_gpus(_check_processes),
+    "fabric_manager": _with_gpus(_check_fabric),
+    "row_remap": _with_gpus(_check_row_remap),
+    "persistence_mode": _with_gpus(_check_persistence),
+    "power_limit": _with_gpus(_check_power),
+}

@@ -1,0 +1,154 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The preflight's checks of a host apart from its GPUs: each looks at one thing and gives one verdict. Pure."""
+
+from __future__ import annotations
+
+from .checks import Check, Host, Verdict, Want, is_own, judge, skip
+
+SUPPORTED_OS = {
+    ("ubuntu", "22.04"),
+    ("ubuntu", "24.04"),
+    ("debian", "12"),
+    ("debian", "13"),
+    ("rhel", "9"),
+    ("rocky", "9"),
+    ("almalinux", "9"),
+}
+
+# The name of the image that a container was deployed with; Docker itself knows it by its ID alone.
+IMAGE_LABEL = "org.llmfleet.image"
+
+
+def _check_os(host: Host, want: Want) -> Verdict:
+    system = host["os"]
+    if not want["gpu"]["required"]:
+        return skip(f"any system will do without a GPU ({system['pretty_name']})")
+    major = (system["version"] or "").partition(".")[0] if system["family"] == "rhel" else system["version"]
+    return judge(
+        (system["distribution"], major) in SUPPORTED_OS,
+        system["pretty_name"],
+        "Ubuntu 22.04 or 24.04, Debian 12 or 13, RHEL, Rocky or AlmaLinux 9",
+        "install one of these, or set gpu_preflight_severities: {os_supported: warning} and the modes docker_engine_mode and "
+        "nvidia_container_toolkit_mode to verify, so that nothing is installed",
+    )
+
+
+def _check_memory(host: Host, want: Want) -> Verdict:
+    total = host["memory"]["total_mib"]
+    if total is None:
+        return skip("the system does not say")
+    need = want["memory_gib"]
+    return judge(
+        total >= need * 1024 * 0.97,  # what the kernel keeps for itself is not in the total
+        f"{total / 1024:.1f} GiB",
+        f"{need} GiB",
+        "take a larger host, or lower gpu_preflight_memory_gib",
+    )
+
+
+def _check_disk(host: Host, want: Want) -> Verdict:
+    disk = host["docker"]["root_disk"]
+    if disk["free_mib"] is None:
+        return skip(f"{disk['path']} cannot be measured")
+    need = want["disk_free_deployed_gib"] if _is_deployed(host, want) else want["disk_free_gib"]
+    return judge(
+        disk["free_mib"] >= need * 1024,
+        f"{disk['free_mib'] / 1024:.1f} GiB free for {disk['path']}",
+        f"{need} GiB",
+        "free space on that file system (docker image prune), move Docker with docker_engine_daemon_options: "
+        "{data-root: /larger/disk}, or lower gpu_preflight_disk_free_gib (an image is about 30 GiB, the weights 17 GiB)",
+    )
+
+
+def _is_deployed(host: Host, want: Want) -> bool:
+    own = [item for item in host["docker"]["containers"] if item["labels"]]
+    return any(not want["image"] or item["labels"].get(IMAGE_LABEL) == want["image"] for item in own)
+
+
+def _check_ports(host: Host, want: Want) -> Verdict:
+    taken = [text for port in want["ports"] for text in _strangers(host, port)]
+    wanted = ", ".join(str(port) for port in want["ports"])
+    if not wanted:
+        return skip("no port is wanted")
+    return judge(
+        not taken,
+        "; ".join(taken) or f"{wanted} free or ours",
+        f"port {wanted} free",
+        "stop that process or container, or set inference_server_port to another port",
+    )
+
+
+def _strangers(host: Host, port: int) -> list[str]:
+    """Who holds a port and is not one of our own servers."""
+    publishers = [item for item in host["docker"]["containers"] if port in item["host_ports"]]
+    if publishers:
+        return [
+            f"port {port} taken by container {item['name']} ({item['image']})"
+            for item in publishers
+            if not item["labels"]
+        ]
+    state = next((item for item in host["ports"] if item["port"] == port), None)
+    if state is None or not state["in_use"]:
+        return []
+    owners = [owner for owner in state["owners"] if not is_own(host, owner)]
+    if state["owners"] and not owners:
+        return []
+    seen = {f"process {owner['pid']} ({owner['command']})" for owner in owners if owner["pid"]}
+    return [f"port {port} taken by {' and '.join(sorted(seen)) or 'a process that cannot be seen'}"]
+
+
+def _check_daemon_config(host: Host, _want: Want) -> Verdict:
+    config = host["docker"]["daemon_config"]
+    return judge(
+        config["error"] is None,
+        f"{config['path']} {config['error'] or 'is right'}",
+        "a JSON object, or no file",
+        f"mend or move away {config['path']}; it was not touched",
+    )
+
+
+def _check_reboot(host: Host, _want: Want) -> Verdict:
+    asked = host["packages"]["reboot_required"]
+    return judge(not asked, "a reboot is asked for" if asked else "none asked for", "none", "reboot when it suits")
+
+
+def _check_clock(host: Host, want: Want) -> Verdict:
+    skew = host["clock"]["skew_s"]
+    if skew is None:
+        return skip("no reference time")
+    limit = want["clock_skew_s"]
+    return judge(
+        abs(skew) <= limit,
+        f"{skew:+.1f} s from the controller",
+        f"at most {limit} s",
+        "start a time service (systemctl enable --now systemd-timesyncd or chronyd) on the host, or mend the controller's clock",
+    )
+
+
+def _check_hub(host: Host, want: Want) -> Verdict:
+    answer = host["network"]
+    if want["offline"]:
+        return skip("offline mode")
+    if answer is None:
+        return skip("no address is given")
+    return judge(
+        answer["reachable"],
+        f"{answer['url']}: {answer['error'] or answer['http_status']}",
+        "an answer",
+        "open the way (proxy: https_proxy in the host's environment), name a mirror with gpu_preflight_hub_url, or bring the "
+        "weights yourself and set gpu_preflight_offline: true",
+    )
+
+
+HOST_CHECKS: dict[str, Check] = {
+    "os_supported": _check_os,
+    "memory": _check_memory,
+    "disk_space": _check_disk,
+    "port_free": _check_ports,
+    "daemon_config": _check_daemon_config,
+    "hub_reachable": _check_hub,
+    "clock_skew": _check_clock,
+    "reboot_required": _check_reboot,
+}

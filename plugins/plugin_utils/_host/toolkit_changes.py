@@ -1,0 +1,123 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs between a host and what the role nvidia_container_toolkit wants of it. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ansible_collections.llmfleet.serving.plugins.module_utils._docker_config import merge_config
+
+from .._version import at_least, matches
+from .._version_floors import DOCKER_WITH_CDI, DOCKER_WITH_CDI_ON, TOOLKIT_WITH_CDI
+from .docker_changes import Changes, Host, Want, holds, version_is_enough
+
+CDI_PATH = "/etc/cdi/nvidia.yaml"
+GUARD_RULE = (
+    'ACTION=="add", DEVPATH=="/bus/pci/drivers/nvidia", '
+    'RUN+="/usr/bin/nvidia-ctk system create-dev-char-symlinks --create-all"\n'
+)
+
+
+def toolkit_changes(host: Host, want: Want) -> Changes:
+    """What to do about the NVIDIA container toolkit.
+
+    :param want: C(mode) (C(install) or C(verify)), C(version) (empty for any that is new enough), C(version_tested) (installed
+        when none is wanted), C(version_min), C(hold), C(access) (C(auto), C(cdi) or C(runtime)) and C(packages).
+    :returns: C(problems), C(install), C(packages), C(downgrade), C(release), C(hold), C(config), C(restart), C(refresh_cdi),
+        C(guard), C(changes) (any of these), and what they take: C(access) (C(cdi) or C(runtime)), C(daemon_options),
+        C(guard_rule) and C(cdi_path).
+        To be computed again when the packages were installed.
+    """
+    toolkit, packages, docker = host["toolkit"], host["packages"], host["docker"]
+    verify = want["mode"] == "verify"
+    versions = {packages["versions"].get(name) for name in want["packages"]} - {None}
+    enough = version_is_enough(toolkit["version"], want) and len(versions) <= 1
+    install = not enough and not verify
+    version = want["version"] or want["version_tested"]
+    access = gpu_access(docker["version"], version if install else toolkit["version"], want["access"])
+    options = daemon_options(access, docker["version"])
+    current = docker["daemon_config"]["content"]
+    changes = {
+        "install": install,
+        "packages": [_pinned_all(packages["manager"], name, version) for name in want["packages"]] if install else [],
+        "downgrade": install and at_least(toolkit["version"], version) and not matches(toolkit["version"], version),
+        **holds(packages, list(want["packages"]), want["hold"], install, verify),
+        "config": not verify and merge_config(current, {}, options) != current,
+        "restart": not verify and access == "runtime" and _docker_is_older(docker, toolkit),
+        "refresh_cdi": not verify and access == "cdi" and (install or cdi_is_stale(host)),
+        "guard": not verify and toolkit["guard_rule"] != GUARD_RULE,
+    }
+    return {
+        **changes,
+        "changes": any(changes.values()),
+        "problems": _toolkit_problems(host, want, enough, verify, access),
+        "access": access,
+        "daemon_options": options,
+        "guard_rule": GUARD_RULE,
+        "cdi_path": toolkit["cdi_specs"][0]["path"] if toolkit["cdi_specs"] else CDI_PATH,
+    }
+
+
+def gpu_access(docker: str | None, toolkit: str | None, wanted: str) -> str:
+    """How containers get at a GPU, by the versions of Docker and toolkit: C(cdi) where both have it, else C(runtime)."""
+    if wanted != "auto":
+        return wanted
+    return "cdi" if at_least(docker, DOCKER_WITH_CDI) and at_least(toolkit, TOOLKIT_WITH_CDI) else "runtime"
+
+
+def daemon_options(access: str, docker: str | None) -> dict[str, Any]:
+    """What daemon.json of that Docker needs for it."""
+    if access == "runtime":
+        return {"runtimes": {"nvidia": {"path": "nvidia-container-runtime", "args": []}}}
+    return {} if at_least(docker, DOCKER_WITH_CDI_ON) else {"features": {"cdi": True}}
+
+
+def cdi_is_stale(host: Host) -> bool:
+    """Whether the CDI specification is missing, was written for another driver or by an older toolkit, or misses a GPU."""
+    toolkit, gpu = host["toolkit"], host["gpu"]
+    numbered = [name for name in toolkit["cdi_devices"] if name.partition("=")[2].isdigit()]
+    written_for = {version for spec in toolkit["cdi_specs"] for version in spec["driver_versions"]}
+    other_driver = bool(written_for) and gpu["driver_version"] not in written_for
+    split = any(card["mig_mode"] for card in gpu["cards"])
+    misses_a_gpu = not split and len(numbered) != gpu["count"]
+    return not toolkit["cdi_devices"] or other_driver or _toolkit_is_newer(toolkit) or misses_a_gpu
+
+
+def _toolkit_is_newer(toolkit: Mapping[str, Any]) -> bool:
+    """Whether the toolkit came after the newest specification; its own refresh unit may have written one since."""
+    came, written = toolkit["hook_changed_at_s"], [spec["changed_at_s"] for spec in toolkit["cdi_specs"]]
+    return bool(written) and came is not None and max(written) < came
+
+
+def _pinned_all(manager: str | None, package: str, version: str) -> str:
+    return f"{package}={version}-*" if manager == "apt" else f"{package}-{version}"
+
+
+def _docker_is_older(docker: Mapping[str, Any], toolkit: Mapping[str, Any]) -> bool:
+    """Whether Docker started before the hook came, so that it does not know C(--gpus)."""
+    started, came = docker["daemon_started_at_s"], toolkit["hook_changed_at_s"]
+    return started is not None and came is not None and started < came
+
+
+def _toolkit_problems(host: Host, want: Want, enough: bool, verify: bool, access: str) -> list[str]:
+    toolkit, docker = host["toolkit"], host["docker"]
+    problems = []
+    if verify and not enough:
+        problems.append(
+            f"toolkit {toolkit['version'] or 'not'} found, {want['version'] or want['version_min'] + ' or newer'} needed, and "
+            "nvidia_container_toolkit_mode is verify. Remedy: install or upgrade it, or set nvidia_container_toolkit_mode: install"
+        )
+    version = want["version"] or want["version_tested"]
+    if not enough and not verify and not at_least(version, want["version_min"]):
+        problems.append(
+            f"toolkit {version} is what would be installed, and {want['version_min']} or newer is needed. Remedy: set "
+            "nvidia_container_toolkit_version to a newer one, or lower nvidia_container_toolkit_version_min"
+        )
+    if access == "cdi" and docker["version"] is not None and not at_least(docker["version"], DOCKER_WITH_CDI):
+        problems.append(
+            f"Docker {docker['version']} has no CDI (since {DOCKER_WITH_CDI}). Remedy: set nvidia_container_toolkit_access: auto, or "
+            f"docker_engine_version_min: '{DOCKER_WITH_CDI}'"
+        )
+    return problems

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._host.host_checks import HOST_CHECKS
+from preflight_hosts import FOREIGN, HOST, OURS, OWN, WANT, changed, port_taken
+
+
+@pytest.mark.parametrize("name", HOST_CHECKS)
+def test_a_right_host_passes(name):
+    assert HOST_CHECKS[name](HOST, WANT)["status"] in ("pass", "skip")
+
+
+FAILING = [
+    ("os_supported", [("os.version", "20.04")], "docker_engine_mode"),
+    ("memory", [("memory.total_mib", 8000)], "larger host"),
+    ("disk_space", [("docker.root_disk.free_mib", 50000)], "docker image prune"),
+    ("port_free", [port_taken()], "inference_server_port"),
+    ("port_free", [port_taken(pid=None, command=None)], "inference_server_port"),
+    ("port_free", [("docker.containers", [FOREIGN])], "inference_server_port"),
+    ("daemon_config", [("docker.daemon_config.error", "not JSON")], "mend"),
+    ("hub_reachable", [("network.reachable", False), ("network.error", "timed out")], "gpu_preflight_offline"),
+    ("clock_skew", [("clock.skew_s", -75.0)], "time service"),
+    ("reboot_required", [("packages.reboot_required", True)], "reboot"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "remedy"), FAILING, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_each_failure_has_its_remedy(name, changes, remedy):
+    check = HOST_CHECKS[name](changed(HOST, *changes), WANT)
+    assert check["status"] == "fail"
+    assert check["found"] and check["needed"]
+    assert remedy in check["remedy"]
+
+
+def test_every_check_has_a_failure():
+    assert {name for name, _changes, _remedy in FAILING} == set(HOST_CHECKS)
+
+
+PASSING = [
+    ("port_free", [("docker.containers", [OWN])], {}),
+    ("port_free", [port_taken(container_id=OURS), ("docker.containers", [{**OWN, "host_ports": []}])], {}),
+    ("port_free", [port_taken(session_id=70), ("processes.0.pid", 70)], {}),
+    ("disk_space", [("docker.root_disk.free_mib", 20000), ("docker.containers", [OWN])], {}),
+    (
+        "os_supported",
+        [("os", {"distribution": "rocky", "version": "9.6", "family": "rhel", "pretty_name": "Rocky"})],
+        {},
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "want"), PASSING)
+def test_what_is_right_all_the_same(name, changes, want):
+    assert HOST_CHECKS[name](changed(HOST, *changes), {**WANT, **want})["status"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "want"),
+    [
+        ("hub_reachable", [("network", None)], {}),
+        ("hub_reachable", [("network.reachable", False)], {"offline": True}),
+        ("port_free", [], {"ports": []}),
+        ("memory", [("memory.total_mib", None)], {}),
+        ("disk_space", [("docker.root_disk.free_mib", None)], {}),
+        ("clock_skew", [("clock.skew_s", None)], {}),
+    ],
+)
+def test_what_cannot_be_judged_is_skipped(name, changes, want):
+    check = HOST_CHECKS[name](changed(HOST, *changes), {**WANT, **want})
+    assert (check["status"], check["remedy"]) == ("skip", "")
