@@ -1,17 +1,14 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Docker engine's configuration file: merging, checking, and what it takes for a change to come into force.
-
-PRIVATE to the collection. Pure.
-"""
+"""Docker's configuration file: merging, checking, and what it takes for a change to come into force. Pure."""
 
 from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
 # What dockerd takes over on SIGHUP (docs.docker.com, dockerd, "Configuration reload behavior"). Anything else needs a
-# restart. `features` is left out although it is reloaded: CDI is set up only when the engine starts.
+# restart. `features` is left out although it is reloaded: CDI is set up only when Docker starts.
 RELOADABLE = frozenset(
     {
         "authorization-plugins",
@@ -71,9 +68,9 @@ _DRIVERS_WITH_ROTATION = ("json-file", "local")
 
 
 def merge_config(current: Mapping[str, Any], defaults: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The file's next content: what is there, over the defaults, under the options.
+    """The file's next content: its content now, over the defaults, under the options.
 
-    Dicts are merged key by key, everything else is replaced as a whole, keys that nobody names are kept. Defaults for
+    Dicts are merged key by key, everything else is replaced as a whole, keys that neither names are kept. Defaults for
     log options fall away when the log driver in force takes none of them.
     """
     driver = options.get("log-driver", current.get("log-driver", defaults.get("log-driver")))
@@ -105,7 +102,7 @@ def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[st
 
 
 def steps_to_apply(keys: Sequence[str], live_restore_now: bool, force_restart: bool = False) -> list[str]:
-    """How a running engine takes the change over: C(reload) and/or C(restart), in this order.
+    """How a running Docker takes the change over: `reload` and/or `restart`, in this order.
 
     Switching live-restore on comes first, by a reload: a restart that brings it along would still stop the containers.
     """
@@ -118,7 +115,7 @@ def steps_to_apply(keys: Sequence[str], live_restore_now: bool, force_restart: b
 def stages(
     current: Mapping[str, Any], wanted: Mapping[str, Any], live_restore_now: bool, force_restart: bool = False
 ) -> list[tuple[str, dict[str, Any]]]:
-    """The way from one configuration to another on a running engine: steps, each with the file that it brings into force.
+    """The way from one configuration to another on a running Docker: steps, each with the file that it brings into force.
 
     Where a restart follows the reload, the reload's file holds live-restore alone, so that what a refused restart falls
     back to still protects the containers.
@@ -129,7 +126,7 @@ def stages(
 
 
 def config_problems(config: Mapping[str, Any], flags: Sequence[str]) -> list[str]:
-    """Why an engine would not start with this file: wrong types, and keys that its command line sets as well."""
+    """Why Docker would not start with this file: wrong types, and keys that its command line sets as well."""
     problems = [
         f"{key} must be {_article(_TYPES[key])}, not {value!r}"
         for key, value in config.items()

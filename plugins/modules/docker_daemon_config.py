@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: docker_daemon_config
-short_description: Merge options into the Docker engine's configuration file and bring them into force
+short_description: Merge options into Docker's configuration file and bring them into force
 version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
-  - Merges O(defaults) and O(options) with what is in C(daemon.json). Keys that nobody names are kept.
-  - The result is checked before it lands, by the module and by C(dockerd --validate) where the engine has it. A file
+  - Merges O(defaults) and O(options) with what is in C(daemon.json). Keys that neither names are kept.
+  - The result is checked before it lands, by the module and by C(dockerd --validate) where Docker has it. A file
     that is not JSON is never touched.
-  - A running engine takes the change over by a reload where that is enough, else by a restart. When C(live-restore) is
+  - A running Docker takes the change over by a reload where that is enough, else by a restart. When C(live-restore) is
     being switched on, it is reloaded first, so that running containers live through the restart.
-  - An engine that does not come back gets its old file again, with C(live-restore) already on where that was asked for,
-    and the module fails with the engine's own words.
+  - When Docker does not come back, the old file is restored, with C(live-restore) already on where that was asked for,
+    and the module fails with the end of Docker's journal.
 options:
   path:
     description: The configuration file.
@@ -25,7 +25,7 @@ options:
     default: /etc/docker/daemon.json
   defaults:
     description:
-      - Options for which the file's own value counts, where it has one.
+      - Options that apply only where the file does not set them.
       - Their C(log-opts) fall away when the log driver in force takes none.
     type: dict
     default: {}
@@ -34,11 +34,11 @@ options:
     type: dict
     default: {}
   restart:
-    description: Restart a running engine even when the file does not ask for it.
+    description: Restart a running Docker even when the file does not ask for it.
     type: bool
     default: false
   timeout_s:
-    description: How long the engine may take to answer after a reload or a restart, in seconds.
+    description: How long Docker may take to answer after a reload or a restart, in seconds.
     type: int
     default: 120
 attributes:
@@ -54,7 +54,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Configure log rotation, unless the host has its own way, and containers that outlive the engine
+- name: Configure log rotation, unless the host has its own way, and containers that outlive Docker
   llmfleet.serving.docker_daemon_config:
     defaults:
       log-driver: json-file
@@ -103,8 +103,8 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Pr
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.docker import (
     PID_FILE,
     SOCKET,
-    EngineError,
-    engine_get,
+    DockerError,
+    docker_get,
     parse_daemon_config,
     probe_docker,
 )
@@ -115,10 +115,7 @@ UNIT = "docker.service"
 
 
 def validate(module: AnsibleModule, system: System, text: str) -> None:
-    """Have dockerd read the text. An engine before 23.0 cannot do that alone.
-
-    :raises UserError: dockerd refuses it.
-    """
+    """Have dockerd check the text, which Docker before 23.0 cannot do. Raises UserError when dockerd refuses it."""
     draft = Path(module.tmpdir) / "daemon.json"
     draft.write_text(text)
     answer = system.run(["dockerd", "--validate", "--config-file", str(draft)])
@@ -141,10 +138,7 @@ def write(module: AnsibleModule, path: Path, text: str) -> None:
 
 
 def bring_into_force(module: AnsibleModule, system: System, step: str, wanted: dict[str, Any]) -> None:
-    """Have the running engine take its file over.
-
-    :raises UserError: it refuses, or does not answer in time.
-    """
+    """Have the running Docker take its file over. Raises UserError when it refuses, or does not answer in time."""
     err = ""
     if step == "reload":
         # Not `systemctl reload`: Docker's unit calls /bin/kill, which a small host may not have.
@@ -158,32 +152,32 @@ def bring_into_force(module: AnsibleModule, system: System, step: str, wanted: d
     raise UserError(
         Problem(
             f"Docker did not come back with the new configuration after a {step}: {err.strip()}\n{journal.strip()}",
-            remedy="the last lines of the journal say why; the file of before is back in place",
+            remedy="the last lines of the journal say why; the previous file is back in place",
         )
     )
 
 
 def is_in_force(wanted: dict[str, Any], timeout_s: float) -> bool:
-    """Poll the engine until it answers with the wanted live-restore."""
+    """Poll Docker until it answers with the wanted live-restore."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         try:
-            if bool(engine_get(SOCKET, "/info", timeout_s=5.0).get("LiveRestoreEnabled")) == bool(
+            if bool(docker_get(SOCKET, "/info", timeout_s=5.0).get("LiveRestoreEnabled")) == bool(
                 wanted.get("live-restore")
             ):
                 return True
-        except EngineError:
+        except DockerError:
             pass
         time.sleep(0.2)
     return False
 
 
-def change_running_engine(
+def change_running_docker(
     module: AnsibleModule, system: System, path: Path, current: dict[str, Any], way: list[tuple[str, dict[str, Any]]]
 ) -> None:
-    """Go the way stage by stage. A stage that fails is taken back, and the engine goes on with the stage before.
+    """Bring one stage after the other into force. A stage that fails is taken back, and Docker goes on with the stage before.
 
-    :raises UserError: see C(bring_into_force).
+    Raises UserError as `bring_into_force` does.
     """
     for step, wanted in way:
         before = path.read_bytes() if path.exists() else None
@@ -205,16 +199,13 @@ def to_text(config: dict[str, Any]) -> str:
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Merge, check, and unless in check mode write and bring into force.
-
-    :raises UserError: see the message.
-    """
+    """Merge, check, and unless in check mode write and bring into force. Raises UserError."""
     params, system = module.params, System()
     path = Path(params["path"])
     before = path.read_text() if path.exists() else None
     current = parse_daemon_config(before)
     if current["error"]:
-        raise UserError(Problem(f"{path}: {current['error']}. It was not touched", remedy="mend it or move it away"))
+        raise UserError(Problem(f"{path}: {current['error']}. It was not touched", remedy="correct it or move it away"))
     wanted = merge_config(current["content"], params["defaults"], params["options"])
     keys = changed_keys(current["content"], wanted)
     docker = probe_docker(system)
@@ -232,7 +223,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     way = stages(current["content"], wanted, docker["live_restore"], params["restart"]) if running else []
     if not module.check_mode:
         if running:
-            change_running_engine(module, system, path, current["content"], way)
+            change_running_docker(module, system, path, current["content"], way)
         elif keys:
             write(module, path, to_text(wanted))
     return {

@@ -13,7 +13,7 @@ author: The llmfleet authors (@llmfleet)
 description:
   - Reads what the roles of this collection need to know of a host, in one module call. Each further call to each host
     costs a round trip.
-  - What is absent is reported as absent. The module works on a laptop without a GPU and on macOS as well.
+  - What the host lacks is reported as absent. The module works on a laptop without a GPU and on macOS as well.
   - Needs Python 3.8 and nothing else. Run it with privileges to see other users' processes.
 options:
   sections:
@@ -250,18 +250,18 @@ host:
           type: int
           returned: always
     gpu:
-      description: The host's cards. Every key is always there; a figure that is not reported is null.
+      description: The host's GPUs. Every key is always present; a figure that is not reported is null.
       type: dict
       returned: when V(gpu) is in O(sections)
       contains:
         state:
           description:
-            - V(present), at least one card that the driver can use.
-            - V(absent), no nvidia-smi and no NVIDIA card on the PCI bus.
-            - V(driver_not_loaded), no nvidia-smi but a card on the bus, or nvidia-smi cannot reach its kernel module.
+            - V(present), at least one GPU that the driver can use.
+            - V(absent), no nvidia-smi and no NVIDIA GPU on the PCI bus.
+            - V(driver_not_loaded), no nvidia-smi but a GPU on the bus, or nvidia-smi cannot reach its kernel module.
             - V(driver_library_mismatch), the user-space driver was upgraded under the loaded kernel module; reboot.
-            - V(no_device), the driver is loaded and finds no card.
-            - V(timeout), nvidia-smi did not answer; a card has most likely fallen off the bus.
+            - V(no_device), the driver is loaded and finds no GPU.
+            - V(timeout), nvidia-smi did not answer; a GPU has most likely fallen off the bus.
             - V(failed), anything else; RV(host.gpu.message) has nvidia-smi's own words.
           type: str
           returned: always
@@ -272,7 +272,7 @@ host:
           returned: always
           sample: null
         count:
-          description: Number of cards that the driver can use.
+          description: Number of GPUs that the driver can use.
           type: int
           returned: always
           sample: 1
@@ -287,7 +287,7 @@ host:
           returned: always
           sample: "13.0"
         library_version:
-          description: Version of the driver's user-space library, also known when it does not match the kernel module.
+          description: Version of the driver's user-space library, reported also when it does not match the kernel module.
           type: str
           returned: always
           sample: 580.95.05
@@ -311,7 +311,7 @@ host:
               returned: always
               sample: open
         pci_count:
-          description: NVIDIA cards on the PCI bus, whether or not the driver can use them.
+          description: NVIDIA GPUs on the PCI bus, whether or not the driver can use them.
           type: int
           returned: always
           sample: 1
@@ -321,7 +321,7 @@ host:
           returned: always
           sample: 0
         fabric_manager:
-          description: NVIDIA's fabric manager, which cards behind NVSwitches need before CUDA starts.
+          description: NVIDIA's fabric manager, which GPUs behind NVSwitches need before CUDA starts.
           type: dict
           returned: always
           contains:
@@ -339,7 +339,7 @@ host:
               returned: always
               sample: 580.95.05
         cards:
-          description: The cards, in the driver's order.
+          description: The GPUs, in the driver's order.
           type: list
           elements: dict
           returned: always
@@ -360,7 +360,7 @@ host:
               returned: always
               sample: Hopper
             uuid:
-              description: The card's UUID.
+              description: The GPU's UUID.
               type: str
               returned: always
               sample: GPU-6d9b2f55-3e0c-4a8e-9b0f-0f5d7c1a2b01
@@ -389,12 +389,12 @@ host:
               type: bool
               returned: always
             compute_mode:
-              description: Who may open the card (V(Default), V(Exclusive_Process), V(Prohibited)).
+              description: Who may open the GPU (V(Default), V(Exclusive_Process), V(Prohibited)).
               type: str
               returned: always
               sample: Default
             mig_mode:
-              description: Whether the card is split into MIG instances. Null where it cannot be.
+              description: Whether the GPU is split into MIG instances. Null where it cannot be.
               type: bool
               returned: always
             mig_mode_pending:
@@ -408,7 +408,7 @@ host:
               returned: always
               contains:
                 index:
-                  description: Place on the card.
+                  description: Place on the GPU.
                   type: int
                   returned: always
                 gpu_instance_id:
@@ -433,7 +433,7 @@ host:
               returned: always
               sample: 0
             ecc_uncorrectable_aggregate:
-              description: Uncorrectable memory errors in the card's life.
+              description: Uncorrectable memory errors in the GPU's life.
               type: int
               returned: always
               sample: 0
@@ -442,7 +442,7 @@ host:
               type: bool
               returned: always
             row_remap_failure:
-              description: Whether a memory row could not be replaced; the card is to be exchanged.
+              description: Whether a memory row could not be replaced; the GPU is to be exchanged.
               type: bool
               returned: always
             recovery_action:
@@ -461,7 +461,7 @@ host:
               returned: always
               sample: 700.0
             power_limit_default_w:
-              description: Power limit that the card was built for in watts.
+              description: Power limit that the GPU was built for in watts.
               type: float
               returned: always
               sample: 700.0
@@ -501,14 +501,14 @@ host:
               returned: always
               sample: 2619
             throttle_reasons:
-              description: Why the clocks are below their maximum now. An idle card says V(gpu_idle).
+              description: Why the clocks are below their maximum now. An idle GPU has V(gpu_idle).
               type: list
               elements: str
               returned: always
               sample: [gpu_idle]
             fabric_state:
               description:
-                - How far the card has joined the NVLink fabric (V(Completed), V(In Progress), ...).
+                - How far the GPU has joined the NVLink fabric (V(Completed), V(In Progress), ...).
                 - Null where there is none.
               type: str
               returned: always
@@ -519,7 +519,7 @@ host:
               returned: always
               sample: Success
             compute_processes:
-              description: Processes that use the card for computing.
+              description: Processes that use the GPU for computing.
               type: list
               elements: dict
               returned: always
@@ -537,7 +537,7 @@ host:
                   type: str
                   returned: always
                 memory_used_mib:
-                  description: The card's memory that it uses in MiB.
+                  description: The GPU's memory that it uses in MiB.
                   type: int
                   returned: always
                 session_id:
@@ -549,7 +549,7 @@ host:
                   type: str
                   returned: always
     docker:
-      description: The Docker engine. Every key is always there.
+      description: Docker. Every key is always present.
       type: dict
       returned: when V(docker) is in O(sections)
       contains:
@@ -563,12 +563,12 @@ host:
           returned: always
           sample: running
         message:
-          description: Why the engine did not answer.
+          description: Why Docker did not answer.
           type: str
           returned: always
           sample: null
         version:
-          description: Version of the engine.
+          description: Version of Docker.
           type: str
           returned: always
           sample: 28.2.2
@@ -597,11 +597,11 @@ host:
           returned: always
           sample: "2"
         live_restore:
-          description: Whether containers outlive the engine's restart.
+          description: Whether containers outlive Docker's restart.
           type: bool
           returned: always
         swarm_active:
-          description: Whether the engine is in a swarm, which rules live-restore out.
+          description: Whether Docker is in a swarm, which rules live-restore out.
           type: bool
           returned: always
         runtimes:
@@ -616,7 +616,7 @@ host:
           returned: always
           sample: runc
         cdi_spec_dirs:
-          description: Folders that the engine reads CDI specifications from; empty when it does not.
+          description: Folders that Docker reads CDI specifications from; empty when it does not.
           type: list
           elements: str
           returned: always
@@ -651,11 +651,11 @@ host:
               returned: always
               sample: [8000]
         enabled:
-          description: Whether its service starts with the host; null where it is not installed or nobody can say.
+          description: Whether its service starts with the host; null where it is not installed or systemd does not say.
           type: bool
           returned: always
         daemon_config:
-          description: The engine's configuration file.
+          description: Docker's configuration file.
           type: dict
           returned: always
           contains:
@@ -678,23 +678,23 @@ host:
               returned: always
               sample: null
         daemon_flags:
-          description: The options on the running engine's command line.
+          description: The options on the command line of the running dockerd.
           type: list
           elements: str
           returned: always
           sample: [-H, "fd://"]
         daemon_started_at_s:
-          description: When the engine started, in seconds since the epoch.
+          description: When dockerd started, in seconds since the epoch.
           type: float
           returned: always
           sample: 1763800000.5
     toolkit:
-      description: The NVIDIA container toolkit. Every key is always there.
+      description: The NVIDIA container toolkit. Every key is always present.
       type: dict
       returned: when V(toolkit) is in O(sections)
       contains:
         installed:
-          description: Whether C(nvidia-ctk) is there.
+          description: Whether C(nvidia-ctk) is installed.
           type: bool
           returned: always
         version:
@@ -710,7 +710,7 @@ host:
         hook_changed_at_s:
           description:
             - When the hook came to the host, in seconds since the epoch.
-            - An engine that started before does not know it.
+            - A dockerd that started before does not know it.
           type: float
           returned: always
           sample: 1763790000.25
@@ -721,7 +721,7 @@ host:
           returned: always
           sample: [nvidia.com/gpu=0, nvidia.com/gpu=all]
         cdi_specs:
-          description: The CDI specifications of NVIDIA cards.
+          description: The CDI specifications of NVIDIA GPUs.
           type: list
           elements: dict
           returned: always
@@ -761,7 +761,7 @@ host:
           returned: always
           sample: apt
         versions:
-          description: Installed versions of the engine's and the toolkit's packages, by package.
+          description: Installed versions of Docker's and the toolkit's packages, by package.
           type: dict
           returned: always
           sample: {docker-ce: "5:28.2.2-1~ubuntu.24.04~noble"}
@@ -815,7 +815,7 @@ host:
       returned: when V(cloud_init) is in O(sections)
       contains:
         installed:
-          description: Whether cloud-init is there.
+          description: Whether cloud-init is installed.
           type: bool
           returned: always
         status:
@@ -839,7 +839,7 @@ host:
           returned: always
           sample: 0.4
         synchronized:
-          description: Whether it is synchronised, as systemd says; null where nobody says.
+          description: Whether it is synchronised, as systemd says; null without systemd's answer.
           type: bool
           returned: always
     network:

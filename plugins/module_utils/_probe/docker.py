@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host's Docker engine, read from its socket, its configuration file and its process.
+"""The Docker of a host, read from its socket, its configuration file and its process.
 
-PRIVATE to the collection. C(probe_docker) and C(engine_get) are the edge, the rest is pure.
+`probe_docker` and `docker_get` are the edge, the rest is pure.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ DEFAULT_ROOT = "/var/lib/docker"
 OWN_LABEL_PREFIX = "org.llmfleet."
 
 
-class EngineError(OSError):
-    """The engine's socket does not answer as an engine does."""
+class DockerError(OSError):
+    """Docker's socket does not answer as Docker does."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -43,10 +43,10 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def engine_get(socket_path: str, resource: str, timeout_s: float = 10.0) -> Any:
-    """One answer of the engine's API.
+def docker_get(socket_path: str, resource: str, timeout_s: float = 10.0) -> Any:
+    """One answer of Docker's API.
 
-    :raises EngineError: no socket, no permission, no answer in time, or no JSON.
+    Raises DockerError when there is no socket, no permission, no answer in time or no JSON.
     """
     connection = _UnixConnection(socket_path, timeout_s)
     try:
@@ -54,16 +54,16 @@ def engine_get(socket_path: str, resource: str, timeout_s: float = 10.0) -> Any:
         answer = connection.getresponse()
         body = answer.read()
         if answer.status != 200:
-            raise EngineError(f"the engine answered {answer.status} to {resource}")
+            raise DockerError(f"Docker answered {answer.status} to {resource}")
         return json.loads(body)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise EngineError(str(error)) from error
+        raise DockerError(str(error)) from error
     finally:
         connection.close()
 
 
 def parse_daemon_config(text: str | None) -> dict[str, Any]:
-    """The content of daemon.json: an empty dict when the file is absent or wrong. C(error) says what is wrong."""
+    """The content of daemon.json: an empty dict when the file is absent or wrong. `error` says what is wrong."""
     if text is None or not text.strip():
         return {"exists": text is not None, "content": {}, "error": None}
     try:
@@ -76,15 +76,15 @@ def parse_daemon_config(text: str | None) -> dict[str, Any]:
 
 
 def parse_daemon_flags(cmdline: str | None) -> list[str]:
-    """The options of a running dockerd, from C(/proc/PID/cmdline); empty when that is another program."""
+    """The options of a running dockerd, from `/proc/PID/cmdline`; empty when the process is another program."""
     words = [word for word in (cmdline or "").split("\0") if word]
     if not words or os.path.basename(words[0]) != "dockerd":  # noqa: PTH119 - a word, not a path of this host
         return []
     return words[1:]
 
 
-def shape_engine(info: dict[str, Any], containers: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """What the roles need of the engine's C(/info) and C(/containers/json)."""
+def shape_docker(info: dict[str, Any], containers: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """What the roles need of Docker's `/info` and `/containers/json`."""
     return {
         "version": info.get("ServerVersion"),
         "root_dir": info.get("DockerRootDir"),
@@ -112,42 +112,42 @@ def _container(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_process_start(stat: str | None, ticks_per_s: int) -> float | None:
-    """When a process started, in seconds after boot, from C(/proc/PID/stat)."""
+    """When a process started, in seconds after boot, from `/proc/PID/stat`."""
     fields = stat_fields(stat)
     return int(fields[19]) / ticks_per_s if len(fields) > 19 else None
 
 
 def parse_uptime(text: str | None) -> float | None:
-    """How long the host has run, in seconds, from C(/proc/uptime)."""
-    found = re.match(r"\d+(?:\.\d+)?", text or "")
-    return float(found.group(0)) if found else None
+    """How long the host has run, in seconds, from `/proc/uptime`."""
+    match = re.match(r"\d+(?:\.\d+)?", text or "")
+    return float(match.group(0)) if match else None
 
 
-_NO_ENGINE = shape_engine({}, [])
+_NO_DOCKER = shape_docker({}, [])
 
 
 def probe_docker(system: System) -> dict[str, Any]:
-    """Everything about this host's engine; the keys are the same when there is none."""
+    """Everything about this host's Docker; the keys are the same when it is not installed."""
     version = system.run(["dockerd", "--version"])
     pid = probe_pid_file(system, PID_FILE)["pid"]
-    engine, problem = dict(_NO_ENGINE), None
+    docker, problem = dict(_NO_DOCKER), None
     if system.path(SOCKET).exists():
         try:
-            engine = shape_engine(
-                engine_get(str(system.path(SOCKET)), "/info"), engine_get(str(system.path(SOCKET)), "/containers/json")
+            docker = shape_docker(
+                docker_get(str(system.path(SOCKET)), "/info"), docker_get(str(system.path(SOCKET)), "/containers/json")
             )
-        except EngineError as error:
+        except DockerError as error:
             problem = str(error)
     config = parse_daemon_config(system.read(CONFIG))
-    if engine["version"] is None and version is not None:
-        engine["version"] = _first_version(version.text)
-    if engine["root_dir"] is None:
-        engine["root_dir"] = config["content"].get("data-root") or DEFAULT_ROOT
+    if docker["version"] is None and version is not None:
+        docker["version"] = _first_version(version.text)
+    if docker["root_dir"] is None:
+        docker["root_dir"] = config["content"].get("data-root") or DEFAULT_ROOT
     return {
-        "state": _state(engine["default_runtime"] is not None, version is not None, pid is not None),
+        "state": _state(docker["default_runtime"] is not None, version is not None, pid is not None),
         "message": problem,
-        **engine,
-        "root_disk": probe_disk(system, engine["root_dir"]),
+        **docker,
+        "root_disk": probe_disk(system, docker["root_dir"]),
         "enabled": _is_enabled(system) if version is not None else None,
         "daemon_config": {"path": CONFIG, **config},
         "daemon_flags": parse_daemon_flags(system.read(f"/proc/{pid}/cmdline")) if pid is not None else [],
@@ -175,5 +175,5 @@ def _is_enabled(system: System) -> bool | None:
 
 
 def _first_version(text: str) -> str | None:
-    found = re.search(r"[0-9]+(?:\.[0-9]+)+", text)
-    return found.group(0) if found else None
+    match = re.search(r"[0-9]+(?:\.[0-9]+)+", text)
+    return match.group(0) if match else None

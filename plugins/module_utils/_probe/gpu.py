@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host's NVIDIA cards are and whether they are healthy, from one call of nvidia-smi and a few kernel files.
+"""What a host's NVIDIA GPUs are and whether they are healthy, from one call of nvidia-smi and a few kernel files.
 
-PRIVATE to the collection. Everything but C(probe_gpu) is pure.
+Everything but `probe_gpu` is pure.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from .process import probe_process, redact_command
 from .system import Output, System
 
 SMI = ["nvidia-smi", "-q", "-x"]
-SMI_TIMEOUT_S = 60.0  # a host of eight cards without persistence mode takes 20 s and more
+SMI_TIMEOUT_S = 60.0  # a host of eight GPUs without persistence mode takes 20 s and more
 
 _NVIDIA_VENDOR = "0x10de"
-_PCI_DISPLAY = "0x03"  # VGA and 3D controllers: the cards
+_PCI_DISPLAY = "0x03"  # VGA and 3D controllers: the GPUs
 _PCI_BRIDGE_OTHER = "0x0680"  # NVSwitch up to Hopper; Blackwell's switches do not show as NVIDIA devices
 
 # What nvidia-smi says when it fails, and what that means. First match wins.
@@ -38,11 +38,10 @@ class SmiError(ValueError):
 
 
 def parse_smi_xml(text: str) -> dict[str, Any]:
-    """Turn the report of C(nvidia-smi -q -x) into plain types.
+    """The report of `nvidia-smi -q -x` in plain types.
 
-    :returns: C(driver_version), C(cuda_version) (the newest CUDA the driver can run) and C(cards), in the driver's
-        order. A figure that the card does not report is None.
-    :raises SmiError: the text is not such a report.
+    `driver_version`, `cuda_version` (the newest CUDA the driver can run) and `cards`, the GPUs in the driver's order.
+    A figure that the GPU does not report is None. Raises SmiError when the text is not such a report.
     """
     start = text.find("<nvidia_smi_log>")
     if start < 0:
@@ -54,12 +53,12 @@ def parse_smi_xml(text: str) -> dict[str, Any]:
     return {
         "driver_version": _text(log, "driver_version"),
         "cuda_version": _text(log, "cuda_version"),
-        "cards": [_card(index, node) for index, node in enumerate(log.findall("gpu"))],
+        "cards": [_gpu(index, node) for index, node in enumerate(log.findall("gpu"))],
     }
 
 
 def classify_failure(output: Output) -> str:
-    """The state that a failed nvidia-smi stands for (see C(state) in the module's documentation)."""
+    """The state that a failed nvidia-smi stands for: `host.gpu.state` of the module host_info."""
     if output.rc is None:
         return "timeout"
     for pattern, state in _FAILURES:
@@ -70,31 +69,31 @@ def classify_failure(output: Output) -> str:
 
 def parse_library_version(text: str) -> str | None:
     """The version of the user-space library, as the message of a driver/library mismatch names it (since 530)."""
-    found = re.search(r"NVML library version:\s*([0-9][0-9.]*)", text)
-    return found.group(1) if found else None
+    match = re.search(r"NVML library version:\s*([0-9][0-9.]*)", text)
+    return match.group(1) if match else None
 
 
 def parse_kernel_module(version: str | None, proc_version: str | None) -> dict[str, Any]:
-    """The loaded kernel module, from C(/sys/module/nvidia/version) and C(/proc/driver/nvidia/version).
+    """The loaded kernel module, from `/sys/module/nvidia/version` and `/proc/driver/nvidia/version`.
 
-    C(flavour) is C(open) or C(proprietary): Blackwell needs the open one.
+    `flavour` is `open` or `proprietary`: Blackwell needs the open one.
     """
     banner = (proc_version or "").partition("\n")[0]
-    found = re.search(r"Kernel Module(?: for \S+)?\s+([0-9][0-9.]*)", banner)
+    match = re.search(r"Kernel Module(?: for \S+)?\s+([0-9][0-9.]*)", banner)
     flavour = None
-    if found:
+    if match:
         flavour = "open" if "Open Kernel Module" in banner else "proprietary"
-    loaded = (version or "").strip() or (found.group(1) if found else None)
+    loaded = (version or "").strip() or (match.group(1) if match else None)
     return {"loaded": loaded is not None, "version": loaded, "flavour": flavour}
 
 
 def parse_fabric_manager_version(text: str) -> str | None:
-    """The version in the answer of C(nv-fabricmanager --version)."""
-    found = re.search(r"version is\s*:?\s*([0-9][0-9.]*)", text, re.IGNORECASE)
-    return found.group(1) if found else None
+    """The version in the answer of `nv-fabricmanager --version`."""
+    match = re.search(r"version is\s*:?\s*([0-9][0-9.]*)", text, re.IGNORECASE)
+    return match.group(1) if match else None
 
 
-def _card(index: int, node: ET.Element) -> dict[str, Any]:
+def _gpu(index: int, node: ET.Element) -> dict[str, Any]:
     power = _first(node, "gpu_power_readings", "power_readings")
     reasons = _first(node, "clocks_event_reasons", "clocks_throttle_reasons")
     processes = [_process(item) for item in node.findall("processes/process_info")]
@@ -155,7 +154,7 @@ def _process(node: ET.Element) -> dict[str, Any]:
 
 
 def _recovery_action(node: ET.Element) -> str | None:
-    """What the driver asks for after an error (C(Reset), C(Reboot), ...), or None when it asks for nothing."""
+    """What the driver asks for after an error (`Reset`, `Reboot`, ...), or None when it asks for nothing."""
     action = _text(node, "gpu_recovery_action")
     if action is None and _yes(node, "gpu_reset_status/reset_required"):
         action = "Reset"
@@ -167,19 +166,19 @@ def _uncorrectable(counts: ET.Element | None) -> int | None:
     if counts is None:
         return None
     figures = [_number(item.text) for item in counts if "uncorrectable" in item.tag]
-    known = [int(figure) for figure in figures if figure is not None]
-    return sum(known) if known else None
+    counted = [int(figure) for figure in figures if figure is not None]
+    return sum(counted) if counted else None
 
 
 def _active_reasons(reasons: ET.Element | None) -> list[str]:
-    """Why the clocks are below their maximum now, e.g. C(sw_power_cap); an idle card says C(gpu_idle)."""
+    """Why the clocks are below their maximum now, e.g. `sw_power_cap`; an idle GPU has `gpu_idle`."""
     if reasons is None:
         return []
     return [re.sub(r"^clocks_(event|throttle)_reason_", "", item.tag) for item in reasons if item.text == "Active"]
 
 
 def _first(node: ET.Element, *names: str) -> ET.Element | None:
-    return next((found for found in (node.find(name) for name in names) if found is not None), None)
+    return next((child for child in (node.find(name) for name in names) if child is not None), None)
 
 
 def _text(node: ET.Element, path: str) -> str | None:
@@ -188,8 +187,8 @@ def _text(node: ET.Element, path: str) -> str | None:
 
 
 def _number(text: str | None) -> float | None:
-    found = re.match(r"\s*(-?[0-9]+(?:\.[0-9]+)?)", text or "")
-    return float(found.group(1)) if found else None
+    match = re.match(r"\s*(-?[0-9]+(?:\.[0-9]+)?)", text or "")
+    return float(match.group(1)) if match else None
 
 
 def _whole(node: ET.Element, path: str) -> int | None:
@@ -213,16 +212,16 @@ def _yes(node: ET.Element, path: str) -> bool | None:
 
 
 def probe_gpu(system: System) -> dict[str, Any]:
-    """Everything about this host's cards; the keys are the same when there is none."""
+    """Everything about this host's GPUs; the keys are the same when there is none."""
     output = system.run(SMI, SMI_TIMEOUT_S)
     report: dict[str, Any] = {"driver_version": None, "cuda_version": None, "cards": []}
     state, message = _judge(output, report)
     pci = _nvidia_pci_devices(system)
-    cards_on_bus = sum(1 for pci_class in pci if pci_class.startswith(_PCI_DISPLAY))
-    if state == "absent" and cards_on_bus:
+    gpus_on_bus = sum(1 for pci_class in pci if pci_class.startswith(_PCI_DISPLAY))
+    if state == "absent" and gpus_on_bus:
         state = "driver_not_loaded"
-        message = f"{cards_on_bus} NVIDIA card(s) on the PCI bus, but no nvidia-smi: the driver is not installed"
-    for process in (item for card in report["cards"] for item in card["compute_processes"]):
+        message = f"{gpus_on_bus} NVIDIA GPU(s) on the PCI bus, but no nvidia-smi: the driver is not installed"
+    for process in (item for gpu in report["cards"] for item in gpu["compute_processes"]):
         owner = probe_process(system, process["pid"])
         process.update(session_id=owner["session_id"], container_id=owner["container_id"])
     return {
@@ -236,14 +235,14 @@ def probe_gpu(system: System) -> dict[str, Any]:
         "kernel_module": parse_kernel_module(
             system.read("/sys/module/nvidia/version"), system.read("/proc/driver/nvidia/version")
         ),
-        "pci_count": cards_on_bus,
+        "pci_count": gpus_on_bus,
         "nvswitch_count": sum(1 for pci_class in pci if pci_class.startswith(_PCI_BRIDGE_OTHER)),
         "fabric_manager": _fabric_manager(system),
     }
 
 
 def _judge(output: Output | None, report: dict[str, Any]) -> tuple[str, str | None]:
-    """Fill the report from nvidia-smi's answer and say what state it stands for."""
+    """Fill the report from nvidia-smi's answer; the state that the answer stands for, and its message."""
     if output is None:
         return "absent", None
     if output.rc != 0:
@@ -252,7 +251,7 @@ def _judge(output: Output | None, report: dict[str, Any]) -> tuple[str, str | No
         report.update(parse_smi_xml(output.stdout))
     except SmiError as error:
         return "failed", str(error)
-    return ("present", None) if report["cards"] else ("no_device", "nvidia-smi reports no card")
+    return ("present", None) if report["cards"] else ("no_device", "nvidia-smi reports no GPU")
 
 
 def _nvidia_pci_devices(system: System) -> list[str]:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A host's operating system, memory, disks, clock and first boot.
 
-PRIVATE to the collection. C(parse_*) are pure.
+`parse_*` are pure.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RHEL_LIKE = {"rhel", "centos", "fedora", "rocky", "almalinux"}
 
 
 def parse_os_release(text: str) -> dict[str, str]:
-    """The assignments of C(/etc/os-release), unquoted; lines that are none are left out."""
+    """The assignments of `/etc/os-release`, unquoted; other lines are left out."""
     values = {}
     for line in text.splitlines():
         name, equals, value = line.strip().partition("=")
@@ -38,7 +38,7 @@ def parse_os_release(text: str) -> dict[str, str]:
 
 
 def os_family(release: dict[str, str]) -> str | None:
-    """C(debian) or C(rhel) by C(ID) and C(ID_LIKE), else None."""
+    """`debian` or `rhel` by `ID` and `ID_LIKE`, else None."""
     names = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
     if names & {"debian", "ubuntu"}:
         return "debian"
@@ -46,7 +46,7 @@ def os_family(release: dict[str, str]) -> str | None:
 
 
 def parse_meminfo(text: str) -> dict[str, int]:
-    """The figures of C(/proc/meminfo) that count in kB, in MiB."""
+    """The figures of `/proc/meminfo` that count in kB, in MiB."""
     figures = {}
     for line in text.splitlines():
         words = line.replace(":", " ").split()
@@ -56,7 +56,7 @@ def parse_meminfo(text: str) -> dict[str, int]:
 
 
 def probe_os(system: System) -> dict[str, Any]:
-    """The operating system as packages know it (C(distribution), C(version), C(codename)) and the kernel."""
+    """The operating system as packages know it (`distribution`, `version`, `codename`) and the kernel."""
     release = parse_os_release(system.read("/etc/os-release") or "")
     return {
         "system": platform.system(),
@@ -84,27 +84,27 @@ def probe_memory(system: System) -> dict[str, int | None]:
 def probe_disk(system: System, path: str) -> dict[str, Any]:
     """Space on the file system that holds, or would hold, a path.
 
-    C(measured_path) is the path itself, or its nearest folder that exists.
+    `measured_path` is the path itself, or its nearest folder that exists.
     """
-    place = Path(path)
-    while not _is_there(system.path(str(place))) and place != place.parent:
-        place = place.parent
+    nearest = Path(path)
+    while not _exists(system.path(str(nearest))) and nearest != nearest.parent:
+        nearest = nearest.parent
     try:
-        usage = shutil.disk_usage(str(system.path(str(place))))
-        changed_at_s = system.path(str(place)).stat().st_mtime
+        usage = shutil.disk_usage(str(system.path(str(nearest))))
+        changed_at_s = system.path(str(nearest)).stat().st_mtime
     except OSError:
         return {"path": path, "measured_path": None, "changed_at_s": None, "total_mib": None, "free_mib": None}
     return {
         "path": path,
-        "measured_path": str(place),
+        "measured_path": str(nearest),
         "changed_at_s": changed_at_s,
         "total_mib": usage.total // MIB,
         "free_mib": usage.free // MIB,
     }
 
 
-def _is_there(path: Path) -> bool:
-    """Whether something is at this path; in a folder that the caller may not enter nothing is."""
+def _exists(path: Path) -> bool:
+    """Whether a path exists; False in a folder that the caller may not enter."""
     try:
         return path.exists()
     except OSError:
@@ -114,20 +114,20 @@ def _is_there(path: Path) -> bool:
 def probe_clock(system: System, reference_time_s: float | None) -> dict[str, Any]:
     """The host's clock against the controller's.
 
-    C(skew_s) also holds the time that the module took to reach the host, so a small positive figure means nothing.
+    `skew_s` also holds the time that the module took to reach the host, so a small positive figure means nothing.
     """
     now = time.time()
     answer = system.run(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
-    said = answer.stdout.strip() if answer is not None and answer.rc == 0 else ""
+    synchronized = answer.stdout.strip() if answer is not None and answer.rc == 0 else ""
     return {
         "epoch_s": now,
         "skew_s": None if reference_time_s is None else round(now - reference_time_s, 3),
-        "synchronized": {"yes": True, "no": False}.get(said),
+        "synchronized": {"yes": True, "no": False}.get(synchronized),
     }
 
 
 def probe_cloud_init(system: System) -> dict[str, Any]:
-    """How far cloud-init is with the host's first boot; C(status) is None where there is none."""
+    """How far cloud-init is with the host's first boot; `status` is None where it is not installed."""
     answer = system.run(["cloud-init", "status"])
     status = answer.stdout.partition("status:")[2].split() if answer is not None else []
     return {"installed": answer is not None, "status": status[0] if status else None}

@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a host reaches an address that it needs.
-
-PRIVATE to the collection.
-"""
+"""Whether a host reaches an address that it needs."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from typing import Any
 def probe_url(url: str, timeout_s: float) -> dict[str, Any]:
     """Ask for an address, through the host's own proxy settings.
 
-    Any answer of HTTP, an error status too, means that it is reachable; C(error) says why it is not.
+    Any answer of HTTP, an error status too, means that it is reachable; `error` says why it is not.
     """
     started = time.monotonic()
     status, error = None, None

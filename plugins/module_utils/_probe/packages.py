@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host's package manager has installed, holds and is busy with.
+"""What a host's package manager has installed, keeps on hold and is busy with.
 
-PRIVATE to the collection. C(parse_*) are pure.
+`parse_*` are pure.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _VERSIONLOCK = "/etc/dnf/plugins/versionlock.list"
 
 
 def parse_dpkg_query(text: str) -> tuple[dict[str, str], list[str]]:
-    """Installed versions by package, and the packages on hold, from lines C(WANT STATUS PACKAGE VERSION)."""
+    """Installed versions by package, and the packages on hold, from lines `WANT STATUS PACKAGE VERSION`."""
     versions, held = {}, []
     for line in text.splitlines():
         words = line.split()
@@ -60,18 +60,18 @@ def parse_dpkg_query(text: str) -> tuple[dict[str, str], list[str]]:
 
 
 def parse_rpm_query(text: str) -> dict[str, str]:
-    """Installed versions by package, from lines C(PACKAGE VERSION-RELEASE); other lines are of absent packages."""
+    """Installed versions by package, from lines `PACKAGE VERSION-RELEASE`; other lines are of absent packages."""
     pairs = (line.split() for line in text.splitlines())
     return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
 
 def parse_versionlock(text: str) -> list[str]:
-    """The watched packages that dnf's versionlock holds, from its list of C(NAME-EPOCH:VERSION)."""
+    """The watched packages that dnf's versionlock holds, from its list of `NAME-EPOCH:VERSION`."""
     return [name for name in WATCHED if re.search(rf"^{re.escape(name)}-\d+:", text, re.MULTILINE)]
 
 
 def parse_proc_locks(text: str) -> dict[int, int]:
-    """Who holds each locked file: process ID by inode, from C(/proc/locks). Waiting processes are left out."""
+    """Who holds each locked file: process ID by inode, from `/proc/locks`. Waiting processes are left out."""
     holders: dict[int, int] = {}
     for line in text.splitlines():
         words = line.split()
@@ -83,9 +83,9 @@ def parse_proc_locks(text: str) -> dict[int, int]:
 
 
 def probe_packages(system: System) -> dict[str, Any]:
-    """The package manager's state; C(manager) is None on a system that has neither dpkg nor rpm.
+    """The package manager's state; `manager` is None on a system that has neither dpkg nor rpm.
 
-    C(python_modules) says which of the modules that Ansible's own modules need this Python has.
+    `python_modules` says, of the modules that Ansible's own modules need, which this Python has.
     """
     manager, versions, held = _installed(system)
     modules = {name: importlib.util.find_spec(name) is not None for name in ("apt", "debian", "requests")}

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which TCP ports are taken on a host, and by which process.
 
-PRIVATE to the collection. C(parse_*) are pure.
+`parse_*` are pure.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Listener(NamedTuple):
 
 
 def parse_proc_net_tcp(text: str) -> list[Listener]:
-    """The listening sockets of C(/proc/net/tcp) or C(tcp6)."""
+    """The listening sockets of `/proc/net/tcp` or `tcp6`."""
     listeners = []
     for line in text.splitlines():
         words = line.split()
@@ -48,7 +48,7 @@ def parse_proc_net_tcp(text: str) -> list[Listener]:
 def parse_kernel_address(text: str) -> str:
     """An address as the kernel prints it (32-bit words in the machine's byte order), in the usual form.
 
-    :raises ValueError: it is neither IPv4 nor IPv6.
+    Raises ValueError when it is neither IPv4 nor IPv6.
     """
     words = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
     return str(ipaddress.ip_address(b"".join(word.to_bytes(4, sys.byteorder) for word in words)))
@@ -57,8 +57,8 @@ def parse_kernel_address(text: str) -> str:
 def probe_ports(system: System, ports: Iterable[int]) -> list[dict[str, Any]]:
     """For each port: is it taken, and by whom.
 
-    What an owner is (C(pid), C(command), ...) is None where the caller may not look into other users' processes.
-    Without C(/proc) (macOS) a connection to loopback decides, and no owner is known.
+    The fields of an owner (`pid`, `command`, ...) are None where the caller may not look into other users' processes.
+    Without `/proc` (macOS) a connection to loopback decides, and no owner is known.
     """
     wanted = sorted(set(ports))
     tables = [table for table in (system.read("/proc/net/tcp"), system.read("/proc/net/tcp6")) if table is not None]
@@ -77,7 +77,7 @@ def probe_ports(system: System, ports: Iterable[int]) -> list[dict[str, Any]]:
 
 
 def taken_port(entry: dict[str, Any]) -> Problem:
-    """A taken port: who holds it and what to do. `entry` is an item of C(probe_ports)."""
+    """A taken port: who holds it and what to do. `entry` is an item of `probe_ports`."""
     owners = [f"{owner['command']} (pid {owner['pid']})" for owner in entry["owners"] if owner["pid"]]
     who = ", ".join(owners) or "a process of another user"
     return Problem(
@@ -91,17 +91,17 @@ def _owner(system: System, listener: Listener, pid: int | None) -> dict[str, Any
 
 
 def _holders(system: System, inodes: set[str]) -> dict[str, int]:
-    """The first process that holds each socket. Stops as soon as every socket has one."""
-    found: dict[str, int] = {}
+    """The first process that holds each socket. Stops as soon as every socket has a holder."""
+    holders: dict[str, int] = {}
     for pid in (name for name in system.listing("/proc") if name.isdigit()):
         folder = f"/proc/{pid}/fd/"
         for descriptor in system.listing(folder):
             match = re.match(r"socket:\[(\d+)\]$", system.link(folder + descriptor) or "")
             if match and match.group(1) in inodes:
-                found.setdefault(match.group(1), int(pid))
-        if len(found) == len(inodes):
+                holders.setdefault(match.group(1), int(pid))
+        if len(holders) == len(inodes):
             break
-    return found
+    return holders
 
 
 def _accepts(port: int) -> bool:

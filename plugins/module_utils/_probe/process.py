@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a process of a host is: its command, its session and the container that it runs in.
 
-PRIVATE to the collection. C(parse_*) and C(redact_command) are pure.
+`parse_*` and `redact_command` are pure.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ def redact_command(argv: Sequence[str]) -> str:
 
 
 def parse_container_id(cgroup: str | None) -> str | None:
-    """The Docker container that a process runs in, from C(/proc/PID/cgroup): its full ID, or None."""
-    found = re.search(r"docker[-/]([0-9a-f]{64})", cgroup or "")
-    return found.group(1) if found else None
+    """The Docker container that a process runs in, from `/proc/PID/cgroup`: its full ID, or None."""
+    match = re.search(r"docker[-/]([0-9a-f]{64})", cgroup or "")
+    return match.group(1) if match else None
 
 
 def parse_session_id(stat: str | None) -> int | None:
-    """The session of a process: the process ID of the one that started it with C(setsid)."""
+    """The session of a process: the ID of the process that started it with `setsid`."""
     fields = stat_fields(stat)
     return int(fields[3]) if len(fields) > 3 else None
 
 
 def probe_process(system: System, pid: int) -> dict[str, Any]:
-    """A process by its ID. Every figure is None when it is gone or belongs to somebody else."""
+    """A process by its ID. Every figure is None when it is gone or belongs to another user."""
     words = (system.read(f"/proc/{pid}/cmdline") or "").split("\0")
     return {
         "pid": pid,
@@ -63,7 +63,7 @@ def probe_process(system: System, pid: int) -> dict[str, Any]:
 
 
 def parse_pid_file(text: str | None) -> int | None:
-    """The process ID that a pid file holds: bare, or as C(pid) of a JSON object."""
+    """The process ID that a pid file holds: bare, or as `pid` of a JSON object."""
     try:
         content = json.loads(text or "")
     except ValueError:
@@ -78,10 +78,10 @@ def home_of_caller() -> str:
 
 
 def probe_pid_file(system: System, path: str) -> dict[str, Any]:
-    """The process that a pid file names; C(pid) is None when the file is absent or the process is gone.
+    """The process that a pid file names; `pid` is None when the file is absent or the process is gone.
 
-    A leading C(~) is the home of the user who connected.
+    A leading `~` is the home of the user who connected.
     """
-    place = home_of_caller() + path[1:] if path.startswith("~/") else path
-    pid = parse_pid_file(system.read(place))
+    full_path = home_of_caller() + path[1:] if path.startswith("~/") else path
+    pid = parse_pid_file(system.read(full_path))
     return {"path": path, "pid": pid if system.read(f"/proc/{pid}/stat") is not None else None}

@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The edge between the probes and a host: files, folders and programs, each of which may be missing.
-
-PRIVATE to the collection.
-"""
+"""The edge between the probes and a host: files, folders and programs, each of which may be missing."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple, Sequence
 
-# Programs of the driver and of the engine live outside a restricted PATH (sudo, cron, cloud images) often enough.
+# Programs of the driver and of Docker live outside a restricted PATH (sudo, cron, cloud images) often enough.
 PROGRAM_FOLDERS = (
     "/usr/local/sbin",
     "/usr/local/bin",
@@ -27,7 +24,7 @@ PROGRAM_FOLDERS = (
 
 
 class Output(NamedTuple):
-    """What a program left behind. C(rc) is None when it was still running at its time limit."""
+    """Exit status and output of a program. `rc` is None when it was still running at its time limit."""
 
     rc: int | None
     stdout: str
@@ -42,7 +39,7 @@ class Output(NamedTuple):
 class System:
     """Reads one host. Nothing here raises because something is absent: it returns None or an empty list.
 
-    O(root) stands before every absolute path and O(folders) is searched for programs, so that a test can hand in a
+    `root` stands before every absolute path and `folders` is searched for programs, so that a test can hand in a
     host of its own.
     """
 
@@ -51,7 +48,7 @@ class System:
         self.folders = list(folders) if folders is not None else [*os.get_exec_path(), *PROGRAM_FOLDERS]
 
     def path(self, name: str) -> Path:
-        """The place of an absolute path on this host."""
+        """An absolute path of the host, as this process reaches it."""
         return self.root / name.lstrip("/")
 
     def read(self, name: str) -> str | None:
@@ -82,7 +79,7 @@ class System:
     def run(self, argv: Sequence[str], timeout_s: float = 20.0) -> Output | None:
         """Run a program without a shell. None when there is no such program.
 
-        A program that hangs in the kernel (nvidia-smi on a card that fell off the bus does) cannot be reaped, so at
+        A program that hangs in the kernel (nvidia-smi on a GPU that fell off the bus does) cannot be reaped, so at
         the limit it is killed and left, not waited for.
         """
         program = self.program(argv[0])

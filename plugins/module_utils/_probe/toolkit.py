@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A host's NVIDIA container toolkit and the CDI devices that it offers.
 
-PRIVATE to the collection. C(parse_*) are pure.
+`parse_*` are pure.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ GUARD_RULE = "/etc/udev/rules.d/71-nvidia-dev-char.rules"
 
 
 def parse_ctk_version(text: str) -> str | None:
-    """The version in the answer of C(nvidia-ctk --version)."""
-    found = re.search(r"version\s+v?([0-9]+(?:\.[0-9]+)+)", text)
-    return found.group(1) if found else None
+    """The version in the answer of `nvidia-ctk --version`."""
+    match = re.search(r"version\s+v?([0-9]+(?:\.[0-9]+)+)", text)
+    return match.group(1) if match else None
 
 
 def parse_cdi_list(text: str) -> list[str]:
-    """The device names in the answer of C(nvidia-ctk cdi list), e.g. C(nvidia.com/gpu=0)."""
+    """The device names in the answer of `nvidia-ctk cdi list`, e.g. `nvidia.com/gpu=0`."""
     return re.findall(r"^\s*([\w.-]+/[\w.-]+=\S+)\s*$", text, re.MULTILINE)
 
 
 def parse_cdi_spec(text: str) -> dict[str, Any]:
-    """What a CDI specification for NVIDIA cards was made for.
+    """Whether a CDI specification is for NVIDIA GPUs, and the driver versions that it was written for.
 
-    C(driver_versions) are the versions in the names of the driver's libraries. They tell a specification that was
+    `driver_versions` are the versions in the names of the driver's libraries. They reveal a specification that was
     written before the driver was upgraded.
     """
     return {
@@ -43,7 +43,7 @@ def parse_cdi_spec(text: str) -> dict[str, Any]:
 
 
 def probe_toolkit(system: System) -> dict[str, Any]:
-    """Everything about this host's toolkit; the keys are the same when there is none."""
+    """Everything about this host's toolkit; the keys are the same when it is not installed."""
     version = system.run(["nvidia-ctk", "--version"])
     devices = system.run(["nvidia-ctk", "cdi", "list"]) if version is not None else None
     hook = system.program(RUNTIME_HOOK)
@@ -60,15 +60,15 @@ def probe_toolkit(system: System) -> dict[str, Any]:
 
 
 def _cdi_specs(system: System) -> list[dict[str, Any]]:
-    found = []
+    specs = []
     for folder in CDI_FOLDERS:
         for name in system.listing(folder):
             spec = parse_cdi_spec(system.read(f"{folder}/{name}") or "")
             if spec["nvidia"]:
                 path = f"{folder}/{name}"
                 changed = _changed_at(str(system.path(path)))
-                found.append({"path": path, "driver_versions": spec["driver_versions"], "changed_at_s": changed})
-    return found
+                specs.append({"path": path, "driver_versions": spec["driver_versions"], "changed_at_s": changed})
+    return specs
 
 
 def _changed_at(path: str | None) -> float | None:

@@ -7,14 +7,14 @@ import threading
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.docker import (
-    EngineError,
-    engine_get,
+    DockerError,
+    docker_get,
     parse_daemon_config,
     parse_daemon_flags,
     parse_process_start,
     parse_uptime,
     probe_docker,
-    shape_engine,
+    shape_docker,
 )
 
 INFO = {
@@ -71,7 +71,7 @@ def test_daemon_flags(cmdline, flags):
 
 
 def test_shape():
-    engine = shape_engine(INFO, CONTAINERS)
+    engine = shape_docker(INFO, CONTAINERS)
     assert engine["version"] == "28.2.2"
     assert engine["live_restore"] and not engine["swarm_active"]
     assert engine["runtimes"] == ["nvidia", "runc"]
@@ -88,7 +88,7 @@ def test_shape():
 
 @pytest.mark.parametrize(("state", "active"), [("inactive", False), ("active", True), ("pending", True), (None, False)])
 def test_swarm(state, active):
-    assert shape_engine({"Swarm": {"LocalNodeState": state}}, [])["swarm_active"] is active
+    assert shape_docker({"Swarm": {"LocalNodeState": state}}, [])["swarm_active"] is active
 
 
 def test_times():
@@ -143,10 +143,10 @@ def test_a_running_engine(fake_host, engine_socket):
 
 
 def test_an_engine_that_does_not_answer_as_one(engine_socket):
-    with pytest.raises(EngineError, match="404"):
-        engine_get(engine_socket, "/nope")
+    with pytest.raises(DockerError, match="404"):
+        docker_get(engine_socket, "/nope")
 
 
 def test_no_socket(tmp_path):
-    with pytest.raises(EngineError):
-        engine_get(str(tmp_path / "none"), "/info")
+    with pytest.raises(DockerError):
+        docker_get(str(tmp_path / "none"), "/info")
