@@ -25,7 +25,7 @@ _INTERVAL_S: float = ARGUMENT_SPEC["progress_interval"]["default"]
 _FIRST_POLL_S = 0.1
 _LONGEST_POLL_S = 2.0
 _RECONNECT_S = 300.0
-_SILENT_S = 60.0  # a live load says every second for how long it has run
+_SILENT_S = 60.0  # a live load reports its progress every second
 
 
 class ActionModule(ActionBase):
@@ -76,7 +76,7 @@ class ActionModule(ActionBase):
             if progress != last:
                 last, changed_at = progress, now
             elif now - changed_at > _SILENT_S:
-                return  # the job may have died: whoever waits for its result finds out
+                return  # the job may have died: the task that waits for its result reports it
             if interval_s and now - shown_at >= interval_s and progress["state"] == "running":
                 shown_at = now
                 display.display(f"{host}: {describe(progress)}")

@@ -46,14 +46,14 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Compare, render, write, and say where the report is."""
+        """Compare, render, write, and print where the report is."""
         super().run(tmp, task_vars)
         _result, options = self.validate_argument_spec(_ARGUMENTS)
         return produce(plain(options), write=not self._task.check_mode)
 
 
 def produce(options: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    """The task's result. What cannot be done is told in `faults`, and costs nobody the rest of the report."""
+    """The task's result. What cannot be done is listed in `faults`; the rest of the report is still written."""
     directory = Path(options["directory"]).resolve()
     history_file = Path(options["history_file"]) if options["history_file"] else directory / "history.jsonl"
     name = "".join(character for character in options["report"]["generated_at"] if character.isalnum())

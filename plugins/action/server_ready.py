@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The controller's side of server_ready: waits in slices, and shows between two of them what the servers do.
+"""The controller's side of server_ready: waits in slices, and shows each server's stage between two of them.
 
 A server that answers within the first slice costs one module call.
 """
@@ -34,12 +34,12 @@ class ActionModule(ActionBase):
         began, attempts = time.monotonic(), 0
         while True:
             waited_s = time.monotonic() - began
-            told = self._module({**options, "slice_s": slice_s, "waited_s": waited_s}, task_vars)
-            attempts += told.get("attempts", 0)
-            if "waiting" not in told:
-                return {**told, "attempts": attempts} if attempts else told
-            for server in told["waiting"]:
-                display.display(describe((task_vars or {}).get("inventory_hostname", ""), server, told["elapsed_s"]))
+            result = self._module({**options, "slice_s": slice_s, "waited_s": waited_s}, task_vars)
+            attempts += result.get("attempts", 0)
+            if "waiting" not in result:
+                return {**result, "attempts": attempts} if attempts else result
+            for server in result["waiting"]:
+                display.display(describe((task_vars or {}).get("inventory_hostname", ""), server, result["elapsed_s"]))
 
     def _module(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         name = "llmfleet.serving.server_ready"

@@ -1,12 +1,12 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The filter engine_runtime; what engines there are is in module_utils/_engines/."""
+"""The filter engine_runtime; the engines are listed in module_utils/_engines/."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: engine_runtime
-short_description: What an engine runs as unless the operator says otherwise
+short_description: What an engine runs as unless the operator chooses otherwise
 version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:

@@ -26,12 +26,12 @@ options:
     elements: str
     required: true
   play_hosts:
-    description: C(ansible_play_hosts_all), to tell a host that was not part of the run from one that was.
+    description: C(ansible_play_hosts_all), to recognise a host that was not part of the run.
     type: list
     elements: str
     default: []
   alive_hosts:
-    description: C(ansible_play_hosts), to tell a host that failed in this play.
+    description: C(ansible_play_hosts), to recognise a host that failed in this play.
     type: list
     elements: str
     default: []

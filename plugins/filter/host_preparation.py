@@ -27,7 +27,7 @@ def preflight_summary(checks: Any, host: Any) -> dict[str, Any]:
 
 
 def preflight_message(checks: Any, hostname: str) -> str:
-    """All that is wrong with a host, in one text."""
+    """The failed checks of a host, in one text."""
     return preflight.message(hostname, plain(checks))
 
 
@@ -48,7 +48,7 @@ def nvidia_toolkit_plan(host: Any, want: Any) -> dict[str, Any]:
 
 
 def gpu_container_verdict(result: Any, access: str) -> dict[str, Any]:
-    """What the probe container's end says of the GPU in containers."""
+    """Whether containers can use the GPU, by how the probe container ended."""
     return gpu_container.verdict(plain(result), access)
 
 

@@ -10,8 +10,8 @@ short_description: The server's specification from the operator's choices, the e
 version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
-  - Computes image, arguments, mounts, ports, cards and files of every instance on one host.
-  - A wrong choice does not raise an error here. It is told in C(problems), all of them at once, so that the role can stop
+  - Computes image, arguments, mounts, ports, GPUs and files of every instance on one host.
+  - A wrong choice does not raise an error here. It is listed in C(problems), with all others, so that the role can stop
     before it changes anything.
 positional: role_path, gpu_profile, host
 options:
@@ -76,8 +76,8 @@ def knowledge(want: dict[str, Any], role: Path) -> tuple[dict[str, Any], dict[st
     engine = _read(role / "vars" / "engines" / f"{want['backend']}.yml").get("__inference_server_engine", {})
     recipe = _read(role / "vars" / "models" / f"{Path(want['model']).name}.yml").get("__inference_server_recipe", {})
     version = engine.get("stable", {}).get("version")
-    known = _read(role / "files" / "flags" / f"{want['backend']}-{version}.json")
-    return {**engine, "known": known}, recipe
+    flags = _read(role / "files" / "flags" / f"{want['backend']}-{version}.json")
+    return {**engine, "known": flags}, recipe
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -127,8 +127,8 @@ def unused_volumes(kept: dict[str, Any], containers: list[dict[str, Any]], own: 
 
 def gpu_profiles(folder: str) -> dict[str, dict[str, Any]]:
     """Class -> profile, for every file of the folder that holds a `gpu_profile`; empty where there is no such folder."""
-    found = {path.stem: mapping(_read(path)) for path in sorted(Path(folder).glob("*.yml"))}
-    return {name: content["gpu_profile"] for name, content in found.items() if content.get("gpu_profile")}
+    documents = {path.stem: mapping(_read(path)) for path in sorted(Path(folder).glob("*.yml"))}
+    return {name: content["gpu_profile"] for name, content in documents.items() if content.get("gpu_profile")}
 
 
 def gpu_profile_of(gpu_name: str, folder: str, groups: Sequence[str] = (), own: Any = None) -> dict[str, Any]:

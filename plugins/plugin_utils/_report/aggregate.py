@@ -33,8 +33,8 @@ def fleet_report(
 ) -> dict[str, Any]:
     """The report over `hosts`, each of which gets a row, whatever its state.
 
-    `play_hosts` and `alive_hosts` are Ansible's `ansible_play_hosts_all` and `ansible_play_hosts`: they tell a host
-    that failed in this play from one that was not part of it. `this_run_only`: leave out older results.
+    `play_hosts` and `alive_hosts` are Ansible's `ansible_play_hosts_all` and `ansible_play_hosts`: they distinguish
+    a host that failed in this play from a host that was not part of it. `this_run_only`: leave out older results.
     `gpu_profiles`: profiles by GPU class, for hosts whose variables have none. `hourly_price`: price of a GPU per hour, by GPU
     class. `outlier_limit`: the robust z-score of an outlier.
     """
@@ -121,7 +121,7 @@ def _cost(row: dict[str, Any], prices: Mapping[str, float]) -> float | None:
 def _over_hosts(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     names = dict.fromkeys(name for row in rows for name in row["metrics"])
     values = {name: [row["metrics"][name] for row in rows if row["metrics"].get(name) is not None] for name in names}
-    return {name: summary(found) for name, found in values.items()}
+    return {name: summary(figures) for name, figures in values.items()}
 
 
 def _totals(rows: list[dict[str, Any]], groups: list[dict[str, Any]]) -> dict[str, Any]:

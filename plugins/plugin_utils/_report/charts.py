@@ -45,7 +45,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a curve: its place, a word beside it, and what it says when pointed at."""
+    """A point of a curve: its place, a word beside it, and its tooltip."""
 
     x: float
     y: float
@@ -87,17 +87,17 @@ def throughput(report: dict[str, Any]) -> Chart | None:
 
 def latency(report: dict[str, Any], name: str) -> Chart | None:
     """A line per group from the median to the 99th percentile of a latency; `name` is ttft, tpot or itl."""
-    found = []
+    measured = []
     for group in report["groups"]:
         points = {key: _median(group, f"{key}_{name}_ms") for key in ("median", "p90", "p99")}
         points["median"] = _median(group, f"p50_{name}_ms") if points["median"] is None else points["median"]
         if points["median"] is not None and points["p99"] is not None:
-            found.append((group, points, _published(group, f"p99_{name}_ms")))
-    if not found:
+            measured.append((group, points, _published(group, f"p99_{name}_ms")))
+    if not measured:
         return None
-    scale = horizontal(max(max(points["p99"], reference or 0) for _group, points, reference in found))
+    scale = horizontal(max(max(points["p99"], reference or 0) for _group, points, reference in measured))
     parts, words = [], []
-    for row, (group, points, reference) in enumerate(found):
+    for row, (group, points, reference) in enumerate(measured):
         top = row * _ROW
         y = top + 29
         parts += [_label(group, top), line(scale.at(points["median"]), y, scale.at(points["p99"]), y, "range")]
@@ -108,7 +108,7 @@ def latency(report: dict[str, Any], name: str) -> Chart | None:
         parts.append(_reference(scale, reference, top))
         parts.append(text(max(scale.at(points["p99"]), scale.at(reference or 0)) + 9, y + 4, figure(points["p99"])))
         words.append(f"{_name(group)}: median {figure(points['median'])}, P99 {figure(points['p99'])}")
-    return _rows(name, f"{name.upper()}, median to P99", words, scale, parts, len(found), f"{name.upper()} (ms)",
+    return _rows(name, f"{name.upper()}, median to P99", words, scale, parts, len(measured), f"{name.upper()} (ms)",
                  "Circle: median. Tick: P90. Diamond: P99. Long tick: published P99 (inferred).")  # fmt: skip
 
 
@@ -257,8 +257,8 @@ def _curve(group: dict[str, Any], rows: list[dict[str, Any]]) -> list[tuple[floa
             if level is not None and x is not None and y is not None:
                 steps.setdefault(level, []).append((x, y))
     return [
-        (level, statistics.median(x for x, _y in found), statistics.median(y for _x, y in found))
-        for level, found in sorted(steps.items())
+        (level, statistics.median(x for x, _y in points), statistics.median(y for _x, y in points))
+        for level, points in sorted(steps.items())
     ]
 
 

@@ -30,7 +30,7 @@ def digest(report: dict[str, Any], *, directory: str | None, sha256: str | None,
         ],
         "outliers": [{"host": row["host"][:100], "deviation": row["deviation"]} for row in rows if row["outlier"]],
     }
-    found = {
+    summary = {
         "schema_version": report["schema_version"],
         "generated_at": report["generated_at"],
         "simulated": report["simulated"],
@@ -42,9 +42,9 @@ def digest(report: dict[str, Any], *, directory: str | None, sha256: str | None,
         "answer": answer if _size(answer) < LIMIT_BYTES // 4 else None,
     }
     for name in _LISTS:
-        while found[name] and _size(found) > LIMIT_BYTES:
-            found[name] = found[name][: len(found[name]) // 2]
-    return found
+        while summary[name] and _size(summary) > LIMIT_BYTES:
+            summary[name] = summary[name][: len(summary[name]) // 2]
+    return summary
 
 
 def _group(group: dict[str, Any]) -> dict[str, Any]:
@@ -54,5 +54,5 @@ def _group(group: dict[str, Any]) -> dict[str, Any]:
     return {**{key: group[key] for key in keys}, "hosts": len(group["hosts"]), "metrics": medians, "verdicts": changes}
 
 
-def _size(found: Any) -> int:
-    return len(json.dumps(found).encode())
+def _size(value: Any) -> int:
+    return len(json.dumps(value).encode())

@@ -16,7 +16,7 @@ def _server(key: str) -> Callable[[dict[str, Any]], Any]:
 
 
 def flags(row: dict[str, Any]) -> str:
-    """The server's command line without the address that it listens on; a simulator's says nothing of its settings."""
+    """The server's command line without the address that it listens on; a simulator's does not contain its settings."""
     if _server("backend")(row) == "simulator":
         return ""
     kept, skip = [], False
@@ -42,11 +42,11 @@ WATCHED: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 def differences(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each watched thing that has more than one value in a group: `what`, and its `values`, the commonest first.
+    """Each watched property that has more than one value in a group: `what`, and its `values`, the commonest first.
 
     A value has `value`, `count` of hosts and up to five `hosts`. Unknown values differ from nothing.
     """
-    found = []
+    differing = []
     for what, value_of in WATCHED.items():
         hosts: dict[str, list[str]] = {}
         for row in rows:
@@ -56,5 +56,5 @@ def differences(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if len(hosts) > 1:
             ordered = sorted(hosts.items(), key=lambda item: -len(item[1]))
             values = [{"value": v, "count": len(h), "hosts": h[:_MOST_EXAMPLES]} for v, h in ordered]
-            found.append({"what": what, "values": values})
-    return found
+            differing.append({"what": what, "values": values})
+    return differing

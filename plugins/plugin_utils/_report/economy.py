@@ -20,5 +20,5 @@ def cost(hourly_price: float | None, gpu_count: float, output_throughput: float 
 def energy(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]] | None:
     """Median, min, max and count of each energy figure over the hosts that measured it; None when none did."""
     values = {key: [number(mapping(row["energy"]).get(key)) for row in rows] for key in ENERGY}
-    figures = {key: summary([value for value in found if value is not None]) for key, found in values.items()}
+    figures = {key: summary([value for value in column if value is not None]) for key, column in values.items()}
     return figures if any(figure["count"] for figure in figures.values()) else None

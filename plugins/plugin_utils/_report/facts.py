@@ -1,4 +1,4 @@
-"""Reads one host's variables into one row of the report. Pure; never raises on what a host says."""
+"""Reads one host's variables into one row of the report. Pure; never raises, whatever the variables hold."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def host_row(
     this_run_only: bool = False,
     gpu_profiles: Mapping[str, dict[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The row of `host`: always a status and, unless it is `ok`, a reason that says what to do.
+    """The row of `host`: always a status and, unless it is `ok`, a reason that names what to do.
 
     `in_play`: the host belongs to the current play; `alive`: it has neither failed nor been unreachable there.
     `this_run_only`: a result counts only if the host took part in this run to its end.
@@ -141,8 +141,8 @@ def _status(
     host: str, benchmark: dict[str, Any], absence: tuple[str, str] | None, *, this_run_only: bool
 ) -> tuple[str, str | None]:
     if absence and _outdated(benchmark, absence[0], this_run_only=this_run_only):
-        known = f"; its last result ({benchmark.get('status')}, {benchmark.get('finished_at')}) is not counted"
-        return absence[0], _reason(absence[1] + (known if benchmark else ""))
+        last_result = f"; its last result ({benchmark.get('status')}, {benchmark.get('finished_at')}) is not counted"
+        return absence[0], _reason(absence[1] + (last_result if benchmark else ""))
     if not benchmark:
         return "missing", f"has no result yet: run bench.yml -l {host}"
     fault = _fault(host, benchmark)
@@ -174,7 +174,7 @@ def _fault(host: str, benchmark: dict[str, Any]) -> str | None:
 
 
 def _outdated(benchmark: dict[str, Any], absence: str, *, this_run_only: bool) -> bool:
-    """Whether an absent host's result says nothing of this run. A failure that the run itself recorded does."""
+    """Whether an absent host's result is of an earlier run. A failure that this run itself recorded is not."""
     if not benchmark or this_run_only:
         return True
     return absence == "failed" and benchmark.get("status") != "failed"

@@ -65,9 +65,9 @@ def entry(report: dict[str, Any], run: str, label: str | None) -> dict[str, Any]
 
 
 def is_new(candidate: dict[str, Any], entries: Sequence[dict[str, Any]]) -> bool:
-    """Whether the history lacks something: a group measured anew, or a run that is given a name."""
-    known = {group["measured"] for past in entries for group in past["groups"].values()}
-    fresh = any(group["measured"] not in known for group in candidate["groups"].values())
+    """Whether the history lacks something: a group that was measured again, or a run that is given a name."""
+    recorded = {group["measured"] for past in entries for group in past["groups"].values()}
+    fresh = any(group["measured"] not in recorded for group in candidate["groups"].values())
     return fresh or bool(candidate["label"] and candidate["groups"])
 
 
@@ -112,12 +112,12 @@ def compared(
 
 
 def _named(name: str, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    found = [past for past in entries if name in (past["label"], past["run"])]
-    if not found:
-        known = list(dict.fromkeys(past["label"] or past["run"] for past in reversed(entries)))[:10]
-        newest = f"one of the newest: {', '.join(known)}" if known else "one of a history that is empty"
+    runs = [past for past in entries if name in (past["label"], past["run"])]
+    if not runs:
+        names = list(dict.fromkeys(past["label"] or past["run"] for past in reversed(entries)))[:10]
+        newest = f"one of the newest: {', '.join(names)}" if names else "one of a history that is empty"
         raise UserError(Problem(f"no run in the history is called {name!r}", newest, "correct report_baseline"))
-    return found
+    return runs
 
 
 def _change(
@@ -131,7 +131,7 @@ def _change(
     for past in reversed(candidates):
         before = past["groups"].get(group_id)
         if before and before["measured"] != measured["measured"]:
-            earlier = [found for found in _runs(group_id, entries) if found["measured"] != measured["measured"]]
+            earlier = [run for run in _runs(group_id, entries) if run["measured"] != measured["measured"]]
             metrics = {name: _metric(name, before, measured, earlier) for name in METRICS}
             verdict = _verdict(metrics[JUDGED], threshold)
             return {"run": past["run"], "label": past["label"], "verdict": verdict, "metrics": metrics}
@@ -151,12 +151,12 @@ def _metric(
         return {"change": None, "low": None, "high": None, "hosts": 0, "basis": None}
     both = [host for host in new if host in old]
     means = [_mean(run["values"].get(name)) for run in earlier] if now["hosts"] == 1 else []
-    known = [mean for mean in means if mean]
+    usable = [mean for mean in means if mean]
     if len(both) > 1:
         change = relative_change([old[host] for host in both], [new[host] for host in both], paired=True)
         basis = "hosts"
-    elif len(known) > 2:
-        steps = [after / first for first, after in zip(known, known[1:])]
+    elif len(usable) > 2:
+        steps = [after / first for first, after in zip(usable, usable[1:])]
         change, basis = lone_change(fmean(old.values()), fmean(new.values()), steps), "runs"
     else:
         change, basis = relative_change(list(old.values()), list(new.values()), paired=False), "groups"
@@ -165,18 +165,18 @@ def _metric(
 
 def _runs(group_id: str, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The runs that measured a group, oldest first, each once."""
-    found = {past["groups"][group_id]["measured"]: past for past in entries if group_id in past["groups"]}
-    return [past["groups"][group_id] | {"at": past} for past in found.values()]
+    newest = {past["groups"][group_id]["measured"]: past for past in entries if group_id in past["groups"]}
+    return [past["groups"][group_id] | {"at": past} for past in newest.values()]
 
 
 def _mean(values: Any) -> float | None:
-    found = _positive(values).values()
-    return fmean(found) if found else None
+    numbers = _positive(values).values()
+    return fmean(numbers) if numbers else None
 
 
 def _positive(values: Any) -> dict[str, float]:
-    found = {host: number(value) for host, value in mapping(values).items()}
-    return {host: value for host, value in found.items() if value is not None and value > 0}
+    numbers = {host: number(value) for host, value in mapping(values).items()}
+    return {host: value for host, value in numbers.items() if value is not None and value > 0}
 
 
 def _verdict(change: dict[str, Any], threshold: float) -> str:

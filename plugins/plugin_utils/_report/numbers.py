@@ -23,7 +23,7 @@ def ratio(value: float | None) -> str:
 
 
 def pair(first: str, second: str) -> str:
-    """Two figures of one cell, as the source prints mean and P99; one dash when both are missing."""
+    """Two figures of one cell, as the published benchmark prints mean and P99; one dash when both are missing."""
     return MISSING if first == second == MISSING else f"{first} / {second}"
 
 

@@ -1,4 +1,4 @@
-"""Finds the slow (or strangely fast) card among its like. Pure."""
+"""Finds the slow (or strangely fast) hosts of a group. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table imp
 
 from .statistics import robust_scores
 
-FEWEST_HOSTS = 5  # below that the spread of a class cannot be told
-RESOLUTION = 0.002  # two runs of the same card differ by more than this
+FEWEST_HOSTS = 5  # below that the spread of a group cannot be judged
+RESOLUTION = 0.002  # two runs on the same GPU differ by more than this
 
 
 def standings(rows: list[dict[str, Any]], limit: float) -> list[dict[str, Any]]:

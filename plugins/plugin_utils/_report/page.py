@@ -99,21 +99,21 @@ def _contents(sections: list[tuple[str, str, Markup]]) -> Markup:
 
 
 def _alarms(report: dict[str, Any]) -> list[Markup]:
-    """What nobody may miss."""
-    found = [tables.SIMULATED_NOTE] if report["simulated"] else []
-    found += [f"Regression: {each}" for each in tables.regressions(report)]
-    return [tag("p", words, class_="alarm") for words in found]
+    """What a reader must not miss: that figures are simulated, and each regression."""
+    notices = [tables.SIMULATED_NOTE] if report["simulated"] else []
+    notices += [f"Regression: {each}" for each in tables.regressions(report)]
+    return [tag("p", notice, class_="alarm") for notice in notices]
 
 
 def _facts(report: dict[str, Any]) -> Markup:
     totals = report["totals"]
-    found = {
+    facts = {
         "Hosts with a valid result": f"{totals['ok']:,} of {totals['hosts']:,}",
         "Output tok/s of the fleet": figure(totals["output_throughput"]),
         "Outliers": f"{sum(len(group['outliers']) for group in report['groups']):,}",
         "Regressions": f"{len(report.get('regressions', [])):,}",
     }
-    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in found.items()), class_="facts")
+    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()), class_="facts")
 
 
 def _charts(*drawn: Chart | None) -> Markup:

@@ -42,14 +42,14 @@ def compare(
 
 def flatten(cell: dict[str, Any]) -> dict[str, float | int]:
     """A published cell under the metric names of `vllm bench serve`."""
-    found = {}
+    metrics = {}
     for name, path in _PATHS.items():
         value: Any = cell
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
         if number(value) is not None:
-            found[name] = value
-    return found
+            metrics[name] = value
+    return metrics
 
 
 def _ratio(measured: float | None, published: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Asks a report a question in JMESPath."""
+"""Searches a report by a JMESPath expression."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def relative_change(before: Sequence[float], now: Sequence[float], *, paired: bo
     """The relative change of the geometric mean from `before` to `now`, with its 95 % confidence interval.
 
     Student's t on the logarithms: of the pairs' ratios when `paired`, else Welch's. `low` and `high` are None where
-    there are too few values to tell (fewer than two pairs, or two values on either side).
+    there are too few values to judge by (fewer than two pairs, or two values on either side).
     """
     old, new = ([math.log(value) for value in values] for values in (before, now))
     if paired:
@@ -59,7 +59,7 @@ def relative_change(before: Sequence[float], now: Sequence[float], *, paired: bo
 def lone_change(before: float, now: float, steps: Sequence[float]) -> dict[str, float | None]:
     """The relative change between two lone values, with its 95 % confidence interval.
 
-    `steps`: ratios of earlier values to the ones before them, which tell how much such a value changes by chance.
+    `steps`: ratios of earlier values to the ones before them, which show how much such a value changes by chance.
     """
     logs = [math.log(step) for step in steps]
     return _interval(math.log(now / before), math.sqrt(statistics.fmean(log**2 for log in logs)), len(logs))

@@ -1,4 +1,4 @@
-"""Writes a report to disk so that nobody ever sees half of one."""
+"""Writes a report to disk so that a reader sees the whole of it or nothing."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def append(path: Path, line: str) -> None:
         raise UserError(_history_problem("add this run to the history in", path, error)) from error
 
 
-def _history_problem(deed: str, path: Path, error: OSError) -> Problem:
+def _history_problem(attempt: str, path: Path, error: OSError) -> Problem:
     return Problem(
-        f"cannot {deed} {path}: {error.strerror or error}", remedy="choose another file with report_history_file"
+        f"cannot {attempt} {path}: {error.strerror or error}", remedy="choose another file with report_history_file"
     )
 
 
@@ -81,7 +81,7 @@ def _rename(scratch: Path, directory: Path, name: str) -> Path:
 
 
 def _point(link: Path, target: str) -> None:
-    """Make `link` a relative symbolic link to `target`, in one step for whoever reads it."""
+    """Make `link` a relative symbolic link to `target`, in one step, so that a reader always finds a report."""
     fresh = link.with_name(f".{link.name}-{os.getpid()}")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)

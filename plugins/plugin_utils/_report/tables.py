@@ -49,7 +49,7 @@ def headline(report: dict[str, Any]) -> str:
 
 
 def throughput(report: dict[str, Any]) -> Table:
-    """The source's first table: one row per GPU class and backend, the published figures under it."""
+    """The published benchmark's first table: one row per GPU class and backend, the published figures under it."""
 
     def cells(get: Callable[[str], float | None], text: Callable[[float | None], str]) -> list[str]:
         return [text(get(metric)) for _title, metric in THROUGHPUT]
@@ -58,7 +58,7 @@ def throughput(report: dict[str, Any]) -> Table:
 
 
 def latency(report: dict[str, Any]) -> Table:
-    """The source's second table: mean and P99 of TTFT, TPOT and ITL."""
+    """The published benchmark's second table: mean and P99 of TTFT, TPOT and ITL."""
 
     def cells(get: Callable[[str], float | None], text: Callable[[float | None], str]) -> list[str]:
         return [pair(text(get(f"mean_{name}_ms")), text(get(f"p99_{name}_ms"))) for _title, name in LATENCY]
@@ -130,11 +130,11 @@ def outliers(report: dict[str, Any]) -> Table:
             row = rows[host]
             standing = [row["outlier"], percent(row["deviation"]), figure(row["robust_z"])]
             cells.append([host, row["gpu"], *standing[:1], _throttling(row), str(row["driver_version"] or MISSING),
-                          *standing[1:], *_card(mapping(row["energy"]).get)])  # fmt: skip
+                          *standing[1:], *_gpu_state(mapping(row["energy"]).get)])  # fmt: skip
         if group["outliers"]:
             medians = {key: figures["median"] for key, figures in mapping(group["energy"]).items()}
-            cells.append(["  median of its group", group["gpu"], "", "", "", "", "", *_card(medians.get)])
-    header = ["Host", "GPU", "Outlier", "Throttling", "Driver", "From median", "Robust z", *_CARD]
+            cells.append(["  median of its group", group["gpu"], "", "", "", "", "", *_gpu_state(medians.get)])
+    header = ["Host", "GPU", "Outlier", "Throttling", "Driver", "From median", "Robust z", *_GPU_STATE]
     limit = (
         f"A host is an outlier when its {JUDGED} lies more than {report['outlier_limit']:g} robust standard deviations "
     )
@@ -179,7 +179,7 @@ def provenance(report: dict[str, Any]) -> Table:
 
 def commands(report: dict[str, Any]) -> Table:
     """The distinct command lines of servers and benchmarks, and who ran them."""
-    found: dict[tuple[str, str], list[str]] = {}
+    hosts_by_command: dict[tuple[str, str], list[str]] = {}
     for row in report["hosts"]:
         if row["status"] in MEASURED:
             argv = sequence(mapping(row["provenance"].get("server")).get("argv"))
@@ -188,18 +188,18 @@ def commands(report: dict[str, Any]) -> Table:
                 ("benchmark", row["provenance"].get("run_command")),
             ):
                 if text:
-                    found.setdefault((kind, str(text)), []).append(row["host"])
-    rows = [[kind, text, _few(names)] for (kind, text), names in sorted(found.items())]
+                    hosts_by_command.setdefault((kind, str(text)), []).append(row["host"])
+    rows = [[kind, text, _few(names)] for (kind, text), names in sorted(hosts_by_command.items())]
     return Table("Commands", ["What", "Command", "Hosts"], rows, text_columns=3)
 
 
 def hardware(group: dict[str, Any]) -> str:
-    """What the figures were measured on, in the source's words."""
+    """What the figures were measured on, as the published benchmark writes it."""
     return f"{group['gpu_count']:g}× {group['gpu_name']}"
 
 
 def backend(group: dict[str, Any]) -> str:
-    """The engine, and SIMULATED where it is only played."""
+    """The engine, and SIMULATED where it is the simulator."""
     return f"{group['engine']} {SIMULATED}" if group["simulated"] else str(group["engine"] or MISSING)
 
 
@@ -212,7 +212,7 @@ def members(group: dict[str, Any]) -> str:
 
 
 _ENERGY = {"J per output token": "energy_per_output_token_j", "Mean power (W)": "mean_power_w"}
-_CARD = {
+_GPU_STATE = {
     "SM clock (MHz)": "mean_sm_clock_mhz",
     "Max. temperature (°C)": "max_temperature_c",
     "Power (W)": "mean_power_w",
@@ -258,8 +258,8 @@ def _change(change: dict[str, Any]) -> str:
     return f"{percent(change['change'])} [{percent(change['low'])}, {percent(change['high'])}]"
 
 
-def _card(get: Callable[[str], Any]) -> list[str]:
-    return [figure(get(key)) for key in _CARD.values()]
+def _gpu_state(get: Callable[[str], Any]) -> list[str]:
+    return [figure(get(key)) for key in _GPU_STATE.values()]
 
 
 def _throttling(row: dict[str, Any]) -> str:
@@ -280,7 +280,7 @@ def _host(row: dict[str, Any]) -> list[str]:
 def _origin(row: dict[str, Any]) -> list[str]:
     server, host = mapping(row["provenance"].get("server")), mapping(row["provenance"].get("host"))
     client = mapping(row["client"])
-    known = (
+    cells = (
         row["run_id"],
         " ".join(str(part) for part in (row["backend"] or row["engine"], row["engine_version"]) if part),
         server.get("image_digest"),
@@ -291,7 +291,7 @@ def _origin(row: dict[str, Any]) -> list[str]:
         row["provenance"].get("seed"),
         row["record_path"],
     )
-    return [row["host"], *(MISSING if value in (None, "") else str(value) for value in known)]
+    return [row["host"], *(MISSING if value in (None, "") else str(value) for value in cells)]
 
 
 def _named_hosts(value: dict[str, Any]) -> str:

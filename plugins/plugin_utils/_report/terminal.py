@@ -12,7 +12,7 @@ _MOST_PROBLEMS = 20
 
 
 def render(report: dict[str, Any]) -> str:
-    """The hosts that have no valid result first, the source's tables last: what a reader sees when the run ends."""
+    """Hosts without a valid result first, the published benchmark's two tables last: what is seen when the run ends."""
     parts = [_problems(report)] if report["totals"]["ok"] < report["totals"]["hosts"] else []
     parts += [
         table_text(table, notes=True) for table in (tables.outliers(report), tables.changes(report)) if table.rows

@@ -22,13 +22,13 @@ _TYPES = {
     ".md": "text/markdown; charset=utf-8",
     ".txt": "text/plain; charset=utf-8",
 }
-_PASSING = (408, 429, 500, 502, 503, 504)  # a later try may do
+_PASSING = (408, 429, 500, 502, 503, 504)  # a later attempt may succeed
 
 
 def put(
     targets: Mapping[Path, str], headers: Mapping[str, str], *, retries: int, timeout_s: float, pause_s: float = 0.5
 ) -> None:
-    """PUT each file to its URL. A passing fault is tried again `retries` times, after `pause_s`, 2 x, 4 x as long ...
+    """PUT each file to its URL. A request with a passing fault is repeated up to `retries` times, after `pause_s`, 2 x, 4 x as long ...
 
     Raises UserError at the first file that does not get through; it names the place without its secrets.
     """

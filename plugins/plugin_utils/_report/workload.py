@@ -7,11 +7,11 @@ from typing import Any
 from .._plain import sequence
 
 PUBLISHED_KEYS = ("input_tokens", "output_tokens", "num_prompts", "max_concurrency", "dataset", "ignore_eos")
-_PLAIN = {"range_ratio": 0, "prefix_tokens": 0, "endpoint_type": "openai-chat"}  # said only where it differs
+_PLAIN = {"range_ratio": 0, "prefix_tokens": 0, "endpoint_type": "openai-chat"}  # named only where it differs
 
 
 def label(workload: dict[str, Any]) -> str:
-    """One line that tells two workloads apart: tokens in/out, prompts, concurrency, rate, data set."""
+    """One line by which two workloads can be distinguished: tokens in/out, prompts, concurrency, rate, data set."""
     if not workload:
         return "unknown workload"
     parts = [
@@ -42,14 +42,14 @@ def unlimited(rate: Any) -> bool:
 
 def differences(workload: dict[str, Any], published: dict[str, Any]) -> list[str]:
     """What keeps `workload` from being the published one, a phrase each; empty when the figures may be compared."""
-    found = [
+    phrases = [
         f"{key} {workload.get(key)} instead of {published[key]}"
         for key in PUBLISHED_KEYS
         if key in published and workload.get(key) != published[key]
     ]
-    found += [f"{key} {workload[key]} instead of {_PLAIN[key]}" for key in _unlike(workload)]
+    phrases += [f"{key} {workload[key]} instead of {_PLAIN[key]}" for key in _unlike(workload)]
     if sequence(workload.get("sweep")):
-        found.append("the best of a sweep instead of one concurrency")
+        phrases.append("the best of a sweep instead of one concurrency")
     if not unlimited(workload.get("request_rate")):
-        found.append(f"request_rate {workload.get('request_rate')} instead of inf")
-    return found
+        phrases.append(f"request_rate {workload.get('request_rate')} instead of inf")
+    return phrases
