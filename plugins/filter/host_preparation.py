@@ -39,12 +39,17 @@ def preflight_table(hostvars: Mapping[str, Any], hosts: Iterable[str]) -> str:
 
 def docker_engine_plan(host: Any, want: Any) -> dict[str, Any]:
     """What to do about Docker."""
-    return docker_changes.docker_changes(plain(host), plain(want))
+    return _worded(docker_changes.docker_changes(plain(host), plain(want)))
 
 
 def nvidia_toolkit_plan(host: Any, want: Any) -> dict[str, Any]:
     """What to do about the NVIDIA container toolkit."""
-    return toolkit_changes.toolkit_changes(plain(host), plain(want))
+    return _worded(toolkit_changes.toolkit_changes(plain(host), plain(want)))
+
+
+def _worded(changes: dict[str, Any]) -> dict[str, Any]:
+    """The same with its problems as sentences."""
+    return {**changes, "problems": [str(problem) for problem in changes["problems"]]}
 
 
 def gpu_container_verdict(result: Any, access: str) -> dict[str, Any]:

@@ -145,7 +145,7 @@ REFUSALS = {
         {},
         ["gpu_matches_profile", "NVIDIA A100-SXM4-80GB, NVIDIA H100 80GB HBM3", "inventory group"],
     ),
-    "too few cards": ("", {"gpu_preflight_gpu_count": 3}, ["gpu_present", "2 x NVIDIA H100", "needed 3 GPU"]),
+    "too few cards": ("", {"gpu_preflight_gpu_count": 3}, ["gpu_present", "2 x NVIDIA H100", "Expected: 3 GPU"]),
     "split card": (
         XML.format("a100_mig.xml"),
         {"gpu_profile": {"gpu_class": "a100"}},

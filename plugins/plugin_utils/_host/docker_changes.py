@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, Mapping
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._docker_config import config_problems, merge_config
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
 
 from .._version import at_least, matches
 
@@ -80,52 +81,76 @@ def holds(
     }
 
 
-def _verify_problems(docker: Mapping[str, Any], want: Want) -> list[str]:
+def _verify_problems(docker: Mapping[str, Any], want: Want) -> list[Problem]:
     problems = []
     if docker["state"] != "running":
         problems.append(
-            f"Docker is {docker['state'].replace('_', ' ')} and docker_engine_mode is verify. "
-            "Remedy: start it (systemctl enable --now docker), or set docker_engine_mode: install"
+            Problem(
+                f"Docker is {docker['state'].replace('_', ' ')} and docker_engine_mode is verify",
+                remedy="start it (systemctl enable --now docker), or set docker_engine_mode: install",
+            )
         )
     if docker["version"] is not None and not version_is_enough(docker["version"], want):
         problems.append(
-            f"Docker {docker['version']} found, {want['version'] or want['version_min'] + ' or newer'} needed, and "
-            "docker_engine_mode is verify. Remedy: upgrade it, or set docker_engine_mode: install"
+            Problem(
+                f"Docker is {docker['version']} and docker_engine_mode is verify",
+                want["version"] or f"{want['version_min']} or newer",
+                "upgrade it, or set docker_engine_mode: install",
+            )
         )
     return problems
 
 
-def _install_problems(host: Host, want: Want, changes: Changes, config: Mapping[str, Any]) -> list[str]:
-    install, conflicts = changes["install"], changes["conflicts"]
-    acts = install or changes["config"] or changes["start"]
+def _install_problems(host: Host, want: Want, changes: Changes, config: Mapping[str, Any]) -> list[Problem]:
     docker = host["docker"]
-    current = docker["daemon_config"]
-    running = [item["name"] for item in docker["containers"]]
-    problems = []
-    if current["error"] is not None:
-        problems.append(
-            f"{current['path']}: {current['error']}. The file was not touched. Remedy: mend it (python3 -m json.tool "
-            f"{current['path']} shows the place) or move it away"
-        )
-    problems += [
-        f"{current['path']}: {problem}. Remedy: correct docker_engine_daemon_options or the file"
-        for problem in config_problems(config, docker["daemon_flags"])
-    ]
-    if install and not want["packages"].get(want["source"]):
-        problems.append(
-            f"{host['os']['pretty_name']} offers no Docker from source {want['source']}. Remedy: set docker_engine_source: docker"
-        )
-    if install and conflicts and running:
-        problems.append(
-            f"Docker from source {want['source']} replaces {', '.join(conflicts)} and would stop {', '.join(running)}. "
-            "Remedy: stop these containers first, or choose the other docker_engine_source"
-        )
+    problems = _config_problems(docker, config) + (_package_problems(host, want, changes) if changes["install"] else [])
     if docker["state"] == "no_answer":
         problems.append(
-            f"Docker runs and does not answer ({docker['message']}). Remedy: systemctl status docker; journalctl -u docker"
+            Problem(
+                f"Docker runs and does not answer ({docker['message']})",
+                remedy="systemctl status docker; journalctl -u docker",
+            )
         )
+    acts = changes["install"] or changes["config"] or changes["start"]
     if acts and host["os"]["service_manager"] != "systemd":
         problems.append(
-            "the host runs no systemd. Remedy: install and start Docker yourself and set docker_engine_mode: verify"
+            Problem(
+                "the host runs no systemd",
+                remedy="install and start Docker yourself and set docker_engine_mode: verify",
+            )
+        )
+    return problems
+
+
+def _config_problems(docker: Mapping[str, Any], config: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with daemon.json, as it is or as it would be."""
+    current = docker["daemon_config"]
+    problems = [
+        Problem(f"{current['path']}: {problem}", remedy="correct docker_engine_daemon_options or the file")
+        for problem in config_problems(config, docker["daemon_flags"])
+    ]
+    if current["error"] is None:
+        return problems
+    remedy = f"correct it (python3 -m json.tool {current['path']} shows the place) or move it away"
+    return [Problem(f"{current['path']}: {current['error']}. The file was not touched", remedy=remedy), *problems]
+
+
+def _package_problems(host: Host, want: Want, changes: Changes) -> list[Problem]:
+    """Why the packages cannot be installed."""
+    problems, conflicts = [], changes["conflicts"]
+    running = [item["name"] for item in host["docker"]["containers"]]
+    if not want["packages"].get(want["source"]):
+        problems.append(
+            Problem(
+                f"{host['os']['pretty_name']} offers no Docker from source {want['source']}",
+                remedy="set docker_engine_source: docker",
+            )
+        )
+    if conflicts and running:
+        problems.append(
+            Problem(
+                f"Docker from source {want['source']} replaces {', '.join(conflicts)} and would stop {', '.join(running)}",
+                remedy="stop these containers first, or choose the other docker_engine_source",
+            )
         )
     return problems

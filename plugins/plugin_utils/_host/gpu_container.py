@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
+
 _CAUSES = (
     (
         r"could not select device driver",
@@ -75,10 +77,8 @@ def verdict(result: Mapping[str, Any], access: str) -> dict[str, Any]:
         return {"ok": True, "message": ""}
     said = "\n".join(text.strip() for text in (result.get("stderr", ""), result.get("stdout", "")) if text.strip())
     cause, remedy = _cause(result["rc"], said)
-    return {
-        "ok": False,
-        "message": f"A container did not get the GPU (by {access}): {cause}.\n{said}\nRemedy: {remedy}.",
-    }
+    problem = Problem(f"A container did not get the GPU (by {access}): {cause}.\n{said}\n", remedy=remedy)
+    return {"ok": False, "message": str(problem)}
 
 
 def _cause(status: int, said: str) -> tuple[str, str]:

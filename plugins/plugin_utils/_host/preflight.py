@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, Mapping
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
+
 from .checks import Host, Want, skip
 from .gpu_checks import GPU_CHECKS
 from .host_checks import HOST_CHECKS
@@ -46,14 +48,10 @@ def failures(checks: Iterable[CheckResult], severity: str) -> list[CheckResult]:
 
 
 def message(hostname: str, checks: list[CheckResult]) -> str:
-    """All that is wrong with a host, in one text: found, needed, remedy."""
+    """All that is wrong with a host, in one text."""
     errors = failures(checks, "error")
     lines = [f"{hostname}: {len(errors)} of {len(checks)} checks failed. Nothing was changed."]
-    for check in errors:
-        lines += [
-            f"- {check['name']}: found {check['found']}; needed {check['needed']}.",
-            f"  Remedy: {check['remedy']}",
-        ]
+    lines += [f"- {check['name']}: {Problem(check['found'], check['needed'], check['remedy'])}" for check in errors]
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._docker_config import merge_config
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
 
 from .._version import at_least, matches
 from .._version_floors import DOCKER_WITH_CDI, DOCKER_WITH_CDI_ON, TOOLKIT_WITH_CDI
@@ -101,23 +102,32 @@ def _docker_is_older(docker: Mapping[str, Any], toolkit: Mapping[str, Any]) -> b
     return started is not None and came is not None and started < came
 
 
-def _toolkit_problems(host: Host, want: Want, enough: bool, verify: bool, access: str) -> list[str]:
+def _toolkit_problems(host: Host, want: Want, enough: bool, verify: bool, access: str) -> list[Problem]:
     toolkit, docker = host["toolkit"], host["docker"]
     problems = []
     if verify and not enough:
         problems.append(
-            f"toolkit {toolkit['version'] or 'not'} found, {want['version'] or want['version_min'] + ' or newer'} needed, and "
-            "nvidia_container_toolkit_mode is verify. Remedy: install or upgrade it, or set nvidia_container_toolkit_mode: install"
+            Problem(
+                f"the toolkit is {toolkit['version'] or 'absent'} and nvidia_container_toolkit_mode is verify",
+                want["version"] or f"{want['version_min']} or newer",
+                "install or upgrade it, or set nvidia_container_toolkit_mode: install",
+            )
         )
     version = want["version"] or want["version_tested"]
     if not enough and not verify and not at_least(version, want["version_min"]):
         problems.append(
-            f"toolkit {version} is what would be installed, and {want['version_min']} or newer is needed. Remedy: set "
-            "nvidia_container_toolkit_version to a newer one, or lower nvidia_container_toolkit_version_min"
+            Problem(
+                f"toolkit {version} is what would be installed",
+                f"{want['version_min']} or newer",
+                "set nvidia_container_toolkit_version to a newer one, or lower nvidia_container_toolkit_version_min",
+            )
         )
     if access == "cdi" and docker["version"] is not None and not at_least(docker["version"], DOCKER_WITH_CDI):
         problems.append(
-            f"Docker {docker['version']} has no CDI (since {DOCKER_WITH_CDI}). Remedy: set nvidia_container_toolkit_access: auto, or "
-            f"docker_engine_version_min: '{DOCKER_WITH_CDI}'"
+            Problem(
+                f"Docker {docker['version']} has no CDI",
+                f"{DOCKER_WITH_CDI} or newer",
+                f"set nvidia_container_toolkit_access: auto, or docker_engine_version_min: '{DOCKER_WITH_CDI}'",
+            )
         )
     return problems
