@@ -20,11 +20,13 @@ options:
     type: dict
     required: true
   role_path:
-    description: Folder of the role C(inference_server), whose C(vars/engines/), C(vars/models/) and C(files/flags/) are read.
+    description: Folder of the role C(inference_server), whose C(vars/) and C(files/flags/) are read.
     type: path
     required: true
   gpu_profile:
-    description: The host's, as P(llmfleet.serving.gpu_profile_of#filter) finds it. An empty one is a problem.
+    description: >-
+      The host's, as P(llmfleet.serving.gpu_profile_of#filter) finds it. An empty one is a problem. Its C(simulated_timing), where it
+      has one, goes over the role's own for the class.
     type: dict
     required: true
   host:
@@ -66,18 +68,30 @@ def server_spec(
     try:
         parts = [plain(part) for part in (want, gpu_profile, host)]
         parts[0]["gpu_classes"] = [] if parts[1] else list(gpu_profiles(str(role / ".." / ".." / "group_vars")))
-        return {**spec.server_spec(parts[0], *knowledge(parts[0], role), *parts[1:]), "problems": []}
+        return {**spec.server_spec(parts[0], *knowledge(parts[0], parts[1], role), *parts[1:]), "problems": []}
     except UserError as error:
         return {"problems": [str(problem) for problem in error.problems]}
 
 
-def knowledge(want: dict[str, Any], role: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is known of the wanted engine, with the flags of its pinned release, and of the wanted model; empty where nothing is."""
-    engine = _read(role / "vars" / "engines" / f"{want['backend']}.yml").get("__inference_server_engine", {})
-    recipe = _read(role / "vars" / "models" / f"{Path(want['model']).name}.yml").get("__inference_server_recipe", {})
-    version = engine.get("stable", {}).get("version")
-    flags = _read(role / "files" / "flags" / f"{want['backend']}-{version}.json")
-    return {**engine, "known": flags}, recipe
+def knowledge(want: dict[str, Any], gpu_profile: dict[str, Any], role: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is known of the wanted engine and of the wanted model; empty where nothing is.
+
+    The engine comes with the `known` flags of its pinned release; the simulator with the `simulated_timing` of the GPU's class.
+    """
+    backend, variables = want["backend"], role / "vars"
+    engine = _find(variables / "engines", f"{backend}.yml").get("__inference_server_engine", {})
+    recipe = _find(variables / "models", f"{Path(want['model']).name}.yml").get("__inference_server_recipe", {})
+    flags = _find(role / "files" / "flags", f"{backend}-{engine.get('stable', {}).get('version')}.json")
+    timing = {}
+    if backend == "simulator":
+        file = _find(variables / "simulated_timing", f"{gpu_profile.get('gpu_class')}.yml")
+        timing = file.get("__inference_server_simulated_timing", {})
+    return {**engine, "known": flags, "simulated_timing": timing}, recipe
+
+
+def _find(folder: Path, name: str) -> dict[str, Any]:
+    """The file of that name in the folder; empty where there is none, and for a name that leads out of the folder."""
+    return next((_read(path) for path in folder.iterdir() if path.name == name), {})
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -15,13 +15,12 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "playbooks" / "collections")]
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import BY_KEY  # noqa: E402
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.published import flatten  # noqa: E402
+from simulator_calibration import timing_of  # noqa: E402
 
 from tests.support.bench import benchmark  # noqa: E402
 from tests.support.simulator import simulator  # noqa: E402
@@ -35,9 +34,8 @@ CELLS = [f"{engine}:{gpu}" for engine in ("vllm", "sglang") for gpu in ("b200", 
 def measure(cell: str) -> dict[str, Any]:
     """The fact of one cell's run."""
     engine, gpu = cell.split(":")
-    profile = yaml.safe_load((ROOT / "group_vars" / f"{gpu}.yml").read_text())["gpu_profile"]
     with tempfile.TemporaryDirectory() as name:
-        options = {"gpu": gpu, "engine": engine, "timing": profile["simulated_timing"][engine], "send_log": "/dev/null"}
+        options = {"gpu": gpu, "engine": engine, "timing": timing_of(gpu, engine), "send_log": "/dev/null"}
         with simulator(Path(name), **options) as server:
             return benchmark(server.url, Path(name), workload="published", warmup=0)
 

@@ -2,10 +2,11 @@
 # Copyright: (c) 2026, llmfleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hold the simulator's timing per GPU and engine against the published figures, in virtual time.
+"""Hold the simulator's timing per GPU and engine against the published figures, in virtual time. The files are those of
+roles/inference_server/vars/simulated_timing/.
 
-    tests/benchmarks/simulator_calibration.py                    check group_vars/*.yml, print the table
-    tests/benchmarks/simulator_calibration.py --fit h100 vllm    fit one cell again, print its simulated_timing
+    tests/benchmarks/simulator_calibration.py                    check the files, print the table
+    tests/benchmarks/simulator_calibration.py --fit h100 vllm    fit one cell again, print its timing
 
 What is fitted and what is not: the cost of reading experts and KV cache is the bytes moved over the card's peak memory
 bandwidth; the step budget is the engine's default for the card or the nearest plausible one; the rest (decode base,
@@ -28,6 +29,7 @@ sys.path[:0] = [str(ROOT / "roles" / "inference_server" / "files"), str(ROOT / "
 import llmfleet_simulator as simulator  # noqa: E402
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.published import flatten  # noqa: E402
 
+TIMINGS = ROOT / "roles" / "inference_server" / "vars" / "simulated_timing"
 PUBLISHED = ROOT / "roles" / "report" / "files" / "published" / "LFM2.5-8B-A1B.json"
 REACTION_S = (
     0.001  # from the last token of an answer to the arrival of the next request; between the first requests half
@@ -237,7 +239,7 @@ def known_timing(gpu: str, engine: str) -> dict[str, float]:
 
 
 def fit(gpu: str, engine: str) -> dict[str, float]:
-    """simulated_timing of a cell. The loss is the sum of (deviation / 5 %)^4, which keeps the largest one small."""
+    """The timing of a cell. The loss is the sum of (deviation / 5 %)^4, which keeps the largest one small."""
     known, published = known_timing(gpu, engine), published_figures(gpu, engine)
     start = {
         "frontend_ms": 50.0,
@@ -260,8 +262,9 @@ def fit(gpu: str, engine: str) -> dict[str, float]:
     return {name: best[name] for name in simulator.Timing._fields if name in best}
 
 
-def profile(gpu: str) -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "group_vars" / f"{gpu}.yml").read_text())["gpu_profile"]
+def timing_of(gpu: str, engine: str) -> dict[str, float]:
+    """What the simulator is told of a cell."""
+    return yaml.safe_load((TIMINGS / f"{gpu}.yml").read_text())["__inference_server_simulated_timing"][engine]
 
 
 def print_cell(gpu: str, engine: str, timing: dict[str, float]) -> float:
@@ -287,11 +290,7 @@ def main() -> int:
         print_cell(cell[0], cell[1], timing)
         print(json.dumps(timing, indent=2))
         return 0
-    worst = [
-        print_cell(gpu, engine, profile(gpu)["simulated_timing"][engine])
-        for engine in STEP_TOKENS
-        for gpu in BANDWIDTH_TB_S
-    ]
+    worst = [print_cell(gpu, engine, timing_of(gpu, engine)) for engine in STEP_TOKENS for gpu in BANDWIDTH_TB_S]
     print(f"largest deviation {max(worst):.1%}; published labels vllm and sglang are inferred")
     return int(max(worst) > 0.05)
 

@@ -223,3 +223,22 @@ def test_a_place_that_cannot_be_written_is_named(kept: Kept) -> None:
     played = kept.play("report.yml")
     assert played.rc != 0
     assert str(kept.reports) in played.failures("one") and "report_dir" in played.failures("one")
+
+
+def test_every_published_table_of_the_role_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "files" / "published"
+    folder.mkdir(parents=True)
+    names = ["A-new-model.json", "LFM2.5-8B-A1B.json"]
+    for name in names:
+        (folder / name).write_text("{}")
+    defaults = ROOT / "roles" / "report" / "defaults" / "main.yml"
+    asked = ["-m", "ansible.builtin.debug", "-a", "var=report_published_files", "-e", f"@{defaults}"]
+    done = subprocess.run(
+        ["ansible", "localhost", *asked, "-e", json.dumps({"role_path": str(tmp_path)})],
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answer = json.loads(done.stdout.partition("=>")[2])
+    assert answer["report_published_files"] == [str(folder / name) for name in names]

@@ -61,4 +61,9 @@ def test_both_links_are_links(link, target):
 def test_group_vars_hold_knowledge_and_no_knob(path):
     """The file for all hosts holds nothing at all: it would beat what the inventory sets for a group as `gpu_profile`."""
     content = yaml.safe_load(path.read_text())
-    assert content is None if path.stem == "all" else list(content) == ["gpu_profile"]
+    if path.stem == "all":
+        assert content is None
+        return
+    assert list(content) == ["gpu_profile"]
+    assert set(content["gpu_profile"]) == {"gpu_class", "name", "name_pattern", "published_key"}
+    assert content["gpu_profile"]["gpu_class"] == path.stem

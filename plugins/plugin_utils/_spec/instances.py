@@ -189,7 +189,8 @@ def _simulator(one: Mapping[str, Any], known: Known) -> dict[str, Any]:
         "gpu": known.gpu_profile.get("gpu_class") or "unknown",
         **copy.deepcopy(dict(one["simulator"])),
     }
-    timing = known.gpu_profile.get("simulated_timing", {}).get(settings.setdefault("engine", "vllm"))
+    timings = {**known.engine["simulated_timing"], **(known.gpu_profile.get("simulated_timing") or {})}
+    timing = timings.get(settings.setdefault("engine", "vllm"))
     if timing:
         settings["timing"] = copy.deepcopy(dict(timing))
     if one["api_key_file"]:

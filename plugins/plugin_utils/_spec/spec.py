@@ -48,7 +48,8 @@ def server_spec(
     specifications are the same server exactly when their digests are equal.
 
     `host` is the return of module host_info (sections gpu and ports; docker and toolkit for runtime docker; disk for a key's file).
-    `engine` is a file of vars/engines/, with the `known` flags of its pinned release (a file of files/flags/). `license` is the recipe's;
+    `engine` is a file of vars/engines/, with the `known` flags of its pinned release (a file of files/flags/) and the
+    `simulated_timing` of the GPU's class (a file of vars/simulated_timing/), which the profile's own goes over. `license` is the recipe's;
     `smoke` and `context_tokens` are what module server_smoke takes.
     Raises UserError with every problem found.
     """

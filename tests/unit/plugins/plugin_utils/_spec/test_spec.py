@@ -36,6 +36,9 @@ CDI = {
 }
 
 
+CLASS_TIMING = {"vllm": {"b": 3}, "sglang": {"b": 4}}
+
+
 def host(gpu=NO_GPU, ports=(), **sections):
     return {"gpu": gpu, "ports": list(ports), **sections}
 
@@ -86,9 +89,11 @@ def make(gpu_class="h100", gpu=ONE_GPU, recipe_=None, ports=(), sections=None, k
     wanted = want(**changes)
     return spec.server_spec(
         wanted,
-        {**engine(wanted["backend"]), "known": known or {}} if wanted["backend"] in ENGINES else {},
+        {**engine(wanted["backend"]), "known": known or {}, "simulated_timing": CLASS_TIMING}
+        if wanted["backend"] in ENGINES
+        else {},
         recipe() if recipe_ is None else recipe_,
-        {"gpu_class": gpu_class, "simulated_timing": timing or {}},
+        {"gpu_class": gpu_class, **({"simulated_timing": timing} if timing else {})},
         host(gpu, ports, **(sections or {})),
     )
 
@@ -395,12 +400,15 @@ def test_the_context_is_as_asked(extra, tokens):
     assert make(extra_args=extra)["context_tokens"] == tokens
 
 
-def test_the_simulator_gets_the_timing_of_its_gpu_and_engine():
-    timing = {"vllm": {"a": 1}, "sglang": {"a": 2}}
+@pytest.mark.parametrize(
+    ("own", "timing"),
+    [(None, {"b": 4}), ({"vllm": {"a": 1}, "sglang": {"a": 2}}, {"a": 2}), ({"vllm": {"a": 1}}, {"b": 4})],
+)
+def test_the_simulator_gets_the_timing_of_its_gpu_and_engine_and_the_profiles_own_first(own, timing):
     chosen = {"engine": "sglang", "startup_delay_s": 1}
-    made = only(gpu_class="a100", gpu=NO_GPU, backend="simulator", simulator=chosen, timing=timing)
+    made = only(gpu_class="a100", gpu=NO_GPU, backend="simulator", simulator=chosen, timing=own)
     settings = json.loads(made["files"]["simulator.json"])
-    assert settings["timing"] == {"a": 2}
+    assert settings["timing"] == timing
     assert settings["startup_delay_s"] == 1
     assert made["argv"][0] == "/usr/bin/python3"
 

@@ -1,0 +1,50 @@
+"""The filter around the specification finds what is known of an engine, a model and a simulated GPU by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.llmfleet.serving.plugins.filter.server_spec import knowledge, server_spec
+
+ROLE = Path(__file__).resolve().parents[4] / "roles" / "inference_server"
+TIMINGS = ROLE / "vars" / "simulated_timing"
+HOST = {"gpu": {"cards": [], "count": 0, "driver_version": None}, "ports": []}
+WANT = {
+    "name": "llmfleet-server", "backend": "simulator", "runtime": "process", "release": "stable", "intent": "benchmark",
+    "model": "LiquidAI/LFM2.5-8B-A1B", "model_revision": "", "served_model_name": "m", "tensor_parallel_size": 1,
+    "instances": 0, "extra_args": [], "env": {}, "image": "", "user": "", "hf_cache_dir": "", "compile_cache": False,
+    "prefetch": False, "ulimits": [], "volumes": [], "command": [], "bind_address": "127.0.0.1", "port": 8000,
+    "api_key_file": "", "smoke": {}, "simulator": {}, "python": "python3", "state_dir": "/state",
+}  # fmt: skip
+
+
+def settings(gpu_class):
+    made = server_spec(WANT, str(ROLE), {"gpu_class": gpu_class}, HOST)
+    assert made["problems"] == []
+    return json.loads(made["instances"][0]["files"]["simulator.json"])
+
+
+@pytest.mark.parametrize("gpu_class", sorted(path.stem for path in TIMINGS.glob("*.yml")))
+def test_a_class_behaves_as_its_file_says(gpu_class):
+    file = yaml.safe_load((TIMINGS / f"{gpu_class}.yml").read_text())
+    assert settings(gpu_class)["timing"] == file["__inference_server_simulated_timing"]["vllm"]
+
+
+@pytest.mark.parametrize("gpu_class", ["toy", "../engines/vllm", None])
+def test_a_class_without_a_file_is_a_plain_server(gpu_class):
+    assert "timing" not in settings(gpu_class)
+
+
+@pytest.mark.parametrize(("model", "known"), [("any/LFM2.5-8B-A1B", True), ("any/toy", False), ("..", False)])
+def test_a_model_is_known_by_the_last_part_of_its_name(model, known):
+    engine, recipe = knowledge({**WANT, "backend": "vllm", "model": model}, {}, ROLE)
+    assert bool(recipe) is known
+    assert engine["known"]["version"] == engine["stable"]["version"]
+
+
+def test_an_engine_that_is_not_known_is_one_problem():
+    (problem,) = server_spec({**WANT, "backend": "vlm"}, str(ROLE), {"gpu_class": "cpu"}, HOST)["problems"]
+    assert "vllm, sglang, simulator" in problem
