@@ -79,11 +79,11 @@ def listed(old: str, names: list[str], entry: str, in_order_of_letters: bool) ->
 
 def renewed(text: str, place: List, names: list[str]) -> str:
     """A file's text with the list as it must be. Raises ValueError where the file has no such list, or more than one."""
-    found = list(re.finditer(place.pattern, text, re.MULTILINE))
-    if len(found) != 1:
-        raise ValueError(f"{place.path} has {len(found)} lists that look like {place.pattern!r}, expected one")
-    start, end = found[0].span(1)
-    return text[:start] + listed(found[0][1], names, place.entry, place.in_order_of_letters) + text[end:]
+    lists = list(re.finditer(place.pattern, text, re.MULTILINE))
+    if len(lists) != 1:
+        raise ValueError(f"{place.path} has {len(lists)} lists that look like {place.pattern!r}, expected one")
+    start, end = lists[0].span(1)
+    return text[:start] + listed(lists[0][1], names, place.entry, place.in_order_of_letters) + text[end:]
 
 
 def outdated(root: Path = ROOT) -> dict[Path, str]:

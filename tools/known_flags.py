@@ -129,11 +129,11 @@ def sglang_flags(sources: Mapping[str, str]) -> Iterator[tuple[str, Flag]]:
 
 def module_constants(tree: ast.Module, known: Constants) -> Constants:
     """The module's upper-case names with their values, as far as they are plain data."""
-    found: Constants = {}
+    constants: Constants = {}
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
-            found[node.targets[0].id] = evaluate(node.value, {**known, **found})
-    return found
+            constants[node.targets[0].id] = evaluate(node.value, {**known, **constants})
+    return constants
 
 
 def evaluate(node: ast.expr | None, constants: Constants) -> Any:

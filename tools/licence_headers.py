@@ -70,15 +70,15 @@ def main(arguments: list[str] | None = None, checkout: Path = ROOT) -> int:
         "--check", action="store_true", help="write nothing; end with status 1 where a header is missing"
     )
     check = parser.parse_args(arguments).check
-    found = list(outdated(checkout))
-    for path, wanted in found:
+    changed = list(outdated(checkout))
+    for path, wanted in changed:
         print(
             f"{path.relative_to(checkout)}: "
             + ("no licence header, type ./run fix" if check else "licence header written")
         )
         if not check:
             path.write_text(wanted, encoding="utf-8")
-    return int(check and bool(found))
+    return int(check and bool(changed))
 
 
 if __name__ == "__main__":

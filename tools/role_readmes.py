@@ -123,15 +123,15 @@ def section(specs: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n\n".join([*parts, END])
 
 
-def renewed(readme: str, made: str) -> str:
+def renewed(readme: str, generated: str) -> str:
     """The README with the made section in the place of its old one, or at its end."""
     before, begin, rest = readme.partition(BEGIN)
     if not begin:
-        return readme.rstrip() + "\n\n" + made + "\n"
+        return readme.rstrip() + "\n\n" + generated + "\n"
     _, end, after = rest.partition(END)
     if not end:
         raise ValueError(f"the README has the first marker without the second, {END}")
-    return before + made + after
+    return before + generated + after
 
 
 def outdated(roles: Path) -> Iterator[tuple[Path, str]]:
@@ -152,12 +152,12 @@ def main(arguments: list[str] | None = None, roles: Path = ROOT / "roles") -> in
         "--check", action="store_true", help="write nothing; end with status 1 where something is out of date"
     )
     check = parser.parse_args(arguments).check
-    found = list(outdated(roles))
-    for readme, wanted in found:
+    changed = list(outdated(roles))
+    for readme, wanted in changed:
         print(f"{readme.relative_to(roles.parent)}: " + ("out of date, type ./run fix" if check else "written"))
         if not check:
             readme.write_text(wanted, encoding="utf-8")
-    return int(check and bool(found))
+    return int(check and bool(changed))
 
 
 if __name__ == "__main__":

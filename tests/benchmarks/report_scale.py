@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "playbooks" / "collections"), str(ROOT / "tests" / "unit" / "fixtures")]
 
-import facts as made  # noqa: E402
+import facts as sample  # noqa: E402
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import forms, history  # noqa: E402
 from reports import aggregated, entry, report, rerun  # noqa: E402
 
@@ -57,8 +57,8 @@ def main() -> int:
 
 def measure_cost(hosts: int) -> dict[str, Any]:
     """Seconds from facts to all forms with a year's history, and the process's peak memory (the made facts included)."""
-    fleet = made.fleet(hosts, seed=0, noise=0.003)
-    past = entry(rerun(made.fleet(hosts, seed=1, noise=0.003), "before"), "before")
+    fleet = sample.fleet(hosts, seed=0, noise=0.003)
+    past = entry(rerun(sample.fleet(hosts, seed=1, noise=0.003), "before"), "before")
     text = "\n".join(json.dumps(on_day(past, day)) for day in range(365))
     started = time.perf_counter()
     first = aggregated(fleet)
@@ -86,9 +86,9 @@ def detection(hosts: int, seeds: int, noise: float) -> dict[str, Any]:
     """How often the planted slow host and the planted regression are found, and what else is."""
     slow_found = false_outliers = found = false_regressions = held = 0
     for seed in range(seeds):
-        before = rerun(made.fleet(hosts, seed=1000 + seed, noise=noise), "before")
+        before = rerun(sample.fleet(hosts, seed=1000 + seed, noise=noise), "before")
         planted = {name: LOSS for name in before if name.startswith(REGRESSED)} | {SLOW: 0.97}
-        now = rerun(made.fleet(hosts, seed=seed, noise=noise, slow=planted), "now")
+        now = rerun(sample.fleet(hosts, seed=seed, noise=noise, slow=planted), "now")
         whole = report(now, entries=[entry(before, "before")])
         outliers = [host for group in whole["groups"] for host in group["outliers"]]
         slow_found += SLOW in outliers
@@ -114,7 +114,7 @@ def false_outliers(size: int, noise: float, groups: int = 400) -> dict[str, Any]
     found = 0
     for seed in range(groups // 3):
         found += sum(
-            len(group["outliers"]) for group in aggregated(made.fleet(3 * size, seed=seed, noise=noise))["groups"]
+            len(group["outliers"]) for group in aggregated(sample.fleet(3 * size, seed=seed, noise=noise))["groups"]
         )
     return {"size": size, "noise": noise, "share": round(found / (groups // 3 * 3 * size), 5)}
 

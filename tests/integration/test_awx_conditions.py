@@ -21,10 +21,10 @@ SLICES = 3
 @pytest.fixture
 def awx(tmp_path):
     """An AWX with three simulated hosts, whose state folders stand for the hosts' own disks."""
-    made = Awx(tmp_path / "awx")
+    server = Awx(tmp_path / "awx")
     for name, group in (("one", "b200"), ("two", "h100"), ("three", "a100")):
-        made.add_host(name, group, inference_server_port=free_port())
-    made.group_vars["inference"] = {
+        server.add_host(name, group, inference_server_port=free_port())
+    server.group_vars["inference"] = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "inference_server_backend": "simulator",
@@ -32,7 +32,7 @@ def awx(tmp_path):
         "benchmark_validity": TOLERANT,
         "report_dir": f"{tmp_path}/exposed/reports",
     }
-    yield made
+    yield server
     for record in tmp_path.glob("disks/*/*/process.json"):
         with suppress(ProcessLookupError):
             os.kill(json.loads(record.read_text())["pid"], 9)
@@ -83,10 +83,10 @@ def bench_in_slices(awx, tmp_path):
 
     joined = awx.launch("report.yml", artifacts=handed_over, survey={"report_label": "joined"})
     assert joined.rc == 0, joined.output
-    found = rows(tmp_path)
-    assert set(found) == set(awx.hosts)
-    assert {(row["status"], row["workload"]["num_prompts"]) for row in found.values()} == {("ok", 6)}
-    assert len({row["run_id"] for row in found.values()}) == SLICES
+    reported = rows(tmp_path)
+    assert set(reported) == set(awx.hosts)
+    assert {(row["status"], row["workload"]["num_prompts"]) for row in reported.values()} == {("ok", 6)}
+    assert len({row["run_id"] for row in reported.values()}) == SLICES
     assert joined.artifacts["llmfleet_report"]
 
 

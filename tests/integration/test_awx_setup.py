@@ -94,7 +94,7 @@ def test_everything_is_made_and_a_second_run_changes_nothing(awx, play):
     assert "changed=0" in output
     assert awx.writes()[written:] == []
 
-    check_a_secret_is_the_one_thing_sent_anew(awx, play)
+    check_a_secret_is_the_one_thing_sent_again(awx, play)
 
     rc, output = play(host="http://127.0.0.1:1", awx_setup_dry_run=True)
     assert rc == 0, output
@@ -103,7 +103,7 @@ def test_everything_is_made_and_a_second_run_changes_nothing(awx, play):
             assert entry.get("name", entry.get("identifier")) in output
 
 
-def check_a_secret_is_the_one_thing_sent_anew(awx, play):
+def check_a_secret_is_the_one_thing_sent_again(awx, play):
     """AWX does not give secrets back, so its module cannot know that they are the same."""
     (notification,) = awx.objects["notification_templates"].values()
     notification["notification_configuration"]["password"] = ENCRYPTED
@@ -200,7 +200,7 @@ def check_workflow(awx):
     only(awx, "schedules", name="llmfleet nightly", unified_job_template=workflow, rrule=rrule, enabled=True)
 
 
-def test_a_dry_run_prints_everything_and_asks_nobody(awx, play):
+def test_a_dry_run_prints_everything_and_sends_nothing(awx, play):
     rc, output = play(host="http://127.0.0.1:1", awx_setup_dry_run=True)
     assert rc == 0, output
     for name in ("llmfleet deploy", "Lambda Cloud API key", "RRULE", "inference_server_intent"):

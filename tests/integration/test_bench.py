@@ -29,12 +29,12 @@ def test_every_host_is_measured_and_reported(fleet):
         assert row["metrics"]["completed"] == row["workload"]["num_prompts"]
         assert row["metrics"]["total_output_tokens"] == row["metrics"]["completed"] * row["workload"]["output_tokens"]
         assert all(check["status"] != "fail" for check in row["validity"]["checks"])
-    found = rows(report)
-    assert found["fast"]["metrics"]["output_throughput"] > found["slow"]["metrics"]["output_throughput"]
+    hosts = rows(report)
+    assert hosts["fast"]["metrics"]["output_throughput"] > hosts["slow"]["metrics"]["output_throughput"]
     assert "SIMULATED" in played.output
     assert "SIMULATED" in (fleet.reports / "latest" / "report.md").read_text()
     fact = json.loads((fleet.folder / "state" / "fast" / "facts.d" / "llmfleet_benchmark.fact").read_text())
-    assert fact["metrics"] == found["fast"]["metrics"]
+    assert fact["metrics"] == hosts["fast"]["metrics"]
     assert len(json.dumps(fact)) <= 32 * 1024
     assert len(played.module_calls("fast")) <= 5, "bench_serve is two: it starts the run and fetches the result"
 
@@ -60,10 +60,10 @@ def test_a_dead_server_fails_its_host_and_the_others_are_reported(fleet):
     assert played.rc != 0
     assert "dead" in played.stats["failures"]
     assert "alive" not in played.stats["failures"]
-    found = rows(fleet.report())
-    assert found["alive"]["status"] == "ok"
-    assert found["dead"]["status"] == "failed"
-    assert "deploy.yml" in found["dead"]["reason"]
+    hosts = rows(fleet.report())
+    assert hosts["alive"]["status"] == "ok"
+    assert hosts["dead"]["status"] == "failed"
+    assert "deploy.yml" in hosts["dead"]["reason"]
 
 
 def test_an_unreachable_host_has_a_row(fleet):
@@ -72,9 +72,9 @@ def test_an_unreachable_host_has_a_row(fleet):
     fleet.add("gone", ansible_connection="ssh", ansible_host="127.0.0.1", ansible_port=1, ansible_ssh_timeout=2)
     played = fleet.play("bench.yml")
     assert played.rc != 0
-    found = rows(fleet.report())
-    assert found["one"]["status"] == "ok"
-    assert found["gone"]["status"] == "unreachable"
+    hosts = rows(fleet.report())
+    assert hosts["one"]["status"] == "ok"
+    assert hosts["gone"]["status"] == "unreachable"
 
 
 # In place of ssh: runs what it is asked here, and after so many times does not reach its host any more.
@@ -116,11 +116,11 @@ def test_hosts_that_are_lost_on_the_way_are_reported(fleet):
     assert played.stats["dark"] == {"goes": 1}
     assert "llmfleet.serving.bench_serve" not in played.tasks_of("goes")
     assert "ansible.builtin.setup" in played.tasks_of("goes")
-    found = rows(fleet.report())
-    assert {name: row["status"] for name, row in found.items()} == {"sound": "ok", "dies": "invalid", "goes": "failed"}
-    assert "unreachable" in found["goes"]["reason"]
-    assert "failed_share" in found["dies"]["reason"]
-    assert found["dies"]["metrics"]["completed"] > 0
+    hosts = rows(fleet.report())
+    assert {name: row["status"] for name, row in hosts.items()} == {"sound": "ok", "dies": "invalid", "goes": "failed"}
+    assert "unreachable" in hosts["goes"]["reason"]
+    assert "failed_share" in hosts["dies"]["reason"]
+    assert hosts["dies"]["metrics"]["completed"] > 0
 
 
 def test_a_limit_still_reports(fleet):
@@ -133,7 +133,7 @@ def test_a_limit_still_reports(fleet):
     assert rows(fleet.report())["two"]["status"] == "missing"
 
 
-def test_a_host_without_a_server_is_told_what_to_type(fleet):
+def test_a_host_without_a_server_gets_the_command_that_starts_one(fleet):
     fleet.add("one")
     played = fleet.play("bench.yml")
     assert played.rc != 0
@@ -141,7 +141,7 @@ def test_a_host_without_a_server_is_told_what_to_type(fleet):
 
 
 @pytest.mark.parametrize(
-    ("choice", "told"),
+    ("choice", "wording"),
     [
         ({"benchmark_max_concurrency": -1}, "max_concurrency"),
         ({"benchmark_num_prompts": 0}, "num_prompts"),
@@ -149,12 +149,12 @@ def test_a_host_without_a_server_is_told_what_to_type(fleet):
         ({"benchmark_workload": "huge"}, "published"),
     ],
 )
-def test_a_wrong_choice_is_refused_before_any_load(fleet, choice, told):
+def test_a_wrong_choice_is_refused_before_any_load(fleet, choice, wording):
     fleet.add("one")
     assert fleet.play("deploy.yml").rc == 0
     refused = fleet.play("bench.yml", **choice)
     assert refused.rc != 0
-    assert told in rows(fleet.report())["one"]["reason"]
+    assert wording in rows(fleet.report())["one"]["reason"]
     assert files_below(fleet.folder / "state" / "one" / "runs") == []
 
 

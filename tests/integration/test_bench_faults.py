@@ -144,7 +144,7 @@ def test_an_error_of_the_parent_ends_all_workers(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_no_longer_than_a_minute")
-def test_a_lost_worker_ends_the_others_and_is_told(
+def test_a_lost_worker_ends_the_others_and_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def one_fails(worker: Worker) -> None:

@@ -74,7 +74,7 @@ def test_a_cancelled_run_keeps_what_it_has(server: Simulator, tmp_path: Path) ->
     assert task(server, tmp_path, state="cancelled").act(False) == {}
 
 
-def test_a_run_ends_by_itself_and_is_fetched_later(server: Simulator, tmp_path: Path) -> None:
+def test_a_run_ends_unattended_and_is_fetched_later(server: Simulator, tmp_path: Path) -> None:
     run_id, job = start(server, tmp_path, num_prompts=4, output_tokens=20)
     until(lambda: job.progress()["state"] == "done")
     result = task(server, tmp_path, run_id=run_id).act(False)
@@ -84,7 +84,7 @@ def test_a_run_ends_by_itself_and_is_fetched_later(server: Simulator, tmp_path: 
         task(server, tmp_path, run_id="20200101T000000Z-000000").act(False)
 
 
-def test_a_run_that_nobody_waits_for_may_end(server: Simulator, tmp_path: Path) -> None:
+def test_a_run_without_a_waiting_caller_may_end(server: Simulator, tmp_path: Path) -> None:
     _, job = start(server, tmp_path, on_disconnect="cancel")
     long_ago = time.time() - 3600
     os.utime(job.path / "heartbeat", (long_ago, long_ago))
@@ -96,15 +96,15 @@ def test_a_run_that_nobody_waits_for_may_end(server: Simulator, tmp_path: Path) 
 
 def pids_of(job: JobFolder) -> list[int]:
     """The processes that have the job's log open: the job and its workers."""
-    found = []
+    pids = []
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             try:
                 if os.readlink(process / "fd" / "1") == str(job.path / "job.log"):
-                    found.append(int(process.name))
+                    pids.append(int(process.name))
             except OSError:
                 continue
-    return found
+    return pids
 
 
 def test_a_job_that_dies_is_found_out_and_takes_its_workers_along(server: Simulator, tmp_path: Path) -> None:

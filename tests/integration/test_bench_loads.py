@@ -108,7 +108,7 @@ def test_the_level_of_a_sweep_decides_on_the_workers(tmp_path: Path, monkeypatch
     assert fact["client"]["workers"] == 3
 
 
-def test_the_cards_are_sampled_until_the_clock_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gpus_are_sampled_until_the_clock_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoding, stopped_before_it = tmp_path / "decoding", []
     decode = Worker.records
 
@@ -194,7 +194,7 @@ def test_continuous_usage_and_several_tokens_an_event(tmp_path: Path) -> None:
 
 @contextmanager
 def stranger(server: Simulator) -> Iterator[None]:
-    """Somebody else who keeps asking the server."""
+    """Another client that keeps sending requests to the server."""
     question = '{"model": "sim", "prompt": "Who is there?", "max_tokens": 5, "ignore_eos": true}'
     command = (
         f"while :; do curl -s {server.url}/v1/completions -H 'content-type: application/json' -d '{question}'; done"

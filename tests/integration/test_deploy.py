@@ -68,7 +68,7 @@ def test_check_mode_predicts_and_writes_nothing(fleet):
 
 
 @pytest.mark.parametrize(
-    ("choice", "told"),
+    ("choice", "wording"),
     [
         ({"inference_server_backend": "vlm"}, "vllm, sglang, simulator"),
         (
@@ -81,11 +81,11 @@ def test_check_mode_predicts_and_writes_nothing(fleet):
         ({"inference_server_api_key_file": "/nonexistent/key"}, "the host has no such file"),
     ],
 )
-def test_a_wrong_choice_is_refused_before_anything_is_changed(fleet, choice, told):
+def test_a_wrong_choice_is_refused_before_anything_is_changed(fleet, choice, wording):
     fleet.add("one")
     refused = fleet.play("deploy.yml", **choice)
     assert refused.rc != 0
-    assert told in refused.failures("one")
+    assert wording in refused.failures("one")
     assert files_below(fleet.folder / "state") == []
 
 
@@ -98,7 +98,7 @@ def test_a_port_in_use_is_refused_and_its_holder_named(fleet):
     assert files_below(fleet.folder / "state") == []
 
 
-def test_a_name_that_is_not_served_is_told_with_what_is(fleet):
+def test_a_name_that_is_not_served_is_reported_with_those_that_are(fleet):
     fleet.add("one", inference_server_simulator={"served_model_name": "something_else"})
     refused = fleet.play("deploy.yml")
     assert refused.rc != 0
@@ -106,7 +106,7 @@ def test_a_name_that_is_not_served_is_told_with_what_is(fleet):
     assert "lfm25_8b_a1b" in refused.failures("one")
 
 
-def test_a_server_that_dies_at_its_start_is_told_with_its_log(fleet):
+def test_a_server_that_dies_at_its_start_is_reported_with_its_log(fleet):
     fleet.add("one", inference_server_simulator={"no_such_option": 1})
     refused = fleet.play("deploy.yml")
     assert refused.rc != 0
@@ -119,7 +119,7 @@ def served_names(port):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "wording"),
     [
         ({"inference_server_simulator": {"no_such_option": 1}}, "no_such_option"),
         (
@@ -129,13 +129,13 @@ def served_names(port):
     ],
     ids=["dies at its start", "cannot do what is required"],
 )
-def test_a_change_that_fails_its_proof_is_taken_back(fleet, change, told):
+def test_a_change_that_fails_its_proof_is_taken_back(fleet, change, wording):
     fleet.add("one")
     assert fleet.play("deploy.yml").rc == 0
     port = fleet.hosts["one"][1]["inference_server_port"]
     refused = fleet.play("deploy.yml", **change)
     assert refused.rc != 0
-    assert told in refused.failures("one")
+    assert wording in refused.failures("one")
     assert "answers again" in refused.failures("one")
     assert served_names(port) == ["lfm25_8b_a1b"]
     again = fleet.play("deploy.yml")
@@ -173,8 +173,8 @@ def test_clients_files_are_written_once_and_work(fleet):
     fleet.add("one")
     assert "deploy.yml" in fleet.play("clients.yml").failures("one")
     assert fleet.play("deploy.yml").rc == 0
-    made = fleet.play("clients.yml")
-    assert made.rc == 0, made.output
+    play = fleet.play("clients.yml")
+    assert play.rc == 0, play.output
     env = (fleet.folder / "state" / "one" / "clients" / "claude-code.env").read_text()
     port = fleet.hosts["one"][1]["inference_server_port"]
     assert f'export ANTHROPIC_BASE_URL="http://127.0.0.1:{port}"' in env

@@ -44,7 +44,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     return call
 
 
-def test_weights_come_once_and_the_second_run_asks_nobody(run: Any, python: str) -> None:
+def test_weights_come_once_and_the_second_run_makes_no_request(run: Any, python: str) -> None:
     with model_hub(FILES) as hub:
         assert run(check=True, python=python, endpoint=hub.url)["changed"] is True
         assert hub.requests == []
@@ -77,19 +77,19 @@ def test_a_download_that_broke_off_goes_on_from_there(run: Any, python: str) -> 
     with model_hub(FILES) as hub:
         hub.cut_after = 2_000_000
         while not run(python=python, endpoint=hub.url).get("commit"):
-            pass  # the client may go on by itself or leave that to the next run
+            pass  # the client may resume within the same run or leave that to the next run
         assert hub.sent_bytes < 2 * len(FILES["model.safetensors"])
 
 
 def test_a_file_that_is_not_what_the_hub_says_is_refused(run: Any, python: str) -> None:
     with model_hub(FILES) as hub:
-        hub.told["model.safetensors"] = "0" * 64
+        hub.digests["model.safetensors"] = "0" * 64
         refused = run(python=python, endpoint=hub.url)
         assert refused["failed"] is True
         assert "model.safetensors" in refused["msg"]
 
 
-def test_a_token_is_sent_and_its_absence_told_with_the_remedy(run: Any, python: str, tmp_path: Path) -> None:
+def test_a_token_is_sent_and_its_absence_reported_with_the_remedy(run: Any, python: str, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("hf_not_to_be_seen\n")
     with model_hub(FILES, token="hf_not_to_be_seen") as hub:
@@ -118,8 +118,8 @@ def test_folders_that_root_makes_in_a_home_are_the_users(run: Any, python: str, 
     }
     with model_hub(FILES) as hub:
         run(python=python, endpoint=hub.url, **folders)
-    made = [".cache", ".cache/huggingface", ".local", ".local/state", ".local/state/llmfleet"]
-    assert {(home / name).stat().st_uid for name in made} == {12345}
+    created = [".cache", ".cache/huggingface", ".local", ".local/state", ".local/state/llmfleet"]
+    assert {(home / name).stat().st_uid for name in created} == {12345}
 
 
 def test_an_archive_brings_the_weights_without_a_network(run: Any, python: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import facts as made
+import facts as sample
 import jsonschema
 import pytest
 import yaml
@@ -26,7 +26,7 @@ class Kept(Fleet):
         """Adds a host with a result (none when `result` has nothing_known)."""
         self.add(host, group)
         if not result.pop("nothing_known", False):
-            self.write_facts(host, made.benchmark(host, group, **result))
+            self.write_facts(host, sample.benchmark(host, group, **result))
 
     def lose(self, host: str, group: str = "h100") -> None:
         """Adds a host that cannot be reached."""
@@ -70,7 +70,7 @@ def test_all_forms_are_written_and_the_table_comes_last(kept: Kept) -> None:
     assert played.stats["changed"] == {}
 
 
-def test_every_state_has_a_row_and_the_exit_status_tells(kept: Kept) -> None:
+def test_every_state_has_a_row_and_the_exit_status_reports_failures(kept: Kept) -> None:
     kept.keep("good")
     kept.keep("warm", status="invalid", reason="12 % of the prompt was cached")
     kept.keep("dead", status="failed", reason="the server died")
@@ -140,7 +140,7 @@ def test_a_regression_fails_the_play_when_asked(kept: Kept) -> None:
         kept.keep(host)
     assert kept.play("report.yml", report_label="v1").rc == 0
     for host in ("one", "two"):
-        kept.write_facts(host, made.benchmark(host, factor=0.9, run_id="later"))
+        kept.write_facts(host, sample.benchmark(host, factor=0.9, run_id="later"))
     assert kept.play("report.yml", report_label="").rc == 0
     assert [each["run"] for each in kept.report()["regressions"]] == ["v1"]
     played = kept.play("report.yml", report_label="", report_baseline="v1", report_fail_on_regression=True)

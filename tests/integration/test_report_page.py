@@ -77,6 +77,6 @@ def test_a_screen_reader_hears_names_for_pictures_tables_and_sections(tab: brows
         if not node["ignored"] and "role" in node
     ]
     for role, least in (("image", 7), ("table", 9), ("region", 9), ("columnheader", 50), ("rowheader", 30)):
-        names = [name for found, name in named if found.lower() == role]
+        names = [name for kind, name in named if kind.lower() == role]
         assert len(names) >= least, role
         assert all(names), role

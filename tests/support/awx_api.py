@@ -127,13 +127,13 @@ def completed_webhook(configuration: dict) -> dict:
 
 def injectors_problem(fields: dict) -> str:
     """What AWX would not accept of a credential type; empty when it is right."""
-    known = {field["id"] for field in fields["inputs"]["fields"]}
-    if not set(fields["inputs"].get("required", [])) <= known:
+    allowed = {field["id"] for field in fields["inputs"]["fields"]}
+    if not set(fields["inputs"].get("required", [])) <= allowed:
         return "a field is required that is none"
     if "file" in fields["injectors"]:
-        known.add("tower.filename")
+        allowed.add("tower.filename")
     named = set(INJECTED.findall(json.dumps(fields["injectors"])))
-    return f"the injectors name {sorted(named - known)}, which are no fields" if named - known else ""
+    return f"the injectors name {sorted(named - allowed)}, which are no fields" if named - allowed else ""
 
 
 class Awx:
@@ -179,15 +179,15 @@ class Awx:
     def find(self, collection: str, query: dict[str, str]) -> list[dict]:
         """The objects that a list request selects."""
         if collection == "unified_job_templates":
-            found = [entry for name in TEMPLATES for entry in self.objects[name].values()]
+            entries = [entry for name in TEMPLATES for entry in self.objects[name].values()]
         else:
-            found = list(self.objects[collection].values())
-        return [entry for entry in found if all(str(entry.get(key)) == value for key, value in query.items())]
+            entries = list(self.objects[collection].values())
+        return [entry for entry in entries if all(str(entry.get(key)) == value for key, value in query.items())]
 
     def check(self, collection: str, fields: dict, existing: dict | None) -> None:
         """Raises Refused for fields that the module does not document, or that refer to nothing."""
-        known = {*self.options[collection], "managed"}
-        unknown = set(fields) - known
+        allowed = {*self.options[collection], "managed"}
+        unknown = set(fields) - allowed
         if unknown:
             raise Refused(f"{collection} has no field {sorted(unknown)}")
         for name, value in fields.items():

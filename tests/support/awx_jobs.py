@@ -51,14 +51,14 @@ def unsafe(value: Any) -> Any:
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
     """Every file and link below a folder with size and time, without following links."""
-    found = {}
+    states = {}
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(place, name)
             if path.is_symlink() or path.is_file():
                 state = path.lstat()
-                found[str(path.relative_to(folder))] = (state.st_size, state.st_mtime_ns)
-    return found
+                states[str(path.relative_to(folder))] = (state.st_size, state.st_mtime_ns)
+    return states
 
 
 @dataclass

@@ -199,7 +199,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         for instance_id in ids:
             self.account.instances[instance_id]["status"] = "terminating"
-        self._send(200, {"data": {"terminated_instances": [self.account.instances[one] for one in ids]}})
+        self._send(200, {"data": {"terminated_instances": [self.account.instances[id_] for id_ in ids]}})
 
     def _error(self, status: int, code: str, message: str) -> None:
         self._send(status, {"error": {"code": code, "message": message, "suggestion": ""}})

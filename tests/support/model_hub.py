@@ -19,7 +19,7 @@ class ModelHub(ThreadingHTTPServer):
     def __init__(self, files: Mapping[str, bytes], token: str | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files = dict(files)
-        self.told = {name: hashlib.sha256(data).hexdigest() for name, data in self.files.items()}
+        self.digests = {name: hashlib.sha256(data).hexdigest() for name, data in self.files.items()}
         self.token = token
         self.cut_after: int | None = None
         self.requests: list[str] = []
@@ -62,8 +62,8 @@ class _Handler(BaseHTTPRequestHandler):
         entry: dict[str, object] = {"size": size, "blobId": "b" * 40, "oid": "b" * 40}
         if name.endswith(".safetensors"):
             entry["lfs"] = {
-                "sha256": self.server.told[name],
-                "oid": self.server.told[name],
+                "sha256": self.server.digests[name],
+                "oid": self.server.digests[name],
                 "size": size,
                 "pointerSize": 130,
             }
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, name: str) -> None:
         data = self.server.files[name]
         start = int((self.headers.get("Range") or "bytes=0-").partition("=")[2].partition("-")[0])
-        headers = {"ETag": f'"{self.server.told[name]}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        headers = {"ETag": f'"{self.server.digests[name]}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
         self._answer(data[start:], headers, 206 if start else 200)

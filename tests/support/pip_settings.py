@@ -23,12 +23,12 @@ def read_config() -> str:
 
 def parse_config(listing: str) -> dict[str, str]:
     """Settings by name out of `pip config list`, with pip's own precedence: global, then install, then environment."""
-    found: dict[tuple[int, str], str] = {}
+    settings: dict[tuple[int, str], str] = {}
     for line in listing.splitlines():
         match = _SETTING.match(line)
         if match and match["section"] in _PRECEDENCE and match["key"] in _PASSED_ON:
-            found[_PRECEDENCE.index(match["section"]), match["key"]] = ast.literal_eval(match["value"])
-    return {key: value for (_, key), value in sorted(found.items())}
+            settings[_PRECEDENCE.index(match["section"]), match["key"]] = ast.literal_eval(match["value"])
+    return {key: value for (_, key), value in sorted(settings.items())}
 
 
 def docker_arguments(settings: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:

@@ -36,7 +36,7 @@ def run_step(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> str:
-    """Run a command with its output in `log`, telling how it goes; return what it printed.
+    """Run a command with its output in `log`, printing its progress; return what it printed.
 
     `env` is added to the environment. Raises StepFailed when the command fails or takes longer than `timeout_s`.
     """

@@ -18,10 +18,10 @@ from tests.support.simulator import simulator
 COLLECTION = "ansible_collections.llmfleet.serving.plugins"
 QUICK = {"frontend_ms": 0.1, "decode_base_ms": 0.2, "decode_expert_ms": 0, "prefill_base_ms": 0.1}
 LOAD = {"input_tokens": 32, "output_tokens": 4, "num_prompts": 8, "max_concurrency": 2}
-CARD = {"name": "NVIDIA H100 80GB HBM3", "uuid": "GPU-1", "memory_total_mib": 81559}
+GPU = {"name": "NVIDIA H100 80GB HBM3", "uuid": "GPU-1", "memory_total_mib": 81559}
 HOST: dict[str, Any] = {
     "ports": [],
-    "gpu": {"state": "present", "count": 1, "driver_version": "580.95.05", "cards": [CARD]},
+    "gpu": {"state": "present", "count": 1, "driver_version": "580.95.05", "cards": [GPU]},
     "docker": {"version": "28.3.0", "containers": []},
     "toolkit": {"version": "1.20.0", "cdi_devices": ["nvidia.com/gpu=all", "nvidia.com/gpu=GPU-1"]},
 }
@@ -44,7 +44,7 @@ def public_names(root: Path, folder: Path) -> dict[str, list[str]]:
         "playbooks": [path.name for path in (root / "playbooks").glob("*.yml")],
         "tags": _tags(root),
     }
-    return {kind: sorted(set(found)) for kind, found in names.items()}
+    return {kind: sorted(set(values)) for kind, values in names.items()}
 
 
 # -- roles and playbooks ----------------------------------------------------------------------------------------------

@@ -43,18 +43,18 @@ def compare(ours: Sequence[Result], theirs: Sequence[Result]) -> list[Row]:
 
 def disagreements(ours: Sequence[Result], theirs: Sequence[Result], tolerance: float) -> list[str]:
     """Why the clients do not agree: totals that differ in any run, or a median ratio off by more than `tolerance`."""
-    told = [
+    lines = [
         f"{metric} differs between runs: ours {[run[metric] for run in ours]}, theirs {[run[metric] for run in theirs]}"
         for metric in TOTALS
         if len({run[metric] for run in (*ours, *theirs)}) != 1
     ]
     ratios = {row.metric: row.ratio for row in compare(ours, theirs)}
-    told += [
+    lines += [
         f"{metric}: ours is {ratios[metric]:.3f} of theirs, expected within {tolerance:.0%}"
         for metric in AGREEING
         if abs(ratios[metric] - 1) > tolerance
     ]
-    return told
+    return lines
 
 
 def table(ours: Sequence[Result], theirs: Sequence[Result]) -> str:

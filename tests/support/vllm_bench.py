@@ -24,7 +24,7 @@ class Workload:
 
 
 def bench_arguments(workload: Workload, base_url: str, served_model_name: str, seed: int, result: Path) -> list[str]:
-    """The source's command, with what it lacks today: the chat endpoint, a seed per run, a temperature, all metrics."""
+    """The published benchmark's command, with what it lacks today: the chat endpoint, a seed per run, a temperature, all metrics."""
     return [
         *("bench", "serve", "--backend", "openai-chat", "--endpoint", "/v1/chat/completions"),
         *("--model", _MODEL, "--served-model-name", served_model_name, "--base-url", base_url),

@@ -140,18 +140,18 @@ def imports(name: str, text: str) -> tuple[str, ...]:
     What comes from a module of others is the module, followed by `.*`; from one of ours it may be a module of its own.
     """
     package = name.split(".")[:-1]
-    found = []
+    problems = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
+            problems += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 above = package[: len(package) - node.level + 1]
                 base = COLLECTION + ".".join([*above, *([node.module] if node.module else [])])
             ours = (base + ".").startswith(COLLECTION)
-            found += [f"{base}.{alias.name}" if ours else f"{base}.*" for alias in node.names]
-    return tuple(found)
+            problems += [f"{base}.{alias.name}" if ours else f"{base}.*" for alias in node.names]
+    return tuple(problems)
 
 
 def nearest(imported: str, modules: set[str]) -> str:
@@ -172,17 +172,17 @@ def room_of(name: str) -> str | None:
 
 def forbidden(graph: Graph) -> list[str]:
     """Imports that the table does not allow, and files that it does not know."""
-    found = []
+    problems = []
     for name, file in graph.items():
         room = room_of(name)
         if room is None or (room == BENCH and name != BENCH):
-            found.append(f"{name} has no row in MAY_IMPORT")
+            problems.append(f"{name} has no row in MAY_IMPORT")
             continue
         allowed = MAY_IMPORT[room]
-        found += [
+        problems += [
             f"{name} imports {other}" for other in sorted(file.ours) if not any(within(other, r) for r in allowed)
         ]
-    return found
+    return problems
 
 
 def circles(graph: Graph) -> list[str]:
@@ -231,12 +231,12 @@ def unreached(graph: Graph, packages: set[str]) -> list[str]:
 
 def impure(graph: Graph) -> list[str]:
     """What a pure file takes from outside, itself or through what it imports, that is not on the list."""
-    found = []
+    problems = []
     for name in PURE:
         for part in sorted(reached(graph, [name])):
             taken = sorted(graph[part].others - PURE_LIBRARY)
-            found += [f"{name} is pure, and {part} imports {other}" for other in taken]
-    return found
+            problems += [f"{name} is pure, and {part} imports {other}" for other in taken]
+    return problems
 
 
 def floors(graph: Graph, below: str) -> dict[str, int]:
@@ -318,8 +318,8 @@ SINS = [
 
 @pytest.mark.parametrize(("name", "line", "judge", "verdict"), SINS, ids=[f"{sin[0]}: {sin[1]}" for sin in SINS])
 def test_a_planted_sin_is_seen(texts, name, line, judge, verdict) -> None:
-    found = judge(graph_of({**texts, name: f"{texts.get(name, '')}\n{line}\n"}))
-    assert any(verdict in problem for problem in found), found
+    problems = judge(graph_of({**texts, name: f"{texts.get(name, '')}\n{line}\n"}))
+    assert any(verdict in problem for problem in problems), problems
 
 
 def test_a_file_that_only_the_controller_needs_is_seen(texts: dict[str, str]) -> None:

@@ -78,10 +78,10 @@ def test_the_documentation_has_the_defaults_of_limits(name: str, defaults: Any) 
 
 
 @pytest.mark.parametrize(
-    ("name", "known"), [("workload", NAMED_SETS), ("endpoint_type", ENDPOINTS), ("client", CLIENTS)]
+    ("name", "table"), [("workload", NAMED_SETS), ("endpoint_type", ENDPOINTS), ("client", CLIENTS)]
 )
-def test_choices_are_what_there_is(name: str, known: dict[str, Any]) -> None:
-    assert ARGUMENT_SPEC[name]["choices"] == list(known)
+def test_choices_are_what_there_is(name: str, table: dict[str, Any]) -> None:
+    assert ARGUMENT_SPEC[name]["choices"] == list(table)
 
 
 @pytest.mark.parametrize(("name", "values"), NAMED_SETS.items(), ids=NAMED_SETS)

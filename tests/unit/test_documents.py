@@ -44,7 +44,7 @@ def exists(path):
     pattern = re.escape(path.rstrip("/"))
     for placeholder in PLACEHOLDER.finditer(path):
         pattern = pattern.replace(re.escape(placeholder[0]), "[^/]*")
-    return any(re.fullmatch(pattern, known) for known in (*FILES, *FOLDERS))
+    return any(re.fullmatch(pattern, name) for name in (*FILES, *FOLDERS))
 
 
 def paths_in(name):
@@ -117,8 +117,8 @@ def architecture():
 def resolved(path):
     """The file or folder of the tree whose path ends so; None where there is none, or more than one."""
     path = path.rstrip("/")
-    ends = [known for known in (*FILES, *FOLDERS) if known == path or known.endswith("/" + path)]
-    code = [known for known in ends if not known.startswith("tests/")] or ends
+    ends = [name for name in (*FILES, *FOLDERS) if name == path or name.endswith("/" + path)]
+    code = [name for name in ends if not name.startswith("tests/")] or ends
     return code[0] if len(code) == 1 else None
 
 

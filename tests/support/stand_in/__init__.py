@@ -81,11 +81,11 @@ def _found(program: str) -> str:
 
 def _libraries(programs: Iterable[Path]) -> list[Path]:
     """Every shared library that the programs load, the loader among them."""
-    found: set[str] = set()
+    paths: set[str] = set()
     for program in programs:
         listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
-        found.update(re.findall(r"(/\S+\.so\S*)", listed))
-    return [Path(name) for name in sorted(found)]
+        paths.update(re.findall(r"(/\S+\.so\S*)", listed))
+    return [Path(name) for name in sorted(paths)]
 
 
 def _add(archive: tarfile.TarFile, path: Path, name: str, mode: int | None = None) -> None:

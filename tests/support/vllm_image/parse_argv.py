@@ -18,16 +18,16 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 def error_of(argv: list[str]) -> str | None:
     """What the parser says against the arguments; None when they are right."""
-    said = io.StringIO()
+    errors = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(errors):
             args = make_arg_parser(FlexibleArgumentParser(prog="vllm serve")).parse_args(argv)
         validate_parsed_serve_args(args)
         validate_api_server_args(args)
         if args.reasoning_parser:
             ReasoningParserManager.get_reasoning_parser(args.reasoning_parser)
     except SystemExit:
-        return said.getvalue().strip().splitlines()[-1]
+        return errors.getvalue().strip().splitlines()[-1]
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return None

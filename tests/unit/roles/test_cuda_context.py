@@ -31,7 +31,7 @@ class Driver:
         device._obj.value = index
 
     def cuDeviceGetName(self, name, _size, device):
-        name.value = f"Card {device.value}".encode()
+        name.value = f"GPU {device.value}".encode()
 
     def cuCtxCreate_v2(self, context, _flags, device):
         context._obj.value = 1
@@ -42,18 +42,18 @@ class Driver:
 
 
 @pytest.mark.parametrize(
-    ("driver", "status", "said"),
+    ("driver", "status", "output"),
     [
-        (Driver(contexts=[0]), 0, "0 Card 0: ok\n"),
-        (Driver(contexts=[0, 2]), 0, "0 Card 0: ok\n1 Card 1: error 2\n"),
-        (Driver(contexts=[0, 46]), 43, "0 Card 0: ok\n1 Card 1: error 46\n"),
+        (Driver(contexts=[0]), 0, "0 GPU 0: ok\n"),
+        (Driver(contexts=[0, 2]), 0, "0 GPU 0: ok\n1 GPU 1: error 2\n"),
+        (Driver(contexts=[0, 46]), 43, "0 GPU 0: ok\n1 GPU 1: error 46\n"),
         (Driver(contexts=[]), 42, "no device\n"),
         (Driver(init=802), 41, "cuInit: error 802\n"),
     ],
 )
-def test_each_end(driver, status, said, capsys):
+def test_each_end(driver, status, output, capsys):
     assert cuda_context.main(load=lambda _name: driver) == status
-    assert capsys.readouterr().out == said
+    assert capsys.readouterr().out == output
     assert driver.destroyed == driver.contexts.count(0)
 
 

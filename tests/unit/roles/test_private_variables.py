@@ -16,8 +16,8 @@ PRIVATE = re.compile(r"(?<!\w)__(" + "|".join(name.lstrip("_") for name in ROLES
 
 def foreign(path: Path, owner: str | None) -> list[str]:
     """The private variables of other roles than `owner` in a file."""
-    found = PRIVATE.finditer(path.read_text())
-    return sorted({match[0] for match in found if owner is None or match[1] != owner.lstrip("_")})
+    problems = PRIVATE.finditer(path.read_text())
+    return sorted({match[0] for match in problems if owner is None or match[1] != owner.lstrip("_")})
 
 
 def files(root: Path) -> Iterator[tuple[Path, str | None]]:
@@ -40,7 +40,7 @@ def test_no_role_reads_the_private_variable_of_another():
 
 
 @pytest.mark.parametrize(
-    ("text", "owner", "found"),
+    ("text", "owner", "problems"),
     [
         ("{{ __model_cache.commit }}", "inference_server", ["__model_cache"]),
         ("{{ __model_cache.commit }}", "model_cache", []),
@@ -50,7 +50,7 @@ def test_no_role_reads_the_private_variable_of_another():
         ("__reporter model__cache ___report", None, []),
     ],
 )
-def test_what_counts_as_private(tmp_path, text, owner, found):
+def test_what_counts_as_private(tmp_path, text, owner, problems):
     path = tmp_path / "main.yml"
     path.write_text(text)
-    assert foreign(path, owner) == found
+    assert foreign(path, owner) == problems

@@ -68,16 +68,16 @@ def verb(name: str) -> str:
     return re.split(r"\W+", name.rpartition(" | ")[2])[0]
 
 
-def misnamed(found: Iterator[str] | list[str]) -> list[str]:
+def misnamed(problems: Iterator[str] | list[str]) -> list[str]:
     """The names whose first word, behind a prefix, is none of the verbs."""
-    return [name for name in found if verb(name) not in VERBS]
+    return [name for name in problems if verb(name) not in VERBS]
 
 
 def test_every_name_begins_with_a_verb_of_action():
     wrong = {
         str(path.relative_to(ROOT)): misnamed(names(yaml.safe_load(path.read_text()) or [])) for path in yaml_files()
     }
-    assert {path: found for path, found in wrong.items() if found} == {}
+    assert {path: problems for path, problems in wrong.items() if problems} == {}
 
 
 def test_names_in_examples_do_too():
@@ -90,7 +90,7 @@ def test_names_in_examples_do_too():
         str(path.relative_to(ROOT)): misnamed(re.findall(r"^ *- name: ([A-Z][a-z].*)$", path.read_text(), flags=re.M))
         for path in files
     }
-    assert {path: found for path, found in wrong.items() if found} == {}
+    assert {path: problems for path, problems in wrong.items() if problems} == {}
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_it_is_stopped_also_when_the_tests_fail(machine):
     assert not (machine / "up").exists()
 
 
-def test_an_engine_that_dies_is_told_with_its_log(machine):
+def test_an_engine_that_dies_is_reported_with_its_log(machine):
     for name, script in {"docker": CLIENT, "dockerd": DYING_DAEMON, "apt-get": "#!/bin/sh\nexit 9\n"}.items():
         put(machine, name, script)
     with pytest.raises(NoEngine, match="failed to mount overlay"), docker_engine(machine / "work"):
@@ -75,12 +75,12 @@ def test_an_engine_that_dies_is_told_with_its_log(machine):
 
 
 @pytest.mark.parametrize("root", [True, False])
-def test_where_none_may_be_started_one_line_tells_what_to_do(machine, monkeypatch, root):
+def test_where_none_may_be_started_one_line_says_what_to_do(machine, monkeypatch, root):
     put(machine, "docker", CLIENT)
     if not root:
         put(machine, "apt-get", "#!/bin/sh\nexit 9\n")
         monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(NoEngine) as told, docker_engine(machine / "work"):
+    with pytest.raises(NoEngine) as refusal, docker_engine(machine / "work"):
         pytest.fail("there is no engine")
-    assert "systemctl start docker" in str(told.value)
-    assert "\n" not in str(told.value)
+    assert "systemctl start docker" in str(refusal.value)
+    assert "\n" not in str(refusal.value)

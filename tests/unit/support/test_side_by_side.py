@@ -32,7 +32,7 @@ def test_a_metric_that_one_run_lacks_has_no_row():
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "told"),
+    ("ours", "theirs", "start"),
     [
         ([RUN] * 3, [RUN] * 3, None),
         (runs(output_throughput=[1099.0, 2000.0, 900.0]), [RUN] * 3, None),
@@ -43,10 +43,10 @@ def test_a_metric_that_one_run_lacks_has_no_row():
         (runs(failed=[1]), [RUN], "failed"),
     ],
 )
-def test_disagreement_is_told_by_metric(ours, theirs, told):
-    found = disagreements(ours, theirs, 0.10)
-    assert len(found) == (told is not None)
-    assert all(line.startswith(told or "") for line in found)
+def test_disagreement_is_listed_by_metric(ours, theirs, start):
+    lines = disagreements(ours, theirs, 0.10)
+    assert len(lines) == (start is not None)
+    assert all(line.startswith(start or "") for line in lines)
 
 
 def test_the_table_shows_every_pair():

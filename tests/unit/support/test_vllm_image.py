@@ -13,11 +13,11 @@ http://mirror.example.org/debian-security/ bookworm-security main
 
 
 def test_the_first_source_of_the_release_is_taken_with_all_its_components():
-    found = parse_indextargets(LISTING, "bookworm")
-    assert found == AptSource("http://mirror.example.org/debian/", "bookworm", ("main", "contrib"))
+    source = parse_indextargets(LISTING, "bookworm")
+    assert source == AptSource("http://mirror.example.org/debian/", "bookworm", ("main", "contrib"))
 
 
-def test_a_release_without_a_source_is_told():
+def test_a_release_without_a_source_is_reported():
     with pytest.raises(NoMirror, match="trixie"):
         parse_indextargets(LISTING, "trixie")
 

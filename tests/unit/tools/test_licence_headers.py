@@ -28,7 +28,7 @@ def test_a_file_gets_one_header(text, wanted):
 
 
 def test_a_later_mention_of_the_licence_is_no_header():
-    text = f'{HEADER}\nTEXT = """\n# Copyright (c) somebody\n"""\n'
+    text = f'{HEADER}\nTEXT = """\n# Copyright (c) another author\n"""\n'
     assert headed(text) == text
 
 

@@ -21,7 +21,7 @@ def test_a_module_without_both_markers_is_refused(source: str) -> None:
         renewed(source)
 
 
-def test_check_writes_nothing_and_the_other_way_mends(tmp_path: Path) -> None:
+def test_check_writes_nothing_and_without_it_the_file_is_corrected(tmp_path: Path) -> None:
     module, whole = tmp_path / "bench_serve.py", MODULE.read_text()
     module.write_text(whole.replace("Requests that did not.", "Something else."))
     changed = module.read_text()

@@ -23,7 +23,7 @@ def test_describe(change: dict[str, Any], expected: str) -> None:
 
 
 class Clock:
-    """Time that passes while somebody sleeps."""
+    """Time that passes only in sleep()."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -36,7 +36,7 @@ class Clock:
 
 
 @pytest.mark.parametrize(
-    ("said", "ends_after"),
+    ("answer", "ends_after"),
     [
         (lambda now: {**PROGRESS, "state": "done"} if now > 500 else {**PROGRESS, "state": "running", "at": now}, 500),
         (lambda now: {**PROGRESS, "state": "running", "at": min(now, 100)}, 160),
@@ -45,10 +45,10 @@ class Clock:
     ],
 )
 def test_following_ends_with_the_run_or_its_silence(
-    monkeypatch: pytest.MonkeyPatch, said: Any, ends_after: float
+    monkeypatch: pytest.MonkeyPatch, answer: Any, ends_after: float
 ) -> None:
     clock, action = Clock(), ActionModule.__new__(ActionModule)
     monkeypatch.setattr(bench_serve, "time", clock)
-    monkeypatch.setattr(action, "_ask", lambda command: said(clock.now) if clock.now < 3600 else {"state": "done"})
+    monkeypatch.setattr(action, "_ask", lambda command: answer(clock.now) if clock.now < 3600 else {"state": "done"})
     action._follow("/runs/r1", 0.0, {})
     assert ends_after <= clock.now < ends_after + 5

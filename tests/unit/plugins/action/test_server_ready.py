@@ -21,7 +21,7 @@ def test_describe(change: dict[str, Any], expected: str) -> None:
 
 
 class Scripted(server_ready.ActionModule):
-    """The plugin with a module that answers as told."""
+    """The plugin with a module that gives the answers in `answers`."""
 
     def __init__(self, answers: list[dict[str, Any]], **task: Any) -> None:
         self.answers, self.calls = answers, []
@@ -39,20 +39,20 @@ def play(monkeypatch: pytest.MonkeyPatch, answers: list[dict[str, Any]], **task:
     shown: list[str] = []
     monkeypatch.setattr(server_ready.display, "display", shown.append)
     action = Scripted(answers, **task)
-    told = action.run(None, {"inventory_hostname": "one"})
-    return told, action.calls, shown
+    result = action.run(None, {"inventory_hostname": "one"})
+    return result, action.calls, shown
 
 
 def test_a_ready_server_costs_one_call(monkeypatch):
-    told, calls, shown = play(monkeypatch, [{"ready": True, "attempts": 1, "elapsed_s": 0.1}])
-    assert told == {"ready": True, "attempts": 1, "elapsed_s": 0.1}
+    result, calls, shown = play(monkeypatch, [{"ready": True, "attempts": 1, "elapsed_s": 0.1}])
+    assert result == {"ready": True, "attempts": 1, "elapsed_s": 0.1}
     assert (len(calls), shown) == (1, [])
 
 
 def test_a_slow_one_is_shown_and_asked_again(monkeypatch):
     slice_ = {"ready": False, "waiting": [WAITING], "attempts": 30, "elapsed_s": 15.0}
-    told, calls, shown = play(monkeypatch, [slice_, slice_, {"ready": True, "attempts": 2}])
-    assert told == {"ready": True, "attempts": 62}
+    result, calls, shown = play(monkeypatch, [slice_, slice_, {"ready": True, "attempts": 2}])
+    assert result == {"ready": True, "attempts": 62}
     assert calls[0]["waited_s"] <= calls[1]["waited_s"] <= calls[2]["waited_s"]
     assert len(shown) == 2
 

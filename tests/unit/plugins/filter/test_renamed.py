@@ -29,9 +29,9 @@ def test_an_old_name_gives_the_new_filter_and_a_warning(tmp_path):
     argv = [sys.executable, "-c", LOAD, folder, *pairs]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    said = " ".join(done.stderr.split())
+    warnings = " ".join(done.stderr.split())
     for old, route in ROUTES.items():
-        assert f'"llmfleet.serving.{old}" has been deprecated. Use {route["redirect"]} instead.' in said
+        assert f'"llmfleet.serving.{old}" has been deprecated. Use {route["redirect"]} instead.' in warnings
 
 
 def test_nothing_of_ours_uses_an_old_name():

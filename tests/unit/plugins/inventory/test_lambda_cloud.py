@@ -22,14 +22,14 @@ def plain(value):
 
 @pytest.fixture
 def account():
-    found = Account()
-    found.add("one", tags=[{"key": "campaign", "value": "x"}])
-    found.add("two", "gpu_1x_a100_sxm4", region={"name": "us-east-1", "description": "Virginia"})
-    found.add("booting", status="booting", ip=None)
-    found.add("twin")
-    found.add("twin")
-    found.instances["bare"] = {"id": "bare", "status": "active"}
-    return found
+    cloud = Account()
+    cloud.add("one", tags=[{"key": "campaign", "value": "x"}])
+    cloud.add("two", "gpu_1x_a100_sxm4", region={"name": "us-east-1", "description": "Virginia"})
+    cloud.add("booting", status="booting", ip=None)
+    cloud.add("twin")
+    cloud.add("twin")
+    cloud.instances["bare"] = {"id": "bare", "status": "active"}
+    return cloud
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_a_merged_file_stays_as_it_is(current, options):
 
 
 @given(CONFIGS)
-def test_keys_that_nobody_names_are_kept(current):
+def test_keys_that_are_not_named_are_kept(current):
     merged = merge_config(current, {}, ON)
     assert {key: merged[key] for key in current} == current
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-import facts as made
+import facts as sample
 import pytest
 import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils import _metric_table as table
@@ -19,16 +19,18 @@ RESULT = {
     *(metric.key for metric in table.FIGURES),
     *(key for latency in table.LATENCIES for key in table.statistic_keys(latency.name, PERCENTS)),
 }
-SCHEMA = json.loads((made.ROOT / "roles/report/files/report.schema.json").read_text())
-EXPLAINED = dict(re.findall(r"^\| ([^|]+?) \| (`[^|]+`) \|", (made.ROOT / "docs/report.md").read_text(), re.MULTILINE))
+SCHEMA = json.loads((sample.ROOT / "roles/report/files/report.schema.json").read_text())
+EXPLAINED = dict(
+    re.findall(r"^\| ([^|]+?) \| (`[^|]+`) \|", (sample.ROOT / "docs/report.md").read_text(), re.MULTILINE)
+)
 
 
 def paths(cell: dict[str, Any], above: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
     """The path of each number in a published cell."""
-    found: set[tuple[str, ...]] = set()
+    leaves: set[tuple[str, ...]] = set()
     for key, value in cell.items():
-        found |= paths(value, (*above, key)) if isinstance(value, dict) else {(*above, key)}
-    return found
+        leaves |= paths(value, (*above, key)) if isinstance(value, dict) else {(*above, key)}
+    return leaves
 
 
 def test_each_figure_has_one_row() -> None:
@@ -106,7 +108,7 @@ def test_the_docs_explain_each_figure_of_the_reports_tables(metric: table.Metric
 
 
 @pytest.mark.parametrize(
-    "path", sorted((made.ROOT / "roles/report/files/published").glob("*.json")), ids=lambda path: path.stem
+    "path", sorted((sample.ROOT / "roles/report/files/published").glob("*.json")), ids=lambda path: path.stem
 )
 def test_the_table_has_a_path_for_each_published_figure_and_no_other(path: Any) -> None:
     for engine in json.loads(path.read_text())["results"].values():

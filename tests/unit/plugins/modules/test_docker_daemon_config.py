@@ -19,19 +19,19 @@ def path(tmp_path):
 
 @pytest.fixture
 def engine(monkeypatch):
-    """Stands for the machine's engine, which a test must not touch; keeps what it was told."""
-    told = []
+    """Stands for the machine's Docker, which a test must not touch; records the steps that are asked of it."""
+    steps = []
 
     def put(state, refuse=()):
         def bring_into_force(_module, _system, step, wanted):
-            told.append((step, wanted))
+            steps.append((step, wanted))
             if step in refuse:
                 raise subject.UserError(Problem("it did not come back"))
 
         monkeypatch.setattr(subject, "probe_docker", lambda _system: state)
         monkeypatch.setattr(subject, "bring_into_force", bring_into_force)
         monkeypatch.setattr(subject, "validate", lambda *_arguments: None)
-        return told
+        return steps
 
     return put
 
@@ -43,10 +43,10 @@ def run(capsys, path, **arguments):
 
 
 def test_a_new_file_before_there_is_an_engine(capsys, path, engine):
-    told = engine(STOPPED)
+    steps = engine(STOPPED)
     result = run(capsys, path, defaults={"log-driver": "local"}, options=ON)
     assert json.loads(path.read_text()) == {"log-driver": "local", "live-restore": True} == result["config"]
-    assert (result["changed"], result["actions"], told) == (True, ["write"], [])
+    assert (result["changed"], result["actions"], steps) == (True, ["write"], [])
     assert path.stat().st_mode & 0o777 == 0o644
 
 
@@ -69,45 +69,45 @@ def test_a_file_keeps_its_mode(capsys, path, engine):
 
 
 def test_a_running_engine_is_protected_before_it_is_restarted(capsys, path, engine):
-    told = engine(RUNNING)
+    steps = engine(RUNNING)
     result = run(capsys, path, defaults={"log-driver": "local"}, options=ON)
-    assert told == [("reload", ON), ("restart", {"log-driver": "local", **ON})]
+    assert steps == [("reload", ON), ("restart", {"log-driver": "local", **ON})]
     assert result["actions"] == ["write", "reload", "restart"]
 
 
 def test_a_refused_restart_leaves_the_engine_with_the_protected_file(capsys, path, engine):
-    told = engine(RUNNING, refuse=["restart"])
+    steps = engine(RUNNING, refuse=["restart"])
     path.parent.mkdir()
     path.write_text('{"debug": false}')
     result = run(capsys, path, defaults={"log-driver": "local"}, options=ON)
     assert result["failed"] and "did not come back" in result["msg"]
     assert json.loads(path.read_text()) == {"debug": False, **ON}
-    assert told[-1] == ("restart", {"debug": False, **ON})
+    assert steps[-1] == ("restart", {"debug": False, **ON})
 
 
 def test_a_refused_reload_restarts_nothing(capsys, path, engine):
-    told = engine(RUNNING, refuse=["reload"])
+    steps = engine(RUNNING, refuse=["reload"])
     assert run(capsys, path, options={**ON, "log-driver": "local"})["failed"]
     assert not path.exists()
-    assert {step for step, _config in told} == {"reload"}
+    assert {step for step, _config in steps} == {"reload"}
 
 
 def test_check_mode_predicts_and_writes_nothing(capsys, path, engine):
-    told = engine(RUNNING)
+    steps = engine(RUNNING)
     result = run(capsys, path, options={**ON, "log-driver": "local"}, _ansible_check_mode=True)
     assert (result["changed"], result["actions"]) == (True, ["write", "reload", "restart"])
     assert json.loads(result["diff"]["after"]) == result["config"]
-    assert not path.exists() and told == []
+    assert not path.exists() and steps == []
 
 
 @pytest.mark.parametrize(
-    ("text", "options", "said"),
+    ("text", "options", "cause"),
     [("{,}", ON, "not JSON"), ("[]", ON, "not a JSON object"), ("{}", {"live-restore": "yes"}, "true or false")],
 )
-def test_what_is_wrong_is_refused_and_the_file_left_alone(capsys, path, engine, text, options, said):
+def test_what_is_wrong_is_refused_and_the_file_left_alone(capsys, path, engine, text, options, cause):
     engine(RUNNING)
     path.parent.mkdir()
     path.write_text(text)
     result = run(capsys, path, options=options)
-    assert result["failed"] and said in result["msg"] and "not touched" in result["msg"]
+    assert result["failed"] and cause in result["msg"] and "not touched" in result["msg"]
     assert path.read_text() == text

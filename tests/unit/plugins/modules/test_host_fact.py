@@ -8,7 +8,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.llmfleet.serving.plugins.modules import host_fact
 
 
-def test_a_folder_of_another_user_is_told_with_the_remedy(tmp_path, monkeypatch, capsys):
+def test_a_folder_of_another_user_is_reported_with_the_remedy(tmp_path, monkeypatch, capsys):
     def refuse(self, *_args, **_kwargs):
         raise PermissionError(13, "Permission denied", str(self))
 
@@ -16,5 +16,5 @@ def test_a_folder_of_another_user_is_told_with_the_remedy(tmp_path, monkeypatch,
     given = {"state_dir": str(tmp_path / "state"), "facts": {"llmfleet_server": {"a": 1}}}
     with patch_module_args(given), pytest.raises(SystemExit):
         host_fact.main()
-    said = json.loads(capsys.readouterr().out.splitlines()[-1])["msg"]
-    assert "sudo chown -R " in said and str(tmp_path / "state") in said
+    message = json.loads(capsys.readouterr().out.splitlines()[-1])["msg"]
+    assert "sudo chown -R " in message and str(tmp_path / "state") in message

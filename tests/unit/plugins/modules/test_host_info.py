@@ -27,11 +27,11 @@ def documented(section, value, path):
             documented(inner, sample, f"{path}.{key}")
 
 
-def test_a_card_is_documented():
+def test_a_gpu_is_documented():
     report = Path(__file__).resolve().parents[2] / "fixtures" / "nvidia_smi" / "a100_mig.xml"
     sections = yaml.safe_load(host_info.RETURN)["host"]["contains"]
-    for card in parse_smi_xml(report.read_text())["cards"]:
-        documented(sections["gpu"]["contains"]["cards"]["contains"], card, "cards")
+    for gpu in parse_smi_xml(report.read_text())["cards"]:
+        documented(sections["gpu"]["contains"]["cards"]["contains"], gpu, "cards")
 
 
 def test_host_info_returns_what_it_documents(capsys, tmp_path):

@@ -79,7 +79,7 @@ def test_the_wanted_regions_come_in_their_order(call, account):
     assert [entry["region"] for entry in result["attempts"]] == ["us-west-3"]
 
 
-def test_no_room_anywhere_tells_what_was_tried(call, account):
+def test_no_capacity_anywhere_lists_what_was_tried(call, account):
     account.full_regions = {"us-south-2", "us-west-3"}
     result = call(fails=True, **WANTED)
     assert len(result["attempts"]) == 2
@@ -159,7 +159,7 @@ def test_a_clash_of_types_is_refused(call, account):
 def test_two_of_one_name_are_not_chosen_from(call, account):
     ids = [account.add("a")["id"], account.add("a")["id"]]
     message = call(fails=True, **WANTED)["msg"]
-    assert all(one in message for one in ids)
+    assert all(id_ in message for id_ in ids)
 
 
 def test_one_that_is_terminating_is_no_instance(call, account):

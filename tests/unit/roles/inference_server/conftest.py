@@ -36,5 +36,5 @@ def start_server(tmp_path: Path) -> Iterator[Any]:
         return running[-1]
 
     yield launch
-    for one in running:
-        stop(one)
+    for server in running:
+        stop(server)

@@ -33,16 +33,16 @@ DOCKER, PROCESS = {"spec": {"runtime": "docker"}}, {"spec": {"runtime": "process
 )
 def test_root_where_a_container_is_wanted_kept_or_to_be_gone_back_to(backend, kept, become):
     loader = DataLoader()
-    known = {
+    settings = {
         name: loader.load_from_file(str(ROLE / name / "main.yml"), trusted_as_template=True)
         for name in ("defaults", "vars")
     }
     # Outside a playbook no filter of a collection is found, so the default that is one comes from its function.
     assert (
-        known["defaults"]["inference_server_runtime"]
+        settings["defaults"]["inference_server_runtime"]
         == "{{ inference_server_backend | llmfleet.serving.engine_runtime }}"
     )
     choices = {"inference_server_backend": backend, "inference_server_runtime": engine_runtime(backend)}
     facts = {"ansible_facts": {"ansible_local": kept, "user_dir": "/home/me"}}
-    templar = Templar(loader, variables={**known["defaults"], **known["vars"], **choices, **facts})
+    templar = Templar(loader, variables={**settings["defaults"], **settings["vars"], **choices, **facts})
     assert templar.template(trust_as_template("{{ inference_server_become | bool }}")) is become

@@ -89,7 +89,7 @@ def test_several_tokens_per_event_on_request(server):
     assert [event["usage"]["completion_tokens"] for event in server.ask(CHAT, body).events()] == [0, 1, 4, 7, 8, 8]
 
 
-def test_an_answer_ends_by_itself_unless_told_to_ignore_that(server):
+def test_an_answer_ends_early_unless_ignore_eos_is_set(server):
     def end(**more):
         answer = server.ask(CHAT, {"messages": HELLO["messages"], "max_tokens": 2000, **more}).json()
         return answer["usage"]["completion_tokens"], answer["choices"][0]["finish_reason"]
@@ -291,8 +291,8 @@ def test_reasoning_comes_first(start_server):
     server = start_server(reasoning_tokens=2)
     events = server.ask(CHAT, chat(max_tokens=4, stream=True)).events()
     assert [sorted(event["choices"][0]["delta"]) for event in events[1:]] == [["reasoning"]] * 2 + [["content"]] * 2
-    said = server.ask(CHAT, chat(max_tokens=4)).json()["choices"][0]["message"]
-    assert len(said["reasoning"].split()) == len(said["content"].split()) == 2
+    message = server.ask(CHAT, chat(max_tokens=4)).json()["choices"][0]["message"]
+    assert len(message["reasoning"].split()) == len(message["content"].split()) == 2
 
 
 def test_merged_tokens_are_counted(start_server):

@@ -24,9 +24,9 @@ def folder(tmp_path: Path) -> JobFolder:
 
 
 def lock() -> ServerLock:
-    found = ServerLock.acquire(ADDRESS)
-    assert found is not None
-    return found
+    taken = ServerLock.acquire(ADDRESS)
+    assert taken is not None
+    return taken
 
 
 def test_a_server_is_locked_once() -> None:
@@ -74,8 +74,8 @@ def test_progress(folder: JobFolder) -> None:
     assert folder.progress()["eta_s"] is None
     assert monitor.tick("run-1", 4, Counts(done=4, failed=1, reads=48, done_tokens=40, done_reads=48))
     progress = folder.progress()
-    found = [progress[name] for name in ("state", "phase", "done", "failed", "total", "eta_s")]
-    assert found == ["running", "run-1", 4, 1, 4, 0]
+    values = [progress[name] for name in ("state", "phase", "done", "failed", "total", "eta_s")]
+    assert values == ["running", "run-1", 4, 1, 4, 0]
 
 
 def test_what_stops_a_load(folder: JobFolder) -> None:

@@ -16,14 +16,14 @@ def record(
     sent: float, times: list[float], has_text: list[int] | None = None, tokens: int | None = None, **more: object
 ) -> Record:
     """A request sent at `sent` ms whose messages came at `times` ms."""
-    made = Record(0, 0, int(sent * MS), int(times[-1] * MS) if times else int(sent * MS))
-    made.event_ns = array("q", (int(time * MS) for time in times))
-    made.has_text = bytearray(has_text or [1] * len(times))
-    made.completion_tokens = sum(made.has_text) if tokens is None else tokens
-    made.prompt_tokens = 10
+    built = Record(0, 0, int(sent * MS), int(times[-1] * MS) if times else int(sent * MS))
+    built.event_ns = array("q", (int(time * MS) for time in times))
+    built.has_text = bytearray(has_text or [1] * len(times))
+    built.completion_tokens = sum(built.has_text) if tokens is None else tokens
+    built.prompt_tokens = 10
     for name, value in more.items():
-        setattr(made, name, value)
-    return made
+        setattr(built, name, value)
+    return built
 
 
 # A chat of three tokens: the role comes first, then text; the last message ends it.
@@ -32,9 +32,9 @@ CHAT = record(0, [50, 52, 62, 72], [0, 1, 1, 1])
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60), st.floats(0.1, 99.9))
 def test_statistics_are_numpys(values: list[float], percent: float) -> None:
-    found = metrics_module.summary("x", values, [percent])
+    result = metrics_module.summary("x", values, [percent])
     expected = [np.mean(values), np.median(values), np.std(values), np.percentile(values, percent)]
-    assert list(found.values()) == pytest.approx(expected, rel=1e-9, abs=1e-6)
+    assert list(result.values()) == pytest.approx(expected, rel=1e-9, abs=1e-6)
 
 
 def test_a_summary_of_nothing_keeps_its_keys() -> None:
@@ -65,14 +65,14 @@ def test_strict_counts_from_the_intended_time() -> None:
 
 
 def test_gaps_are_shared_by_the_tokens_of_a_message() -> None:
-    made = record(0, [10, 20, 50], [1, 1, 1], tokens=6, cumulative=array("i", [1, 3, 6]))
-    assert list(metrics_module.strict_itl_ms(made)) == pytest.approx([5, 5, 10, 10, 10])
-    assert metrics_module.strict_tpot_ms(made) == pytest.approx(40 / 5)
+    message = record(0, [10, 20, 50], [1, 1, 1], tokens=6, cumulative=array("i", [1, 3, 6]))
+    assert list(metrics_module.strict_itl_ms(message)) == pytest.approx([5, 5, 10, 10, 10])
+    assert metrics_module.strict_tpot_ms(message) == pytest.approx(40 / 5)
 
 
 def test_gaps_are_of_chunks_where_tokens_are_not_known() -> None:
-    made = record(0, [10, 20, 50], [1, 1, 1], tokens=6)
-    figures = metrics_module.strict_metrics([made], 0, [99], {})
+    message = record(0, [10, 20, 50], [1, 1, 1], tokens=6)
+    figures = metrics_module.strict_metrics([message], 0, [99], {})
     assert figures["itl_basis"] == "chunk"
     assert figures["mean_itl_ms"] == 20
     assert figures["mean_tpot_ms"] == pytest.approx(40 / 5)

@@ -27,9 +27,9 @@ def settings(**options: Any) -> Settings:
     ],
 )
 def test_named_sets_fill_what_is_left_out(options: dict[str, Any], expected: tuple[int, ...]) -> None:
-    made = settings(**options).workload
-    found = (made.input_tokens, made.output_tokens, made.num_prompts, made.max_concurrency, made.warmup)
-    assert found == expected
+    chosen = settings(**options).workload
+    values = (chosen.input_tokens, chosen.output_tokens, chosen.num_prompts, chosen.max_concurrency, chosen.warmup)
+    assert values == expected
 
 
 def test_a_level_of_ones_own_ends_the_sweep_of_a_set() -> None:
@@ -40,15 +40,15 @@ def test_a_level_of_ones_own_ends_the_sweep_of_a_set() -> None:
 
 def test_a_closed_and_an_open_load() -> None:
     assert not settings().workload.open
-    made = settings(request_rate="2.5", burstiness="inf").workload
-    assert (made.open, made.request_rate, made.burstiness, made.max_concurrency) == (True, 2.5, math.inf, 0)
+    chosen = settings(request_rate="2.5", burstiness="inf").workload
+    assert (chosen.open, chosen.request_rate, chosen.burstiness, chosen.max_concurrency) == (True, 2.5, math.inf, 0)
     assert settings(request_rate="2.5", max_concurrency=9).workload.max_concurrency == 9
 
 
 @pytest.mark.parametrize("rate", ["inf", "INF", "Infinity"])
 def test_an_infinite_rate_is_a_closed_load_however_it_is_written(rate: str) -> None:
-    made = settings(request_rate=rate).workload
-    assert (made.open, made.max_concurrency) == (False, 32)
+    chosen = settings(request_rate=rate).workload
+    assert (chosen.open, chosen.max_concurrency) == (False, 32)
 
 
 def test_salt_and_eos() -> None:
@@ -60,10 +60,10 @@ def test_salt_and_eos() -> None:
 
 
 def test_limits_timeouts_and_objectives() -> None:
-    made = settings(validity={"failed_share": "0.5"}, timeouts={"idle_s": 3}, slo={"ttft": 100}, percentiles=[99.9])
-    assert (made.limits.failed_share, made.timeouts.idle_s, made.slo) == (0.5, 3.0, {"ttft": 100.0})
-    assert made.limits.closure == 0.1
-    assert made.percentiles == (50.0, 90.0, 99.0, 99.9)
+    chosen = settings(validity={"failed_share": "0.5"}, timeouts={"idle_s": 3}, slo={"ttft": 100}, percentiles=[99.9])
+    assert (chosen.limits.failed_share, chosen.timeouts.idle_s, chosen.slo) == (0.5, 3.0, {"ttft": 100.0})
+    assert chosen.limits.closure == 0.1
+    assert chosen.percentiles == (50.0, 90.0, 99.0, 99.9)
 
 
 def test_the_description_is_json() -> None:

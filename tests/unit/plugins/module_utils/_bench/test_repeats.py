@@ -47,11 +47,11 @@ def test_student_t_lies_between_whole_degrees_of_freedom() -> None:
 
 
 def test_confidence_leaves_out_what_was_not_measured() -> None:
-    found = confidence(runs(100.0, 0.0, 102.0, 98.0))
-    assert found is not None
-    assert set(found) == {"output_throughput", "mean_ttft_ms"}
-    assert found["output_throughput"]["mean"] == 100
-    assert found["output_throughput"]["relative"] == pytest.approx(4.302653 * 2 / 3**0.5 / 100)
+    result = confidence(runs(100.0, 0.0, 102.0, 98.0))
+    assert result is not None
+    assert set(result) == {"output_throughput", "mean_ttft_ms"}
+    assert result["output_throughput"]["mean"] == 100
+    assert result["output_throughput"]["relative"] == pytest.approx(4.302653 * 2 / 3**0.5 / 100)
 
 
 @pytest.mark.parametrize(

@@ -71,10 +71,10 @@ class FakeClient:
         pass
 
     def drive(self, name: str, max_concurrency: int, on_tick: OnTick, on_end: OnEnd) -> LoadOutcome:
-        made = self._prepared.pop(0)
-        if isinstance(made, UserError):
-            raise made
-        return made
+        outcome = self._prepared.pop(0)
+        if isinstance(outcome, UserError):
+            raise outcome
+        return outcome
 
     def describe(self, outcome: LoadOutcome) -> dict[str, Any]:
         return {"name": "fake"}
@@ -96,7 +96,7 @@ def test_good_repeats(tmp_path: Path) -> None:
     assert [(row["measurement"], row["ended_s"]) for row in rows] == [(1, 2), (2, 4), (3, 3)]
 
 
-def test_a_repeat_that_failed_is_told(tmp_path: Path) -> None:
+def test_a_repeat_that_failed_is_reported(tmp_path: Path) -> None:
     fact = benchmark(tmp_path, measured(2, "reset"), measured(4), measured(3))
     assert (fact["status"], fact["reason"]) == ("invalid", "repeat 1 failed failed_share")
     assert fact["errors"] == {"reset": {"count": 1, "example": ""}}

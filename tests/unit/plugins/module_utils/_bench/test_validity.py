@@ -21,12 +21,12 @@ WORKER = {"cpu_s": 0.1, "wall_s": 1.0, "wait_s": 0.0, "user_timed": 0, "lag_us":
 
 def record(index: int, slot: int, **more: object) -> Record:
     """The n-th request of one of two slots: a second each, 10 prompt and 5 output tokens."""
-    made = Record(index, 0, slot * 1000 * MS, (slot + 1) * 1000 * MS, identity="m")
-    made.event_ns = array("q", ((slot * 1000 + 200 * n) * MS for n in range(1, 6)))
-    made.has_text, made.completion_tokens, made.prompt_tokens = bytearray([1] * 5), 5, 10
+    built = Record(index, 0, slot * 1000 * MS, (slot + 1) * 1000 * MS, identity="m")
+    built.event_ns = array("q", ((slot * 1000 + 200 * n) * MS for n in range(1, 6)))
+    built.has_text, built.completion_tokens, built.prompt_tokens = bytearray([1] * 5), 5, 10
     for name, value in more.items():
-        setattr(made, name, value)
-    return made
+        setattr(built, name, value)
+    return built
 
 
 def run() -> list[Record]:
@@ -34,7 +34,7 @@ def run() -> list[Record]:
 
 
 def evidence(records: list[Record], **more: Any) -> Evidence:
-    made = Evidence(
+    built = Evidence(
         records=records,
         vllm_metrics=vllm_metrics(records, 0, [99], {}),
         max_concurrency=2,
@@ -53,7 +53,7 @@ def evidence(records: list[Record], **more: Any) -> Evidence:
         throttled_share=0.0,
         engines=["1"],
     )
-    return replace(made, **more)
+    return replace(built, **more)
 
 
 def status(evidence: Evidence, name: str) -> str:

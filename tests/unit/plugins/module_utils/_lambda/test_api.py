@@ -68,7 +68,7 @@ def test_what_does_not_pass_ends(client, account):
     assert len(account.requests) == api.ATTEMPTS
 
 
-def test_nobody_there(waits):
+def test_no_server(waits):
     with pytest.raises(api.ApiError, match=r"127\.0\.0\.1:1/"):
         api.LambdaApi("http://127.0.0.1:1/api/v1", KEY, sleep=waits.append).instances()
 

@@ -30,7 +30,7 @@ JSON = st.recursive(
         ("something", "", 0),
     ],
 )
-def test_a_types_name_tells_class_and_count(name, gpu, count):
+def test_a_types_name_contains_class_and_count(name, gpu, count):
     assert (cloud.gpu_class(name), cloud.gpu_count(name)) == (gpu, count)
 
 

@@ -28,8 +28,8 @@ def test_vllm() -> None:
 
 
 def test_sglang() -> None:
-    found = parse_counters(SGLANG)
-    assert (found["prompt_tokens"], found["prefix_cache_hits"], found["preemptions"]) == (50.0, 4.0, None)
+    result = parse_counters(SGLANG)
+    assert (result["prompt_tokens"], result["prefix_cache_hits"], result["preemptions"]) == (50.0, 4.0, None)
 
 
 @pytest.mark.parametrize(

@@ -55,10 +55,10 @@ def test_an_event_ends_after_its_blank_line() -> None:
 
 @given(st.lists(st.sampled_from([b"data: a", b"data:b", b"data", b": ping", b"id: 1", b"", b"", b""]), max_size=20))
 def test_the_end_of_its_lines_does_not_change_an_event(lines: list[bytes]) -> None:
-    found = {
+    result = {
         end: [data for data, _ in events(b"".join(line + end for line in lines))] for end in (b"\n", b"\r", b"\r\n")
     }
-    assert found[b"\n"] == found[b"\r"] == found[b"\r\n"]
+    assert result[b"\n"] == result[b"\r"] == result[b"\r\n"]
     text = b"".join(line + b"\n" for line in lines)
     assert [end for _, end in events(text)] == [end for _, end in events(text.replace(b"\n", b"\r"))]
 
@@ -150,8 +150,8 @@ def test_what_is_not_http(data: bytes) -> None:
 
 
 def test_a_request_is_complete() -> None:
-    made = request_bytes("/a/v1/completions", {"Host": "gpu1:8000"}, {"prompt": "ä", "max_tokens": 1}, "run-1-0")
-    assert made == (
+    sent = request_bytes("/a/v1/completions", {"Host": "gpu1:8000"}, {"prompt": "ä", "max_tokens": 1}, "run-1-0")
+    assert sent == (
         b"POST /a/v1/completions HTTP/1.1\r\nHost: gpu1:8000\r\nContent-Type: application/json\r\nAccept: */*\r\n"
         b'Content-Length: 30\r\nX-Request-Id: run-1-0\r\n\r\n{"prompt":"\xc3\xa4","max_tokens":1}'
     )

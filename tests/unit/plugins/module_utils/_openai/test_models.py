@@ -20,7 +20,7 @@ def models(*names):
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "state", "told"),
+    ("status", "body", "state", "reason"),
     [
         (200, models("mine"), "ready", "mine"),
         (200, models("other", "mine"), "ready", "mine"),
@@ -36,10 +36,10 @@ def models(*names):
         (None, b"nothing answers", "waiting", "nothing answers"),
     ],
 )
-def test_each_answer_is_judged(status, body, state, told):
+def test_each_answer_is_judged(status, body, state, reason):
     verdict = judge(status, body, "mine")
     assert verdict.state == state
-    assert told in verdict.reason
+    assert reason in verdict.reason
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_a_good_answer_passes(judge, answer, saw):
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer", "told"),
+    ("judge", "answer", "message"),
     [
         (judge_chat, chat(content=""), "empty"),
         (judge_chat, b'{"choices": []}', "no message"),
@@ -83,10 +83,10 @@ def test_a_good_answer_passes(judge, answer, saw):
         (judge_reasoning, chat(content=" ", reasoning="Hm."), "without thoughts"),
     ],
 )
-def test_a_bad_answer_is_told_with_what_was_expected(judge, answer, told):
+def test_a_bad_answer_is_reported_with_what_was_expected(judge, answer, message):
     with pytest.raises(SmokeError) as caught:
         judge(answer)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_the_context_is_as_long_as_asked(entry, asked, saw):
 
 @pytest.mark.parametrize("judge", JUDGES)
 @given(answer=st.binary())
-def test_any_answer_passes_or_is_told(judge, answer):
+def test_any_answer_passes_or_is_reported(judge, answer):
     try:
         assert judge(answer)
     except SmokeError as error:
@@ -116,7 +116,7 @@ def test_any_answer_passes_or_is_told(judge, answer):
 
 
 def test_each_test_asks_for_the_served_name():
-    made = smoke_tests("mine", 128)
-    assert len({test.name for test in made}) == len(made)
-    assert {test.body["model"] for test in made if test.body} == {"mine"}
-    assert [test.name for test in made if test.body is None] == ["context"]
+    tests = smoke_tests("mine", 128)
+    assert len({test.name for test in tests}) == len(tests)
+    assert {test.body["model"] for test in tests if test.body} == {"mine"}
+    assert [test.name for test in tests if test.body is None] == ["context"]

@@ -100,17 +100,17 @@ def test_times():
 
 
 def test_a_host_without_docker(fake_host):
-    found = probe_docker(fake_host)
-    assert (found["state"], found["version"], found["root_dir"]) == ("absent", None, "/var/lib/docker")
+    probed = probe_docker(fake_host)
+    assert (probed["state"], probed["version"], probed["root_dir"]) == ("absent", None, "/var/lib/docker")
 
 
 def test_a_stopped_engine(fake_host):
     fake_host.program_says("dockerd", "Docker version 26.1.5+dfsg1, build a72d7cd\n")
     fake_host.program_says("systemctl", "disabled\n", rc=1)
     fake_host.file("/etc/docker/daemon.json", '{"data-root": "/data"}')
-    found = probe_docker(fake_host)
-    assert (found["state"], found["version"], found["root_dir"]) == ("stopped", "26.1.5", "/data")
-    assert found["enabled"] is False
+    probed = probe_docker(fake_host)
+    assert (probed["state"], probed["version"], probed["root_dir"]) == ("stopped", "26.1.5", "/data")
+    assert probed["enabled"] is False
 
 
 class _Engine(http.server.BaseHTTPRequestHandler):
@@ -138,8 +138,8 @@ def engine_socket(fake_host):
 
 
 def test_a_running_engine(fake_host, engine_socket):
-    found = probe_docker(fake_host)
-    assert (found["state"], found["version"], found["root_dir"]) == ("running", "28.2.2", "/data/docker")
+    probed = probe_docker(fake_host)
+    assert (probed["state"], probed["version"], probed["root_dir"]) == ("running", "28.2.2", "/data/docker")
 
 
 def test_an_engine_that_does_not_answer_as_one(engine_socket):

@@ -99,7 +99,7 @@ def test_every_schema_is_understood(name, driver, cuda, count):
         ("h100_hgx_busy.xml", 1, {"index": 1, "ecc_uncorrectable_volatile": 0, "ecc_uncorrectable_aggregate": 6}),
         ("b200.xml", 0, {"name": "NVIDIA B200", "memory_total_mib": 183359, "clock_memory_max_mhz": 3996}),
         ("h200/smi.xml", 0, {"name": "NVIDIA H200", "memory_total_mib": 143771, "throttle_reasons": ["gpu_idle"]}),
-        (  # a large matrix product in a loop: the card slows down to keep its power limit
+        (  # a large matrix product in a loop: the GPU slows down to keep its power limit
             "h200/smi_busy.xml",
             0,
             {
@@ -113,14 +113,14 @@ def test_every_schema_is_understood(name, driver, cuda, count):
         ),
     ],
 )
-def test_figures_of_a_card(name, index, expected):
-    card = parse_smi_xml(fixture(name))["cards"][index]
-    assert {key: card[key] for key in expected} == expected
+def test_figures_of_a_gpu(name, index, expected):
+    gpu = parse_smi_xml(fixture(name))["cards"][index]
+    assert {key: gpu[key] for key in expected} == expected
 
 
-def test_every_card_has_the_same_keys():
+def test_every_gpu_has_the_same_keys():
     names = ["a100.xml", "a100_mig.xml", "h100.xml", "h100_hgx_busy.xml", "b200.xml", "h200/smi.xml"]
-    assert len({tuple(card) for name in names for card in parse_smi_xml(fixture(name))["cards"]}) == 1
+    assert len({tuple(gpu) for name in names for gpu in parse_smi_xml(fixture(name))["cards"]}) == 1
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,9 @@ def test_what_the_driver_asks_for_after_an_error(words, state):
 
 
 @pytest.mark.parametrize("words", ["N/A", "Not Supported", "Requested functionality has been deprecated", ""])
-def test_what_a_card_does_not_report_is_none(words):
-    card = f"<compute_mode>{words}</compute_mode><fabric><state>{words}</state></fabric>"
-    report = parse_smi_xml(f"<nvidia_smi_log><gpu>{card}</gpu></nvidia_smi_log>")
+def test_what_a_gpu_does_not_report_is_none(words):
+    gpu = f"<compute_mode>{words}</compute_mode><fabric><state>{words}</state></fabric>"
+    report = parse_smi_xml(f"<nvidia_smi_log><gpu>{gpu}</gpu></nvidia_smi_log>")
     assert report["cards"][0]["compute_mode"] is None and report["cards"][0]["fabric_state"] is None
 
 
@@ -173,7 +173,7 @@ def test_any_figure_is_a_number_or_none(value):
         (None, "no_device.txt", "timeout"),
     ],
 )
-def test_failures_are_told_apart(rc, name, state):
+def test_failures_are_distinguished(rc, name, state):
     assert classify_failure(Output(rc, fixture(name), "")) == state
 
 
@@ -210,7 +210,7 @@ def test_a_host_without_a_gpu(fake_host):
     assert (gpu["state"], gpu["count"], gpu["cards"], gpu["pci_count"]) == ("absent", 0, [], 0)
 
 
-def test_a_card_without_a_driver(fake_host):
+def test_a_gpu_without_a_driver(fake_host):
     fake_host.file("/sys/bus/pci/devices/0000:06:00.0/vendor", "0x10de\n")
     fake_host.file("/sys/bus/pci/devices/0000:06:00.0/class", "0x030200\n")
     fake_host.file("/sys/bus/pci/devices/0000:00:01.0/vendor", "0x8086\n")
@@ -246,7 +246,7 @@ def test_a_driver_upgraded_under_its_module(fake_host):
 
 
 @pytest.mark.parametrize(("text", "state"), [("<nvidia_smi_log></nvidia_smi_log>", "no_device"), ("hello", "failed")])
-def test_an_answer_without_cards(fake_host, text, state):
+def test_an_answer_without_gpus(fake_host, text, state):
     fake_host.program_says("nvidia-smi", text)
     assert probe_gpu(fake_host)["state"] == state
 
@@ -255,11 +255,11 @@ def test_an_answer_without_cards(fake_host, text, state):
 def test_a_real_capture(fake_host, capture):
     fake_host.program_says("nvidia-smi", capture.read_text())
     fake_host.file("/proc/driver/nvidia/version", (capture.parent / "proc_version.txt").read_text())
-    gpu = probe_gpu(fake_host)
-    assert gpu["state"] == "present"
-    assert gpu["driver_version"] == gpu["kernel_module"]["version"]
-    assert gpu["kernel_module"]["flavour"] in ("open", "proprietary")
-    for card in gpu["cards"]:
-        assert card["uuid"].startswith("GPU-")
-        assert card["memory_total_mib"] > card["memory_used_mib"] >= 0
-        assert card["power_limit_w"] and card["clock_sm_max_mhz"] and card["temperature_c"]
+    probed = probe_gpu(fake_host)
+    assert probed["state"] == "present"
+    assert probed["driver_version"] == probed["kernel_module"]["version"]
+    assert probed["kernel_module"]["flavour"] in ("open", "proprietary")
+    for gpu in probed["cards"]:
+        assert gpu["uuid"].startswith("GPU-")
+        assert gpu["memory_total_mib"] > gpu["memory_used_mib"] >= 0
+        assert gpu["power_limit_w"] and gpu["clock_sm_max_mhz"] and gpu["temperature_c"]

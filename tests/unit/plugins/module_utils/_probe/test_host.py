@@ -56,8 +56,8 @@ def test_an_empty_host(fake_host):
 def test_a_debian_host(fake_host):
     fake_host.file("/etc/os-release", DEBIAN)
     fake_host.path("/run/systemd/system").mkdir(parents=True)
-    found = probe_os(fake_host)
-    assert (found["distribution"], found["family"], found["service_manager"]) == ("debian", "debian", "systemd")
+    probed = probe_os(fake_host)
+    assert (probed["distribution"], probed["family"], probed["service_manager"]) == ("debian", "debian", "systemd")
 
 
 def test_a_disk_is_measured_at_the_nearest_folder_that_exists(fake_host):

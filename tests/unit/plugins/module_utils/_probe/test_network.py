@@ -26,12 +26,12 @@ def hub():
 
 @pytest.mark.parametrize("status", [200, 401, 503])
 def test_any_answer_means_reachable(hub, status):
-    found = probe_url(f"{hub}/{status}", 5.0)
-    assert (found["reachable"], found["http_status"], found["error"]) == (True, status, None)
-    assert found["elapsed_ms"] >= 0
+    probed = probe_url(f"{hub}/{status}", 5.0)
+    assert (probed["reachable"], probed["http_status"], probed["error"]) == (True, status, None)
+    assert probed["elapsed_ms"] >= 0
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "nonsense", "http://[::1"])
 def test_no_answer(url):
-    found = probe_url(url, 1.0)
-    assert not found["reachable"] and found["error"]
+    probed = probe_url(url, 1.0)
+    assert not probed["reachable"] and probed["error"]

@@ -80,6 +80,6 @@ def test_a_host_whose_package_manager_is_busy(fake_host):
     fake_host.file("/proc/locks", f"1: POSIX  ADVISORY  WRITE 912 fe:00:{inode} 0 EOF\n")
     fake_host.file("/proc/912/cmdline", "apt-get\0upgrade\0")
     fake_host.file("/run/reboot-required")
-    found = probe_packages(fake_host)
-    assert (found["manager"], found["held"], found["reboot_required"]) == ("apt", ["docker.io"], True)
-    assert found["lock"] == {"held": True, "pid": 912, "command": "apt-get upgrade"}
+    probed = probe_packages(fake_host)
+    assert (probed["manager"], probed["held"], probed["reboot_required"]) == ("apt", ["docker.io"], True)
+    assert probed["lock"] == {"held": True, "pid": 912, "command": "apt-get upgrade"}

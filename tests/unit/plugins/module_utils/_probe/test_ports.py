@@ -68,7 +68,7 @@ def test_a_real_listener(tmp_path, without_proc):
         server.bind(("127.0.0.1", 0))
         server.listen()
         port = server.getsockname()[1]
-        found = probe_ports(System(root=str(tmp_path)) if without_proc else System(), [port])[0]
-    assert found["in_use"]
+        probed = probe_ports(System(root=str(tmp_path)) if without_proc else System(), [port])[0]
+    assert probed["in_use"]
     if not without_proc and sys.platform == "linux":
-        assert found["owners"][0]["pid"] == os.getpid()
+        assert probed["owners"][0]["pid"] == os.getpid()

@@ -55,8 +55,8 @@ def test_cdi_spec(text, spec):
 
 
 def test_a_host_without_a_toolkit(fake_host):
-    found = probe_toolkit(fake_host)
-    assert (found["installed"], found["version"], found["cdi_devices"], found["cdi_specs"]) == (False, None, [], [])
+    probed = probe_toolkit(fake_host)
+    assert (probed["installed"], probed["version"], probed["cdi_devices"], probed["cdi_specs"]) == (False, None, [], [])
 
 
 def test_a_host_with_a_toolkit(fake_host):
@@ -64,10 +64,10 @@ def test_a_host_with_a_toolkit(fake_host):
     fake_host.program_says("nvidia-container-runtime-hook")
     fake_host.file("/etc/cdi/nvidia.yaml", SPEC)
     fake_host.file("/etc/cdi/net.yaml", "kind: vendor.com/net\n")
-    found = probe_toolkit(fake_host)
-    assert found["installed"] and found["version"] == "1.20.0"
-    assert found["hook_path"].endswith("nvidia-container-runtime-hook") and found["hook_changed_at_s"] > 0
-    [spec] = found["cdi_specs"]
+    probed = probe_toolkit(fake_host)
+    assert probed["installed"] and probed["version"] == "1.20.0"
+    assert probed["hook_path"].endswith("nvidia-container-runtime-hook") and probed["hook_changed_at_s"] > 0
+    [spec] = probed["cdi_specs"]
     assert (spec["path"], spec["driver_versions"]) == ("/etc/cdi/nvidia.yaml", ["580.95.05"])
     assert spec["changed_at_s"] > 0
-    assert "nvidia.com/gpu=all" in found["cdi_devices"]
+    assert "nvidia.com/gpu=all" in probed["cdi_devices"]

@@ -7,7 +7,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._server.container
 
 
 @pytest.mark.parametrize(
-    ("printed", "told"),
+    ("printed", "pattern"),
     [
         ("running 0 0 false", None),
         ("running 0 2 false", None),
@@ -18,10 +18,10 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._server.container
         ("exited 137 0 true", "was killed for memory$"),
     ],
 )
-def test_the_end_of_a_container_is_told(printed, told):
+def test_the_end_of_a_container_is_described(printed, pattern):
     end = container_end("mine", container_state(f"{printed} 2026-11-22T18:50:01.123456789Z\n"), restarts_before=2)
-    if told is None:
+    if pattern is None:
         assert end is None
     else:
         assert end.startswith("container mine ")
-        assert re.search(told, end)
+        assert re.search(pattern, end)

@@ -46,7 +46,7 @@ SGLANG = [
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "expected"),
     [
         ([], {}),
         (log("vllm_started"), {"load_s": 0.03, "compile_s": 40.0}),
@@ -61,8 +61,8 @@ SGLANG = [
         ),
     ],
 )
-def test_the_seconds_of_each_phase_are_the_engines_own(lines, told):
-    assert phases(lines) == {**NOTHING, **told}
+def test_the_seconds_of_each_phase_are_the_engines_own(lines, expected):
+    assert phases(lines) == {**NOTHING, **expected}
 
 
 def test_an_odd_clock_gives_no_negative_time():
@@ -113,5 +113,5 @@ def test_of_servers_side_by_side_the_slowest_counts():
         (None, 0.0, None),
     ],
 )
-def test_an_images_tag_tells_how_long_its_pull_took(tagged_at, began_at_s, seconds):
+def test_an_images_tag_shows_how_long_its_pull_took(tagged_at, began_at_s, seconds):
     assert pull_s(tagged_at, began_at_s) == seconds

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import facts as made
+import facts as sample
 import pytest
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.facts import engine, host_row
 
-GOOD = made.benchmark()
+GOOD = sample.benchmark()
 
 
 def row(variables: dict[str, Any], **flags: bool) -> dict[str, Any]:
@@ -35,46 +35,46 @@ PREFLIGHT = {
 @pytest.mark.parametrize(
     ("variables", "flags", "status", "words"),
     [
-        (made.host_facts(), {}, "ok", []),
+        (sample.host_facts(), {}, "ok", []),
         ({}, {}, "missing", ["bench.yml -l h100-01"]),
         ({}, {"in_play": False, "alive": False}, "missing", ["not part of this run"]),
         ({}, {"alive": False}, "failed", ["during this play"]),
         ({"gpu_preflight_summary": PREFLIGHT}, {"alive": False}, "failed", ["preflight: driver_version: found driver 535"]),
         ({"gpu_preflight_summary": PREFLIGHT}, {}, "missing", ["bench.yml"]),
         (UNREACHABLE, {"alive": False}, "unreachable", ["ssh: refused"]),
-        ({**made.host_facts(), **UNREACHABLE}, {}, "ok", []),
-        ({**made.host_facts(), **UNREACHABLE}, {"this_run_only": True}, "unreachable", ["not counted"]),
+        ({**sample.host_facts(), **UNREACHABLE}, {}, "ok", []),
+        ({**sample.host_facts(), **UNREACHABLE}, {"this_run_only": True}, "unreachable", ["not counted"]),
         ({"report_contact": {"failed": True, "msg": "no python"}}, {}, "failed", ["no python"]),
         ({"report_contact": {"failed": True, "msg": "no python"}}, {"this_run_only": True}, "failed", ["no python"]),
-        (made.host_facts(), {"in_play": False, "alive": False}, "ok", []),
-        (made.host_facts(), {"in_play": False, "alive": False, "this_run_only": True}, "missing", ["not counted"]),
-        (made.host_facts(), {"alive": False}, "failed", ["not counted"]),
+        (sample.host_facts(), {"in_play": False, "alive": False}, "ok", []),
+        (sample.host_facts(), {"in_play": False, "alive": False, "this_run_only": True}, "missing", ["not counted"]),
+        (sample.host_facts(), {"alive": False}, "failed", ["not counted"]),
         (with_fact(DIED), {"alive": False}, "failed", ["server died"]),
         (with_fact(DIED), {}, "failed", ["server died"]),
-        (made.host_facts(status="invalid", reason="warm cache"), {}, "invalid", ["warm cache"]),
-        (made.host_facts(status="invalid", reason=None), {}, "invalid", ["no reason"]),
-        (made.host_facts(schema_version=2), {}, "failed", ["schema version 2"]),
-        (made.host_facts(schema_version=None), {}, "failed", ["schema version None"]),
-        (made.host_facts(status="odd"), {}, "failed", ["'odd'"]),
-        (made.host_facts(metrics={"output_throughput": float("nan")}), {}, "failed", ["output_throughput"]),
-        (made.host_facts(metrics=None), {}, "failed", ["output_throughput"]),
+        (sample.host_facts(status="invalid", reason="warm cache"), {}, "invalid", ["warm cache"]),
+        (sample.host_facts(status="invalid", reason=None), {}, "invalid", ["no reason"]),
+        (sample.host_facts(schema_version=2), {}, "failed", ["schema version 2"]),
+        (sample.host_facts(schema_version=None), {}, "failed", ["schema version None"]),
+        (sample.host_facts(status="odd"), {}, "failed", ["'odd'"]),
+        (sample.host_facts(metrics={"output_throughput": float("nan")}), {}, "failed", ["output_throughput"]),
+        (sample.host_facts(metrics=None), {}, "failed", ["output_throughput"]),
         (with_fact({**GOOD, "provenance": "text", "workload": [], "validity": 7}), {}, "ok", []),
         (with_fact("not a dictionary"), {}, "missing", []),
         ({"ansible_facts": None, "gpu_profile": "x"}, {}, "missing", []),
     ],
 )  # fmt: skip
 def test_status_and_reason(variables: dict[str, Any], flags: dict[str, bool], status: str, words: list[str]) -> None:
-    found = row(variables, **flags)
-    assert found["status"] == status
-    assert (found["reason"] is None) == (status == "ok")
+    result = row(variables, **flags)
+    assert result["status"] == status
+    assert (result["reason"] is None) == (status == "ok")
     for word in words:
-        assert word in found["reason"]
+        assert word in result["reason"]
 
 
 def test_a_failed_check_is_the_reason_when_there_is_no_other() -> None:
     checks = [{"name": "cold_cache", "status": "fail", "message": "12 % of the prompt tokens were cached"}]
-    found = row(made.host_facts(status="invalid", reason=None, validity={"checks": checks}))
-    assert found["reason"] == "12 % of the prompt tokens were cached"
+    result = row(sample.host_facts(status="invalid", reason=None, validity={"checks": checks}))
+    assert result["reason"] == "12 % of the prompt tokens were cached"
 
 
 @pytest.mark.parametrize("newer", ["llmfleet_benchmark", "facts", "local"])
@@ -93,13 +93,13 @@ def test_the_newest_of_run_cache_and_file_counts(newer: str) -> None:
 
 
 def test_without_facts_the_class_comes_from_the_profile() -> None:
-    found = row(made.bare_host("a100"))
-    assert (found["gpu"], found["gpu_name"]) == ("a100", made.NAMES["a100"])
+    result = row(sample.bare_host("a100"))
+    assert (result["gpu"], result["gpu_name"]) == ("a100", sample.NAMES["a100"])
 
 
 def test_the_profile_is_the_hosts_own_or_its_classs_or_its_groups() -> None:
     profiles = {gpu: {"gpu_class": gpu, "published_key": f"{gpu} of the class"} for gpu in ("h100", "a100")}
-    variables = {**made.host_facts(), "group_names": ["a100", "inference"]}
+    variables = {**sample.host_facts(), "group_names": ["a100", "inference"]}
     assert row(variables, gpu_profiles=profiles)["published_key"] == "h100"
     del variables["gpu_profile"]
     assert row(variables, gpu_profiles=profiles)["published_key"] == "h100 of the class"
@@ -122,10 +122,10 @@ def test_engine(server: dict[str, Any], name: str | None) -> None:
 
 @pytest.mark.parametrize(("status", "shown"), [("ok", True), ("invalid", True), ("failed", False)])
 def test_only_a_measured_host_shows_figures(status: str, shown: bool) -> None:
-    assert bool(row(made.host_facts(status=status, reason="x"))["metrics"]) == shown
+    assert bool(row(sample.host_facts(status=status, reason="x"))["metrics"]) == shown
 
 
 def test_a_benchmark_that_failed_now_outweighs_an_older_result() -> None:
-    found = row({**made.host_facts(), "report_failure_reason": "the server is down"}, this_run_only=True)
-    assert (found["status"], found["metrics"]) == ("failed", {})
-    assert found["reason"].startswith("the server is down")
+    result = row({**sample.host_facts(), "report_failure_reason": "the server is down"}, this_run_only=True)
+    assert (result["status"], result["metrics"]) == ("failed", {})
+    assert result["reason"].startswith("the server is down")

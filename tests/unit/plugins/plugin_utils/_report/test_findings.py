@@ -4,41 +4,41 @@ from __future__ import annotations
 
 from typing import Any
 
-import facts as made
+import facts as sample
 import pytest
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.drift import flags
 from reports import aggregated
 
 
-def test_the_planted_slow_card_is_found_and_the_others_are_not() -> None:
-    found = aggregated(made.fleet(90, seed=1, noise=0.003, slow={"h100-0004": 0.97}))
-    assert [group["outliers"] for group in found["groups"]] == [[], ["h100-0004"], []]
-    row = next(row for row in found["hosts"] if row["outlier"])
+def test_the_planted_slow_gpu_is_found_and_the_others_are_not() -> None:
+    result = aggregated(sample.fleet(90, seed=1, noise=0.003, slow={"h100-0004": 0.97}))
+    assert [group["outliers"] for group in result["groups"]] == [[], ["h100-0004"], []]
+    row = next(row for row in result["hosts"] if row["outlier"])
     assert row["outlier"] == "slow" and row["robust_z"] < -5 and row["deviation"] == pytest.approx(-0.03, abs=0.012)
 
 
-def test_a_card_that_is_too_fast_is_found_as_well() -> None:
-    found = aggregated(made.fleet(60, seed=1, noise=0.003, slow={"a100-0005": 1.2}))
-    assert [row["outlier"] for row in found["hosts"] if row["outlier"]] == ["fast"]
+def test_a_gpu_that_is_too_fast_is_found_as_well() -> None:
+    result = aggregated(sample.fleet(60, seed=1, noise=0.003, slow={"a100-0005": 1.2}))
+    assert [row["outlier"] for row in result["hosts"] if row["outlier"]] == ["fast"]
 
 
 def test_few_hosts_have_a_deviation_and_no_verdict() -> None:
-    found = aggregated(
-        {name: made.host_facts(name, factor=factor) for name, factor in (("a", 1.0), ("b", 1.0), ("c", 0.5))}
+    result = aggregated(
+        {name: sample.host_facts(name, factor=factor) for name, factor in (("a", 1.0), ("b", 1.0), ("c", 0.5))}
     )
-    assert [row["deviation"] for row in found["hosts"]] == pytest.approx([0, 0, -0.5])
-    assert all(row["robust_z"] is None and row["outlier"] is None for row in found["hosts"])
+    assert [row["deviation"] for row in result["hosts"]] == pytest.approx([0, 0, -0.5])
+    assert all(row["robust_z"] is None and row["outlier"] is None for row in result["hosts"])
 
 
 def test_an_invalid_host_neither_counts_nor_is_an_outlier() -> None:
-    fleet = made.fleet(30, seed=1, noise=0.003)
+    fleet = sample.fleet(30, seed=1, noise=0.003)
     fleet["h100-0001"]["ansible_facts"]["llmfleet_benchmark"].update(status="invalid", reason="x")
     row = next(row for row in aggregated(fleet)["hosts"] if row["host"] == "h100-0001")
     assert row["deviation"] is None and row["outlier"] is None
 
 
 def drift(change: Any) -> list[dict[str, Any]]:
-    fleet = {name: made.host_facts(name) for name in ("a", "b", "c")}
+    fleet = {name: sample.host_facts(name) for name in ("a", "b", "c")}
     change(fleet["c"]["ansible_facts"]["llmfleet_benchmark"])
     return aggregated(fleet)["groups"][0]["drift"]
 
@@ -60,10 +60,10 @@ def set_server(key: str, value: Any) -> Any:
     ],
 )
 def test_drift_is_named_with_the_common_value_first(change: Any, what: str) -> None:
-    found = drift(change)
-    assert [item["what"] for item in found] == [what]
-    assert [value["count"] for value in found[0]["values"]] == [2, 1]
-    assert found[0]["values"][1]["hosts"] == ["c"]
+    result = drift(change)
+    assert [item["what"] for item in result] == [what]
+    assert [value["count"] for value in result[0]["values"]] == [2, 1]
+    assert result[0]["values"][1]["hosts"] == ["c"]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_drift_is_named_with_the_common_value_first(change: Any, what: str) -> N
     [
         lambda _fact: None,
         set_server("image_digest", None),
-        set_server("argv", [*made.server()["argv"][:-1], "8007"]),
+        set_server("argv", [*sample.server()["argv"][:-1], "8007"]),
     ],
     ids=["alike", "unknown", "port"],
 )

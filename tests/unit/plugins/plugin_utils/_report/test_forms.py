@@ -1,8 +1,8 @@
-"""Terminal and Markdown: aligned, escaped, SIMULATED where nobody can miss it."""
+"""Terminal and Markdown: aligned, escaped, SIMULATED where a reader cannot miss it."""
 
 from __future__ import annotations
 
-import facts as made
+import facts as sample
 import pytest
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import markdown, terminal
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.numbers import figure, pair, ratio
@@ -38,7 +38,7 @@ def test_the_terminal_aligns_numbers_to_the_right() -> None:
 
 
 def test_the_demo_on_a_terminal() -> None:
-    text = terminal.render(report(made.simulated_fleet()))
+    text = terminal.render(report(sample.simulated_fleet()))
     assert text.count("vllm SIMULATED") == 6
     assert text.count("inferred") == 6
     assert "SIMULATED: figures marked so" in text
@@ -47,11 +47,11 @@ def test_the_demo_on_a_terminal() -> None:
 
 
 def test_a_real_fleet_is_not_called_simulated() -> None:
-    assert "SIMULATED" not in markdown.render(report({"a": made.host_facts("a")}))
+    assert "SIMULATED" not in markdown.render(report({"a": sample.host_facts("a")}))
 
 
 def test_another_workload_says_why_nothing_published_is_shown() -> None:
-    fleet = {"a": made.host_facts("a", workload={**made.WORKLOAD, "num_prompts": 64})}
+    fleet = {"a": sample.host_facts("a", workload={**sample.WORKLOAD, "num_prompts": 64})}
     text = terminal.render(report(fleet))
     assert "num_prompts 64 instead of 512" in text
     assert "inferred" not in text
@@ -63,8 +63,8 @@ def test_hosts_without_a_result_are_named_and_a_terminal_shows_the_first() -> No
 
 
 def test_markup_in_names_and_reasons_stays_text() -> None:
-    found = report({NASTY: made.host_facts(status="failed", reason=NASTY), f"{NASTY}2": made.host_facts()})
-    for line in markdown.render(found).splitlines():
+    result = report({NASTY: sample.host_facts(status="failed", reason=NASTY), f"{NASTY}2": sample.host_facts()})
+    for line in markdown.render(result).splitlines():
         assert "<script" not in line.replace("\\<", "")
         assert not line.startswith("|") or line.count("|") - line.count("\\|") > 3
-    assert "\x1b" not in terminal.render(found) + markdown.render(found)
+    assert "\x1b" not in terminal.render(result) + markdown.render(result)

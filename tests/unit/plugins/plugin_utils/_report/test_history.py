@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import facts as made
+import facts as sample
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import history
@@ -13,36 +13,36 @@ from reports import entry, report, rerun
 
 
 def fleet(run: str, factor: float = 1.0, *, size: int = 30, seed: int = 1, noise: float = 0.003) -> dict[str, Any]:
-    names = made.fleet(size, seed=seed, noise=noise)
-    return rerun(made.fleet(size, seed=seed, noise=noise, slow=dict.fromkeys(names, factor)), run)
+    names = sample.fleet(size, seed=seed, noise=noise)
+    return rerun(sample.fleet(size, seed=seed, noise=noise, slow=dict.fromkeys(names, factor)), run)
 
 
-def changes(found: dict[str, Any], against: str = "previous") -> list[dict[str, Any]]:
-    return [group["change"][against] for group in found["groups"]]
+def changes(result: dict[str, Any], against: str = "previous") -> list[dict[str, Any]]:
+    return [group["change"][against] for group in result["groups"]]
 
 
 @pytest.mark.parametrize(
     ("factor", "verdict"), [(1.0, "unchanged"), (0.98, "regression"), (1.02, "improvement"), (0.995, "unchanged")]
 )
 def test_a_planted_change_is_found_with_its_interval(factor: float, verdict: str) -> None:
-    found = report(fleet("two", factor, seed=2), entries=[entry(fleet("one"), "one")])
-    for change in changes(found):
+    result = report(fleet("two", factor, seed=2), entries=[entry(fleet("one"), "one")])
+    for change in changes(result):
         assert change["verdict"] == verdict
         figure = change["metrics"]["output_throughput"]
         assert figure["basis"] == "hosts" and figure["low"] < factor - 1 < figure["high"]
-    assert len(found["regressions"]) == (3 if verdict == "regression" else 0)
+    assert len(result["regressions"]) == (3 if verdict == "regression" else 0)
 
 
 def test_noise_beyond_the_threshold_is_unclear() -> None:
-    found = report(
+    result = report(
         fleet("two", 0.98, size=9, noise=0.08, seed=5), entries=[entry(fleet("one", size=9, noise=0.08), "one")]
     )
-    assert "unclear" in [change["verdict"] for change in changes(found)]
+    assert "unclear" in [change["verdict"] for change in changes(result)]
 
 
 def test_the_threshold_decides() -> None:
-    found = report(fleet("two", 0.98), entries=[entry(fleet("one"), "one")], threshold=0.05)
-    assert {change["verdict"] for change in changes(found)} == {"unchanged"}
+    result = report(fleet("two", 0.98), entries=[entry(fleet("one"), "one")], threshold=0.05)
+    assert {change["verdict"] for change in changes(result)} == {"unchanged"}
 
 
 def test_a_second_report_of_the_same_results_is_no_second_run() -> None:
@@ -60,17 +60,17 @@ def test_a_label_is_remembered_even_without_a_new_measurement() -> None:
 def test_the_previous_run_of_a_group_is_the_newest_that_measured_it() -> None:
     whole = entry(fleet("one"), "whole")
     part = {"h100-0001": fleet("two", 0.9)["h100-0001"], "h100-0004": fleet("two", 0.9)["h100-0004"]}
-    found = report(fleet("three"), entries=[whole, entry(part, "part")])
-    assert [change["run"] for change in changes(found)] == ["whole", "part", "whole"]
+    result = report(fleet("three"), entries=[whole, entry(part, "part")])
+    assert [change["run"] for change in changes(result)] == ["whole", "part", "whole"]
 
 
 @pytest.mark.parametrize("name", ["v1", "first"])
 def test_a_baseline_is_found_by_label_or_folder(name: str) -> None:
     entries = [entry(fleet("one"), "first", "v1"), entry(fleet("two", 0.97), "second")]
-    found = report(fleet("three", 0.97), entries=entries, baseline=name)
-    assert [change["verdict"] for change in changes(found, "baseline")] == ["regression"] * 3
-    assert [change["verdict"] for change in changes(found)] == ["unchanged"] * 3
-    assert {each["against"] for each in found["regressions"]} == {"baseline"}
+    result = report(fleet("three", 0.97), entries=entries, baseline=name)
+    assert [change["verdict"] for change in changes(result, "baseline")] == ["regression"] * 3
+    assert [change["verdict"] for change in changes(result)] == ["unchanged"] * 3
+    assert {each["against"] for each in result["regressions"]} == {"baseline"}
 
 
 def test_an_unknown_baseline_names_the_known_ones() -> None:
@@ -81,7 +81,7 @@ def test_an_unknown_baseline_names_the_known_ones() -> None:
 def lone(run: str, factor: float, repeats: tuple[float, ...] = ()) -> dict[str, Any]:
     """A fleet of one host."""
     points = [{"output_throughput": 3787 * factor * wobble} for wobble in repeats]
-    return rerun({"a": made.host_facts("a", factor=factor, repeats=points)}, run)
+    return rerun({"a": sample.host_facts("a", factor=factor, repeats=points)}, run)
 
 
 def test_a_lone_host_without_a_past_is_unclear() -> None:
@@ -105,14 +105,14 @@ def test_a_lone_host_with_a_past_is_judged_by_it(wobble: float, verdict: str) ->
 
 
 def test_another_workload_has_another_history() -> None:
-    other = {"a": made.host_facts("a", workload={**made.WORKLOAD, "max_concurrency": 8})}
-    assert changes(report(rerun({"a": made.host_facts("a")}, "two"), entries=[entry(other, "one")])) == [None]
+    other = {"a": sample.host_facts("a", workload={**sample.WORKLOAD, "max_concurrency": 8})}
+    assert changes(report(rerun({"a": sample.host_facts("a")}, "two"), entries=[entry(other, "one")])) == [None]
 
 
 def test_the_course_has_a_point_for_each_run() -> None:
     entries = [entry(fleet(f"run-{day}", 1 - day / 100), f"day-{day}") for day in range(4)]
-    found = report(fleet("now", 0.9), entries=entries)
-    course = found["groups"][0]["course"]
+    result = report(fleet("now", 0.9), entries=entries)
+    course = result["groups"][0]["course"]
     assert [point["run"] for point in course] == ["day-0", "day-1", "day-2", "day-3", "now"]
     throughput = [point["output_throughput"] for point in course]
     assert throughput == sorted(throughput, reverse=True)
@@ -131,4 +131,4 @@ def test_broken_lines_and_other_schemas_are_left_out() -> None:
             json.dumps(good),
         ]
     )
-    assert [found["run"] for found in history.parse(text)] == ["one"]
+    assert [result["run"] for result in history.parse(text)] == ["one"]

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import facts as made
+import facts as sample
 import jsonschema
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
@@ -18,26 +18,26 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import di
 from reports import NASTY, mixed_fleet, past, report
 
 GOLDEN = Path(__file__).resolve().parents[3] / "fixtures" / "golden"
-SCHEMA = json.loads((made.ROOT / "roles/report/files/report.schema.json").read_text())
+SCHEMA = json.loads((sample.ROOT / "roles/report/files/report.schema.json").read_text())
 PRICES = {"b200": 4.99, "h100": 2.99}
 
 NOTHING = {"output_throughput": 0, "mean_tpot_ms": 0}
 
 FLEETS: dict[str, Any] = {
-    "demo": made.demo_fleet,
-    "simulated": made.simulated_fleet,
+    "demo": sample.demo_fleet,
+    "simulated": sample.simulated_fleet,
     "mixed": mixed_fleet,
     "empty": dict,
-    "nothing known": lambda: {"a": {}, "b": made.bare_host()},
-    "all failed": lambda: {name: made.host_facts(name, status="failed", reason="died") for name in ("a", "b")},
-    "all invalid": lambda: {name: made.host_facts(name, status="invalid", reason="warm") for name in ("a", "b")},
-    "other schema": lambda: {"a": made.host_facts("a", schema_version=7)},
+    "nothing known": lambda: {"a": {}, "b": sample.bare_host()},
+    "all failed": lambda: {name: sample.host_facts(name, status="failed", reason="died") for name in ("a", "b")},
+    "all invalid": lambda: {name: sample.host_facts(name, status="invalid", reason="warm") for name in ("a", "b")},
+    "other schema": lambda: {"a": sample.host_facts("a", schema_version=7)},
     "keys missing": lambda: {"a": {"llmfleet_benchmark": {"schema_version": 1, "status": "ok", "metrics": {"output_throughput": 1.0}}}},
-    "wrong types": lambda: {"a": made.host_facts("a", workload=3, client="x", sweep={}, repeats=0, energy=[], errors=None, validity=[1])},
-    "not a number": lambda: {"a": made.host_facts("a", metrics={"output_throughput": 5.0, "mean_ttft_ms": float("nan")})},
-    "zero sweep": lambda: {"a": made.host_facts("a", sweep=[{"max_concurrency": n, **NOTHING} for n in (1, 2)])},
-    "zero": lambda: {name: made.host_facts(name, metrics={"output_throughput": 0.0}) for name in "abcdef"},
-    "markup": lambda: {NASTY: made.host_facts(NASTY, reason=NASTY)},
+    "wrong types": lambda: {"a": sample.host_facts("a", workload=3, client="x", sweep={}, repeats=0, energy=[], errors=None, validity=[1])},
+    "not a number": lambda: {"a": sample.host_facts("a", metrics={"output_throughput": 5.0, "mean_ttft_ms": float("nan")})},
+    "zero sweep": lambda: {"a": sample.host_facts("a", sweep=[{"max_concurrency": n, **NOTHING} for n in (1, 2)])},
+    "zero": lambda: {name: sample.host_facts(name, metrics={"output_throughput": 0.0}) for name in "abcdef"},
+    "markup": lambda: {NASTY: sample.host_facts(NASTY, reason=NASTY)},
 }  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def test_every_form_of_every_fleet(found: dict[str, Any]) -> None:
     ],
 )
 def test_golden(fleet: str, form: str) -> None:
-    """UPDATE_GOLDEN=1 pytest ... writes them anew: look at the difference before it is committed."""
+    """UPDATE_GOLDEN=1 pytest ... writes them again: look at the difference before it is committed."""
     (name, text), *_rest = forms.render(report(FLEETS[fleet](), entries=past(), hourly_price=PRICES), [form]).items()
     golden = GOLDEN / f"{fleet}-{name}"
     if os.environ.get("UPDATE_GOLDEN"):
@@ -131,14 +131,17 @@ def test_the_page_is_whole_accessible_and_asks_for_nothing() -> None:
 
 
 def test_the_page_of_100_hosts_is_small() -> None:
-    assert len(forms.render(report(made.fleet(100)), ["html"])["report.html"].encode()) < 1_000_000
+    assert len(forms.render(report(sample.fleet(100)), ["html"])["report.html"].encode()) < 1_000_000
 
 
 @pytest.mark.parametrize(
     "fleet",
     [
-        made.fleet(1000),
-        {f"h{number}": made.host_facts(f"h{number}", status="failed", reason="long " * 100) for number in range(1000)},
+        sample.fleet(1000),
+        {
+            f"h{number}": sample.host_facts(f"h{number}", status="failed", reason="long " * 100)
+            for number in range(1000)
+        },
     ],
 )
 def test_a_large_fleet_still_fits_an_issue_and_the_statistics(fleet: dict[str, Any]) -> None:
@@ -158,7 +161,7 @@ def test_runs_of_the_same_second_are_drawn() -> None:
 def test_csv_takes_no_formula_from_a_host() -> None:
     rows = list(
         csv.DictReader(
-            io.StringIO(forms.render(report({"=1+1": {}, "ok": made.host_facts("ok")}), ["csv"])["report.csv"])
+            io.StringIO(forms.render(report({"=1+1": {}, "ok": sample.host_facts("ok")}), ["csv"])["report.csv"])
         )
     )
     assert rows[0]["host"] == "'=1+1"
@@ -170,7 +173,7 @@ def test_csv_takes_no_formula_from_a_host() -> None:
     [("totals.hosts", 3), ("hosts[?status=='ok'].host | [0]", "demo-b200"), ("nothing", None)],
 )
 def test_query(expression: str, answer: Any) -> None:
-    assert query.search(report(made.demo_fleet()), expression) == answer
+    assert query.search(report(sample.demo_fleet()), expression) == answer
 
 
 def test_a_query_that_cannot_be_read_is_explained() -> None:

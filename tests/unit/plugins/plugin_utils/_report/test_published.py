@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import facts as made
+import facts as sample
 import pytest
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.published import compare, flatten
 
@@ -13,14 +13,14 @@ CELLS = [(engine, gpu) for engine in ("sglang", "vllm") for gpu in ("b200", "h10
 
 def group(**changes: Any) -> dict[str, Any]:
     return {
-        "model": made.PUBLISHED["model"], "engine": "vllm", "gpu": "h100", "gpu_count": 1, "published_key": None,
-        "workload": made.WORKLOAD, **changes,
+        "model": sample.PUBLISHED["model"], "engine": "vllm", "gpu": "h100", "gpu_count": 1, "published_key": None,
+        "workload": sample.WORKLOAD, **changes,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(("engine", "gpu"), CELLS)
 def test_published_identities(engine: str, gpu: str) -> None:
-    figures = flatten(made.PUBLISHED["results"][engine][gpu])
+    figures = flatten(sample.PUBLISHED["results"][engine][gpu])
     assert len(figures) == 9
     assert figures["total_token_throughput"] / figures["output_throughput"] == pytest.approx(5.0, abs=0.002)
     closure = 32 * 2048 / (figures["mean_ttft_ms"] + 2047 * figures["mean_tpot_ms"]) * 1000
@@ -29,10 +29,10 @@ def test_published_identities(engine: str, gpu: str) -> None:
 
 
 def test_the_ratio_is_measured_over_published() -> None:
-    found = compare(group(), {"output_throughput": 3787 * 1.1, "mean_ttft_ms": None}, [made.PUBLISHED])
-    assert found is not None and found["comparable"] and found["label"] == "inferred"
-    assert found["ratio"]["output_throughput"] == pytest.approx(1.1)
-    assert found["ratio"]["mean_ttft_ms"] is None
+    result = compare(group(), {"output_throughput": 3787 * 1.1, "mean_ttft_ms": None}, [sample.PUBLISHED])
+    assert result is not None and result["comparable"] and result["label"] == "inferred"
+    assert result["ratio"]["output_throughput"] == pytest.approx(1.1)
+    assert result["ratio"]["mean_ttft_ms"] is None
 
 
 @pytest.mark.parametrize(
@@ -49,19 +49,19 @@ def test_the_ratio_is_measured_over_published() -> None:
     ],
 )
 def test_another_workload_is_not_compared(change: dict[str, Any], word: str) -> None:
-    found = compare(group(workload={**made.WORKLOAD, **change}), {"output_throughput": 1.0}, [made.PUBLISHED])
-    assert found is not None and not found["comparable"]
-    assert word in found["reason"]
-    assert found["metrics"] == found["ratio"] == {}
+    result = compare(group(workload={**sample.WORKLOAD, **change}), {"output_throughput": 1.0}, [sample.PUBLISHED])
+    assert result is not None and not result["comparable"]
+    assert word in result["reason"]
+    assert result["metrics"] == result["ratio"] == {}
 
 
 def test_another_number_of_gpus_is_not_compared() -> None:
-    found = compare(group(gpu_count=2), {}, [made.PUBLISHED])
-    assert found is not None and not found["comparable"]
+    result = compare(group(gpu_count=2), {}, [sample.PUBLISHED])
+    assert result is not None and not result["comparable"]
 
 
 @pytest.mark.parametrize(
     "change", [{"model": "other/model"}, {"engine": "other"}, {"gpu": "h200"}, {"published_key": "h200"}]
 )
 def test_nothing_published(change: dict[str, Any]) -> None:
-    assert compare(group(**change), {}, [made.PUBLISHED]) is None
+    assert compare(group(**change), {}, [sample.PUBLISHED]) is None

@@ -48,8 +48,8 @@ def test_a_paired_change_is_not_blurred_by_unlike_hosts() -> None:
 
 @pytest.mark.parametrize(("before", "now", "paired"), [([1.0], [2.0], True), ([1.0], [1.0, 3.0], False)])
 def test_too_few_values_have_no_interval(before: list[float], now: list[float], paired: bool) -> None:
-    found = relative_change(before, now, paired=paired)
-    assert found["low"] is None and found["high"] is None and found["change"] is not None
+    result = relative_change(before, now, paired=paired)
+    assert result["low"] is None and result["high"] is None and result["change"] is not None
 
 
 def test_equal_groups_have_an_interval_of_no_width() -> None:
@@ -65,9 +65,9 @@ def test_the_interval_holds_the_truth_in_95_of_100_cases(paired: bool) -> None:
     for _ in range(1000):
         before = [source.lognormvariate(0, 0.01) for _ in range(6)]
         now = [0.97 * source.lognormvariate(0, 0.01) for _ in range(6)]
-        found = relative_change(before, now, paired=paired)
-        assert found["low"] is not None and found["high"] is not None
-        held += found["low"] <= -0.03 <= found["high"]
+        result = relative_change(before, now, paired=paired)
+        assert result["low"] is not None and result["high"] is not None
+        held += result["low"] <= -0.03 <= result["high"]
     assert 0.93 < held / 1000 < 0.97
 
 

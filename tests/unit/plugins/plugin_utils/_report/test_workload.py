@@ -1,10 +1,10 @@
-"""A workload's line tells apart what must not be put together."""
+"""A workload's line distinguishes what must not be put together."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import facts as made
+import facts as sample
 import pytest
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.workload import differences, label
 
@@ -22,7 +22,7 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.workload 
     ],
 )
 def test_label(change: dict[str, Any], text: str) -> None:
-    assert label({**made.WORKLOAD, **change}) == text
+    assert label({**sample.WORKLOAD, **change}) == text
 
 
 def test_nothing_known() -> None:
@@ -31,4 +31,4 @@ def test_nothing_known() -> None:
 
 
 def test_the_published_workload_differs_in_nothing() -> None:
-    assert differences(made.WORKLOAD, made.PUBLISHED["workload"]) == []
+    assert differences(sample.WORKLOAD, sample.PUBLISHED["workload"]) == []

@@ -61,10 +61,10 @@ class Peer:
 @pytest.fixture
 def peer() -> Iterator[Peer]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        made = Peer(listener)
-        yield made
-        made.connection.close()
-        made.server.close()
+        pair = Peer(listener)
+        yield pair
+        pair.connection.close()
+        pair.server.close()
 
 
 @pytest.mark.parametrize(
