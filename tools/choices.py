@@ -71,10 +71,13 @@ KINDS = (
 
 
 def listed(old: str, names: list[str], entry: str, in_order_of_letters: bool) -> str:
-    """The list with exactly these names: those that it had in their order, new ones after them."""
-    had = [match for part in old.split(",") for match in NAME.findall(part)[:1] if match in names]
-    ordered = sorted(names) if in_order_of_letters else [*had, *(name for name in names if name not in had)]
-    return ", ".join(entry.format(name) for name in ordered)
+    """The list with exactly these names: those that it had in their order, new ones after them; untouched where they are right."""
+    had = [name for part in old.split(",") for name in NAME.findall(part)[:1]]
+    kept = [name for name in had if name in names]
+    ordered = sorted(names) if in_order_of_letters else [*kept, *(name for name in names if name not in kept)]
+    return (
+        old if ordered == had else ", ".join(entry.format(name) for name in ordered)
+    )  # ruff may have broken its lines
 
 
 def renewed(text: str, place: List, names: list[str]) -> str:

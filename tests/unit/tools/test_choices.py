@@ -19,7 +19,8 @@ def test_every_list_of_this_checkout_is_current() -> None:
         ("vllm, sglang", ["sglang", "vllm"], "{}", True, "sglang, vllm"),
         ("vllm, sglang", ["sglang", "trt", "vllm"], "{}", False, "vllm, sglang, trt"),
         ("vllm, sglang", ["sglang"], "{}", False, "sglang"),
-        ("vllm.ENGINE,\n    sglang.ENGINE,\n", ["sglang", "vllm"], "{}.ENGINE", False, "vllm.ENGINE, sglang.ENGINE"),
+        ("\n    a.ENGINE,\n    b.ENGINE,\n", ["a", "b"], "{}.ENGINE", False, "\n    a.ENGINE,\n    b.ENGINE,\n"),
+        ("\n    a.ENGINE,\n    b.ENGINE,\n", ["a", "b", "c"], "{}.ENGINE", False, "a.ENGINE, b.ENGINE, c.ENGINE"),
         ('"a": a.make', ["a", "b"], '"{0}": {0}.make', False, '"a": a.make, "b": b.make'),
     ],
 )
