@@ -12,7 +12,7 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.validation 
 
 FOLDER = str(Path(__file__).resolve().parents[5] / "group_vars")
 H100 = "NVIDIA H100 80GB HBM3"
-CLASSES = ["a100", "b200", "cpu", "h100", "h200", "simulated"]
+CLASSES = sorted({path.stem for path in Path(FOLDER).glob("*.yml")} - {"all"})
 
 
 @pytest.mark.parametrize(
