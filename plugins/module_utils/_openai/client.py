@@ -111,6 +111,6 @@ class ControlClient:
             Problem(
                 f"{self._access.endpoint.url} does not answer ({type(error).__name__}: {error}).",
                 "a running OpenAI-compatible server.",
-                "Deploy it first (playbooks/deploy.yml), or set base_url to where it listens.",
+                "Deploy it first (playbook deploy.yml), or set base_url to where it listens.",
             )
         )

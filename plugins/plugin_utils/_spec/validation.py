@@ -129,7 +129,7 @@ def key_file_problems(want: Mapping[str, Any], host: Mapping[str, Any]) -> list[
     return [
         Problem(
             f"inference_server_api_key_file is {path}, and the host has no such file",
-            remedy="bring the key with playbooks/keys.yml, or make one on the host: "
+            remedy="bring the key with the playbook keys.yml, or make one on the host: "
             f"(umask 077; openssl rand -hex 32 > {shlex.quote(path)})",
         )
     ]
