@@ -1,12 +1,12 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What modules of one kind support alike."""
+"""The attributes that modules of one kind share."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """One form for each kind of module; what a module says of an attribute itself comes before it."""
+    """One form for each kind of module; what a module itself says of an attribute takes precedence."""
 
     CHANGE = r"""
 attributes:

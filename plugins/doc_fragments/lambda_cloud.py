@@ -13,18 +13,18 @@ requirements:
   - requests
 options:
   request_timeout_s:
-    description: Longest time for one answer in seconds. Answers 429 and 5xx are asked again, after what C(Retry-After) says.
+    description: Longest time for one answer in seconds. Requests answered with 429 or 5xx are sent again, after the time in C(Retry-After).
     type: float
     default: 30
 """
 
-    # Modules read the environment by their argument_spec: plugins.module_utils._lambda_module.
+    # Modules read the environment by their argument_spec: plugins.module_utils._lambda.module.
     MODULE = r"""
 notes:
   - Runs where the API can be reached, so usually on the controller with C(delegate_to=localhost).
 options:
   api_key:
-    description: The API key. Better left to the environment variable E(LAMBDA_API_KEY) or to O(api_key_file).
+    description: The API key. The environment variable E(LAMBDA_API_KEY) or O(api_key_file) is safer.
     type: str
   api_key_file:
     description: File that holds the API key.
@@ -38,7 +38,7 @@ options:
     PLUGIN = r"""
 options:
   api_key:
-    description: The API key. Better left to the environment or to O(api_key_file).
+    description: The API key. The environment or O(api_key_file) is safer.
     type: str
     env:
       - name: LAMBDA_API_KEY

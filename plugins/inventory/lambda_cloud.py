@@ -11,8 +11,8 @@ author: The llmfleet authors (@llmfleet)
 description:
   - Lists the account's instances and groups them by GPU class, region, status and tags.
   - A host is named after its instance, or after its identifier where it has no name or shares it with another.
-  - The groups of GPU classes (V(h100), V(b200), ...) are children of O(parent_group), so that C(-l h100) and C(group_vars/h100.yml) mean
-    what they say. The other groups are V(region_<region>), V(status_<status>) and V(tag_<key>_<value>).
+  - The groups of GPU classes (V(h100), V(b200), ...) are children of O(parent_group), so that C(-l h100) and C(group_vars/h100.yml) apply
+    to them. The other groups are V(region_<region>), V(status_<status>) and V(tag_<key>_<value>).
   - Each host has the keys of RV(llmfleet.serving.lambda_instance#module:instance) as variables with the prefix C(lambda_).
     Jupyter's tokens are left out, also of the cache.
   - The file's name ends in V(lambda_cloud.yml) or V(lambda_cloud.yaml).
@@ -84,7 +84,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._lambda import mo
 
 
 def host_names(instances: list[dict[str, Any]]) -> list[str]:
-    """A name for each instance that no other has: its own, else its identifier."""
+    """A unique name for each instance: its own, else its identifier."""
     times = Counter(entry["name"] for entry in instances)
     return [entry["name"] if entry["name"] and times[entry["name"]] == 1 else entry["id"] for entry in instances]
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What a user is meant to read when something cannot be done: problems as data, and the one error that carries them."""
+"""What a user reads when something cannot be done: problems as data, and the one error that carries them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Iterable, NamedTuple
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong: what was found, what was expected, and what to do next.
+    """One problem: what was found, what was expected, and what to do next.
 
     `expected` and `remedy` are empty where they go without saying.
     """
@@ -36,7 +36,7 @@ def listed(problems: Iterable[Problem]) -> str:
 
 
 class UserError(Exception):
-    """Something that its reader can mend: one problem or several."""
+    """What the user can correct: one problem or several."""
 
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
@@ -44,5 +44,5 @@ class UserError(Exception):
 
     @property
     def first(self) -> Problem:
-        """The first problem, for those who show found, expected and remedy apart."""
+        """The first problem, for callers that show found, expected and remedy separately."""
         return self.problems[0]

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-MAX_JSON_BYTES = 16 * 1024 * 1024  # far more than any record of ours
+MAX_JSON_BYTES = 16 * 1024 * 1024  # far more than any record of this collection
 _TAIL_BYTES = 64 * 1024
 
 
@@ -29,7 +29,7 @@ def write_json(path: Path, document: Any, *, indent: int = 1, sort_keys: bool = 
 
 
 def read_json(path: Path, at_most_bytes: int | None = MAX_JSON_BYTES) -> Any:
-    """The document in the file; None when there is no file, it is no JSON or it is longer than `at_most_bytes`."""
+    """The document in the file; None when there is no file, it is not JSON or it is longer than `at_most_bytes`."""
     try:
         with path.open("rb") as stream:
             content = stream.read(-1 if at_most_bytes is None else at_most_bytes + 1)
@@ -41,7 +41,7 @@ def read_json(path: Path, at_most_bytes: int | None = MAX_JSON_BYTES) -> Any:
 
 
 def log_tail(path: Path, lines: int = 20) -> list[str]:
-    """The last lines of a log, at most 64 KiB of it; empty when there is none."""
+    """The last lines of a log, at most 64 KiB of it; empty without a log."""
     try:
         with path.open("rb") as log:
             log.seek(max(0, path.stat().st_size - _TAIL_BYTES))

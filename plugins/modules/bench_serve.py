@@ -18,8 +18,8 @@ description:
     succeeded. All three are results, so the task itself succeeds; what cannot be measured at all fails the task before any load is sent.
   - Measuring does not change the server, so only O(state=cancelled) can report a change. The record of each run is kept in O(state_dir).
   - A run is a detached job on the target, so it goes on when the connection drops. Calling the module again with the same workload
-    joins it, and with another one is refused; there is never a second load on one server (one address and port, where all addresses
-    of the host itself count as one).
+    joins it, and with another workload is refused; there is never a second load on one server (address and port, where all addresses
+    of the host itself are the same).
   - The controller shows how far each host is every O(progress_interval) seconds.
 attributes:
   check_mode:
@@ -108,10 +108,10 @@ options:
   max_concurrency:
     description:
       - Requests in flight. In a closed load (no O(request_rate)) each answer makes room for the next request.
-      - In an open load it is an upper bound, and V(0), the default there, is none.
+      - In an open load it is an upper bound, and V(0), the default of an open load, is none.
     type: int
   request_rate:
-    description: Requests per second of an open load, or V(inf) for a closed one.
+    description: Requests per second of an open load, or V(inf) for a closed load.
     type: str
     default: inf
   burstiness:
@@ -127,11 +127,11 @@ options:
   salt:
     description:
       - Decides, with O(seed), the words of the prompts. Left out, each run has its own, so that it meets a cold cache.
-      - Give the recorded one to repeat the very same prompts.
+      - Give the recorded salt to repeat the very same prompts.
     type: str
   ignore_eos:
     description:
-      - Tells the server to go on until O(output_tokens), and takes a shorter answer for a failure.
+      - Asks the server to generate exactly O(output_tokens), and counts a shorter answer as a failure.
       - The default is true for O(dataset=random).
     type: bool
   sampling:
@@ -155,7 +155,7 @@ options:
     elements: int
   repeats:
     description:
-      - Number of measurements. The metrics are then those of the one with the median output throughput.
+      - Number of measurements. The metrics are then those of the measurement with the median output throughput.
       - A check that any of them failed makes the result invalid.
     type: int
     default: 1
@@ -215,11 +215,11 @@ options:
         type: float
         default: 0
       prefix_hit_rate:
-        description: Share of prompt tokens found in the prefix cache, beyond what the prompts have in common by construction.
+        description: Share of prompt tokens found in the prefix cache, beyond what the prompts have in common by design.
         type: float
         default: 0.001
       prompt_length_share:
-        description: Share of prompts whose length is not the one asked for.
+        description: Share of prompts whose length is not O(input_tokens).
         type: float
         default: 0
       counter_mismatch:
@@ -236,7 +236,7 @@ options:
         default: 0.1
       coalesced_share:
         description:
-          - Share of events with text that came in one read with an earlier one, so that the gap between them is lost.
+          - Share of events with text that came in one read with an earlier event, so that the gap between them is lost.
           - Means, TTFT and TPOT do not suffer from it, percentiles of ITL do.
         type: float
         default: 0.25
@@ -286,7 +286,7 @@ options:
     default: measured
   run_id:
     description:
-      - Returns the result of this run, which was started before, instead of starting one.
+      - Returns the result of this run, which was started before, instead of starting a run.
       - With O(state=cancelled) it has no meaning; what is ended is the run that measures this server.
     type: str
   wait:

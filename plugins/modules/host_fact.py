@@ -10,7 +10,7 @@ short_description: Keep facts as JSON files on the host
 version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
-  - Writes each of O(facts) to C(STATE_DIR/facts.d/NAME.fact), where M(ansible.builtin.setup) finds it again
+  - Writes each of O(facts) to C(STATE_DIR/facts.d/NAME.fact), where M(ansible.builtin.setup) finds it
     by its O(ansible.builtin.setup#module:fact_path).
   - Returns it as an Ansible fact too, so that the play and the fact cache have it.
   - So a fact outlives the controller, the fact cache and an execution environment.
@@ -18,7 +18,7 @@ extends_documentation_fragment:
   - llmfleet.serving.attributes.change
 attributes:
   idempotent:
-    description: An equal fact is left alone.
+    description: An equal fact is not written again.
     support: full
 options:
   state_dir:
@@ -50,6 +50,7 @@ paths:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
 from ansible_collections.llmfleet.serving.plugins.module_utils._files import read_json, write_json
 
 
@@ -71,8 +72,8 @@ def main() -> None:
             else:
                 write_json(path, value, indent=2, sort_keys=True)
     except PermissionError as error:
-        remedy = f'Give the folder back to the user who logs in: sudo chown -R "$(id -un)" {module.params["state_dir"]}'
-        module.fail_json(msg=f"no right to {error.filename}. {remedy}")
+        remedy = f'give the folder back to the user who logs in: sudo chown -R "$(id -un)" {module.params["state_dir"]}'
+        module.fail_json(msg=str(Problem(f"no right to {error.filename}", remedy=remedy)))
     kept = {name: value for name, value in module.params["facts"].items() if value is not None}
     module.exit_json(changed=bool(stale), paths=[str(path) for path in stale], ansible_facts=kept)
 

@@ -10,10 +10,10 @@ short_description: Launch or terminate one Lambda Cloud instance
 version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
-  - Sees to it that exactly one instance of this name runs, or none.
-  - Never launches twice. A live instance of that name is taken as it is. When the answer of a launch is lost, the name is looked for
+  - Ensures that exactly one instance of this name runs, or none.
+  - Never launches twice. A live instance of that name is used as it is. When the answer of a launch is lost, the name is looked for
     until it appears or O(settle_timeout_s) is over, and the request is not sent again; a later run looks for the name first.
-  - Tries one region after another when a region that has room according to the API refuses the launch for want of it.
+  - Tries one region after another when a region that has room according to the API refuses the launch for lack of it.
   - Refuses a launch that would make the account cost more than O(max_usd_per_hour).
   - There is no stopped state at Lambda Cloud. An instance bills from its launch until it is terminated, and C(shutdown) does not stop that.
 extends_documentation_fragment:
@@ -60,7 +60,7 @@ options:
     elements: str
     default: []
   user_data:
-    description: What cloud-init shall do at the first boot. Kept out of all output.
+    description: What cloud-init does at the first boot. Kept out of all output.
     type: str
   tags:
     description: Tags of the instance. Keys are lower-case letters, digits, C(-) and C(:).
@@ -80,7 +80,7 @@ options:
     type: float
     default: 60
   wait:
-    description: With O(state=present) wait until the instance is active and its SSH server greets, with O(state=absent) until it is gone.
+    description: Wait with O(state=present) until the instance is active and its SSH server answers, with O(state=absent) until it ended.
     type: bool
     default: true
   wait_timeout_s:
@@ -88,7 +88,7 @@ options:
     type: float
     default: 900
   poll_interval_s:
-    description: Seconds between two questions.
+    description: Seconds between two requests.
     type: float
     default: 10
   ssh_port:
@@ -117,7 +117,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 instance:
-  description: The instance; with O(state=absent) the last one that was terminated. Null when there is or was none.
+  description: The instance; with O(state=absent) the last one that was terminated. Null when no instance has or had the name.
   returned: success
   type: dict
   contains: &instance
@@ -162,7 +162,7 @@ instance:
       type: int
       sample: 1
     usd_per_hour:
-      description: Price in US dollars an hour; null when the API does not tell it.
+      description: Price in US dollars an hour; null when the API does not give it.
       type: float
       sample: 4.29
     ssh_key_names:
@@ -180,7 +180,7 @@ instance:
       type: dict
       sample: {campaign: nightly}
 attempts:
-  description: What became of each launch request, in order.
+  description: The outcome of each launch request, in order.
   returned: always
   type: list
   elements: dict
@@ -235,42 +235,45 @@ class Instance:
     def present(self) -> None:
         """One instance of the name runs."""
         instances = self.account.instances()
-        found = self._only(cloud.named(instances, self.name))
-        if found is None:
-            found = self._launch(instances)
-        elif found["instance_type"] != self.params["instance_type"]:
+        instance = self._only(cloud.named(instances, self.name))
+        if instance is None:
+            instance = self._launch(instances)
+        elif instance["instance_type"] != self.params["instance_type"]:
             raise UserError(
                 Problem(
-                    f"{self.name} is a {found['instance_type']}",
+                    f"{self.name} is a {instance['instance_type']}",
                     f"a {self.params['instance_type']}",
                     "terminate it (state: absent) or give the new one another name",
                 )
             )
-        self.result["instance"] = found
-        if found and self.params["wait"] and not self.check_mode:
-            self.result["instance"] = self._wait_until_ready(found["id"])
+        self.result["instance"] = instance
+        if instance and self.params["wait"] and not self.check_mode:
+            self.result["instance"] = self._wait_until_ready(instance["id"])
 
     def absent(self) -> None:
         """No instance of the name runs."""
-        found = cloud.named(self.account.instances(), self.name)
-        self.result["terminated_ids"] = [entry["id"] for entry in found]
-        self.result["changed"] = bool(found)
-        self.result["instance"] = found[-1] if found else None
-        if not found or self.check_mode:
+        instances = cloud.named(self.account.instances(), self.name)
+        self.result["terminated_ids"] = [entry["id"] for entry in instances]
+        self.result["changed"] = bool(instances)
+        self.result["instance"] = instances[-1] if instances else None
+        if not instances or self.check_mode:
             return
         self.account.terminate(self.result["terminated_ids"])
         if self.params["wait"]:
             self._wait_until_gone()
 
-    def _only(self, found: list[dict[str, Any]]) -> dict[str, Any] | None:
-        if len(found) > 1:
-            ids = ", ".join(entry["id"] for entry in found)
+    def _only(self, instances: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """The one instance, or None; more than one raise UserError."""
+        if len(instances) > 1:
+            ids = ", ".join(entry["id"] for entry in instances)
             raise UserError(
                 Problem(
-                    f"{len(found)} live instances are named {self.name} ({ids})", "one", "terminate all but one of them"
+                    f"{len(instances)} live instances are named {self.name} ({ids})",
+                    "one",
+                    "terminate all but one of them",
                 )
             )
-        return found[0] if found else None
+        return instances[0] if instances else None
 
     # --- launch -------------------------------------------------------------------------------------------------------
 
@@ -285,16 +288,16 @@ class Instance:
                 self.result["attempts"] = [{"region": region, "outcome": "planned"} for region in regions[:1]]
                 return None
             for region in regions:
-                found = self._launch_in(region)
-                if found:
-                    return found
+                instance = self._launch_in(region)
+                if instance:
+                    return instance
             if time.monotonic() >= deadline:
                 raise UserError(self._no_room(kind))
             time.sleep(self.params["poll_interval_s"])
             instances = self.account.instances()
-            found = self._only(cloud.named(instances, self.name))
-            if found:  # somebody else launched it meanwhile
-                return found
+            instance = self._only(cloud.named(instances, self.name))
+            if instance:  # another run launched it meanwhile
+                return instance
 
     def _type(self, instances: list[dict[str, Any]]) -> dict[str, Any]:
         """The wanted type, when its price keeps the cost limit."""
@@ -310,9 +313,9 @@ class Instance:
             )
         prices = {name: entry["usd_per_hour"] for name, entry in types.items()}
         running, unknown = cloud.account_usd_per_hour(instances, prices)
-        reason = cloud.refusal(kind["usd_per_hour"], running, unknown, self.params["max_usd_per_hour"])
-        if reason:
-            raise UserError(Problem(f"{kind['name']} is not launched: {reason}"))
+        refusal = cloud.refusal(kind["usd_per_hour"], running, unknown, self.params["max_usd_per_hour"])
+        if refusal:
+            raise UserError(refusal._replace(found=f"{kind['name']} is not launched: {refusal.found}"))
         self.result["account_usd_per_hour"] = round(running + kind["usd_per_hour"], 2)
         return kind
 
@@ -331,7 +334,7 @@ class Instance:
             return None
         self._note(region, "launched")
         self.result["changed"] = True
-        # Told from the request: the list may not have it yet. The wait reads the rest.
+        # From the request, since the API may not list it yet. The wait reads the rest.
         blank = cloud.instance(
             {"id": instance_id, "status": "booting", "instance_type": {"name": body["instance_type_name"]}}
         )
@@ -346,10 +349,10 @@ class Instance:
         """The instance whose launch was not answered."""
         deadline = time.monotonic() + self.params["settle_timeout_s"]
         while True:
-            found = self._only(cloud.named(self.account.instances(), self.name))
-            if found:
+            instance = self._only(cloud.named(self.account.instances(), self.name))
+            if instance:
                 self.result["changed"] = True
-                return found
+                return instance
             if time.monotonic() >= deadline:
                 raise UserError(
                     Problem(
@@ -385,7 +388,7 @@ class Instance:
             if time.monotonic() >= deadline:
                 raise UserError(
                     Problem(
-                        f"{self.name} ({instance_id}) is {entry['status']} at {entry['ip'] or 'no address'}, but no SSH server greets on "
+                        f"{self.name} ({instance_id}) is {entry['status']} at {entry['ip'] or 'no address'}, but no SSH server answers on "
                         f"port {self.params['ssh_port']} after wait_timeout_s={self.params['wait_timeout_s']:g} s",
                         remedy="terminate it (state: absent), it bills until then; or raise wait_timeout_s",
                     )
@@ -393,7 +396,7 @@ class Instance:
             time.sleep(self.params["poll_interval_s"])
 
     def _read(self, instance_id: str) -> dict[str, Any]:
-        """The instance as it is now; as it was known while a fresh one is not listed yet."""
+        """The instance as it is now; the last answer while a fresh instance is not listed yet."""
         try:
             return self.account.instance(instance_id)
         except api.ApiError as error:
@@ -441,7 +444,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     if not 0 < len(module.params["name"]) <= cloud.NAME_LIMIT:
-        module.fail_json(msg=f"name must have 1 to {cloud.NAME_LIMIT} characters, has {len(module.params['name'])}")
+        problem = Problem(
+            f"name has {len(module.params['name'])} characters", f"1 to {cloud.NAME_LIMIT}", "correct name"
+        )
+        module.fail_json(msg=str(problem))
     instance = Instance(module.params, account_of(module), module.check_mode)
     try:
         instance.present() if module.params["state"] == "present" else instance.absent()

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lambda_instance_info
-short_description: List Lambda Cloud instances, and the types that can be had
+short_description: List Lambda Cloud instances, and the types that can be launched
 version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
-  - Lists the account's instances, and all types with their price and the regions that say they have room.
+  - Lists the account's instances, and all types with their price and the regions that have room according to the API.
 extends_documentation_fragment:
   - llmfleet.serving.lambda_cloud
   - llmfleet.serving.lambda_cloud.module
@@ -58,11 +58,11 @@ instance_types:
           type: int
           sample: 1
         usd_per_hour:
-          description: Price in US dollars an hour; null when the API does not tell it.
+          description: Price in US dollars an hour; null when the API does not give it.
           type: float
           sample: 4.29
         regions:
-          description: The regions that say they have room. Such a yes is not kept by all launches.
+          description: The regions that have room according to the API. A launch may be refused all the same.
           type: list
           elements: str
           sample: [us-west-3]

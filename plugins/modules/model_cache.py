@@ -11,15 +11,15 @@ version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
   - Fetches one revision of a model with the hub's own client, checks the size of every file and the SHA-256 of every large one, and
-    keeps the list. A later run compares sizes with that list, asks nobody and changes nothing.
-  - The client lives in a virtual environment in O(work_dir) that is removed when the weights are there. What an interrupted run
-    fetched is kept; the next one goes on from it.
-  - Without a network, O(archive) brings the weights.
+    keeps the list. A later run compares sizes with that list, asks no server and changes nothing.
+  - The client lives in a virtual environment in O(work_dir) that is removed when the weights are complete. What an interrupted run
+    fetched is kept; the next run goes on from it.
+  - Without a network, the weights come from O(archive).
 extends_documentation_fragment:
   - llmfleet.serving.attributes.change
 attributes:
   idempotent:
-    description: A complete revision is left alone.
+    description: A complete revision is not fetched again.
     support: full
 options:
   model:
@@ -58,8 +58,8 @@ options:
     type: str
   token_file:
     description:
-      - File on the host that holds a token for models that ask for one. Without it C(token) in O(cache_dir) is taken, where it is
-        there, as the hub's own client does.
+      - File on the host that holds a token for models that ask for it. Without it C(token) in O(cache_dir) is used, if it exists,
+        as the hub's own client does.
     type: path
   archive:
     description: An archive on the host, made by C(tar) in the folder C(hub) of another host's cache folder.
@@ -84,7 +84,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 commit:
-  description: The commit that is in the cache; null in check mode where it is not there yet.
+  description: The commit that is in the cache; null in check mode where it is not in the cache yet.
   returned: success
   type: str
   sample: 3d1a4c6fbd6c3c2f0a5bd6d3f0e4b1a2c3d4e5f6
@@ -117,7 +117,7 @@ REMEDY = "set inference_server_prefetch to false and let the engine fetch the mo
 
 
 def own_token_file(cache_dir: Path) -> str | None:
-    """The cache folder's own token, where the hub's client keeps it too; None when there is none."""
+    """The cache folder's own token, where the hub's client keeps it too; None without it."""
     path = cache_dir / "token"
     return str(path) if path.is_file() else None
 
@@ -161,7 +161,7 @@ def make_environment(folder: Path, requirement: str) -> str | None:
 
 
 def wait_for_image(image: str, timeout_s: float) -> None:
-    """Waits until an image that is being pulled is there."""
+    """Waits until an image that is being pulled is on the host."""
     deadline = time.monotonic() + timeout_s
     while subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode != 0:
         if time.monotonic() > deadline:
@@ -192,23 +192,25 @@ def fetch(params: dict) -> tuple[str, list]:
         shutil.rmtree(folder, ignore_errors=True)
     if done.returncode != 0:
         raise UserError(explain(done.stderr.decode(errors="replace"), params))
-    told = json.loads(done.stdout.decode().splitlines()[-1])
-    return told["commit"], told["files"]
+    answer = json.loads(done.stdout.decode().splitlines()[-1])
+    return answer["commit"], answer["files"]
 
 
-def explain(said: str, params: dict) -> Problem:
-    """What the client said at its end, with the remedy where the cause is known."""
-    end = said.strip().splitlines()[-1] if said.strip() else "no word"
+def explain(output: str, params: dict) -> Problem:
+    """The last line of the client's output, with the remedy where the cause is known."""
+    end = output.strip().splitlines()[-1] if output.strip() else "no output"
     remedies = (
         (
             r"GatedRepo|401|403",
-            "accept the licence on the model's page and bring a token (playbook keys.yml, or model_cache_token_file)",
+            "accept the licence on the model's page and give a token (playbook keys.yml, or model_cache_token_file)",
         ),
         (r"RepositoryNotFound|RevisionNotFound", "correct inference_server_model or its revision"),
         (r"No space left", f"free space below {params['cache_dir']}"),
         (r"Connect|Timeout|Name or service|resolve", REMEDY),
     )
-    remedy = next((text for pattern, text in remedies if re.search(pattern, said)), "run again to go on from what came")
+    remedy = next(
+        (text for pattern, text in remedies if re.search(pattern, output)), "run again to go on from what came"
+    )
     return Problem(f"the hub's client ended: {end[:600]}", remedy=remedy)
 
 

@@ -13,7 +13,7 @@ description:
   - Compares a report made by the P(llmfleet.serving.fleet_report#filter) filter with earlier runs, renders it, and writes
     its forms to a new folder named after the report's time; C(latest) beside it then points to that folder.
   - The folder appears complete or not at all.
-  - A run that measured anything anew is added to the history, a file of one JSON document per line.
+  - A run with a new measurement is added to the history, a file of one JSON document per line.
   - Runs on the controller, whatever the host.
 requirements:
   - jmespath (for O(query))
@@ -39,7 +39,7 @@ options:
     description: A name for this run in the history.
     type: str
   baseline:
-    description: Run to compare with beside the previous one, by its label or by the name of its folder.
+    description: Run to compare with beside the previous run, by its label or by the name of its folder.
     type: str
   regression_threshold:
     description: A smaller relative change of the output throughput than this is called unchanged.
@@ -82,7 +82,7 @@ digest:
   type: dict
   returned: success
 answer:
-  description: What O(query) found; null when it found nothing.
+  description: The result of O(query); null when it selects nothing.
   type: raw
   returned: success
 regressions:

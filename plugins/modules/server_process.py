@@ -10,14 +10,14 @@ short_description: Keep an inference server running as a detached process
 version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
-  - Starts a server as a process of its own session, with a record and a log in O(server_dir), finds it again and stops it.
+  - Starts a server as a process of its own session, with a record and a log in O(server_dir), finds it in later runs and stops it.
   - Needs neither root nor Docker. It is the C(process) runtime of the role C(inference_server).
-  - A process started with another O(digest) is stopped and started anew. One with the same digest is left alone.
+  - A process started with another O(digest) is restarted. A process with the same digest is left running.
 extends_documentation_fragment:
   - llmfleet.serving.attributes.change
 attributes:
   idempotent:
-    description: A running server with the same digest is left alone.
+    description: A running server with the same digest is left running.
     support: full
 options:
   server_dir:
@@ -79,7 +79,7 @@ log:
   type: str
   sample: /home/me/.local/state/llmfleet/server/server.log
 actions:
-  description: What was done, or would be.
+  description: What was done, or would be done in check mode.
   returned: success
   type: list
   elements: str
@@ -90,6 +90,7 @@ import shutil
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.ports import probe_ports, taken_port
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.system import System
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
@@ -112,10 +113,10 @@ def refuse_taken_port(module: AnsibleModule, folder: Path) -> None:
     """Fails when a process other than ours listens on the port."""
     if module.params["port"] is None:
         return
-    found = probe_ports(System(), [module.params["port"]])[0]
+    entry = probe_ports(System(), [module.params["port"]])[0]
     ours = server_process.running_pid(folder)
-    if found["in_use"] and ours not in [owner["pid"] for owner in found["owners"] if owner["pid"]]:
-        module.fail_json(msg=str(taken_port(found)))
+    if entry["in_use"] and ours not in [owner["pid"] for owner in entry["owners"] if owner["pid"]]:
+        module.fail_json(msg=str(taken_port(entry)))
 
 
 def main() -> None:
@@ -159,9 +160,11 @@ def perform(module: AnsibleModule, folder: Path, actions: list) -> None:
         try:
             server_process.start(folder, params["argv"], params["env"], params["files"], params["digest"])
         except OSError as error:
-            module.fail_json(
-                msg=f"cannot start {params['argv'][0]}: {error.strerror}: install it, or set inference_server_command"
+            problem = Problem(
+                f"cannot start {params['argv'][0]}: {error.strerror}",
+                remedy="install it, or set inference_server_command",
             )
+            module.fail_json(msg=str(problem))
 
 
 if __name__ == "__main__":

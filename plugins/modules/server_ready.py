@@ -10,9 +10,9 @@ short_description: Wait until an inference server serves its model
 version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
-  - Polls C(/v1/models) until the served name is listed and C(/health) is well. That alone is not enough, it only proves the process.
-  - Shows on the controller, while it waits, what each server does and the last line of its log.
-  - Watches the process or container meanwhile. One that died fails the wait at once, with the last lines of its log and, where the
+  - Polls C(/v1/models) until the served name is listed and C(/health) answers well. C(/health) alone proves only the process.
+  - Shows on the controller, while it waits, what each server is doing and the last line of its log.
+  - Watches the process or container meanwhile. When it dies, the wait fails at once, with the last lines of its log and, where the
     log shows a known cause, the remedy.
 attributes:
   check_mode:
@@ -64,7 +64,7 @@ options:
     type: float
     default: 0
 notes:
-  - Behind the progress are calls of the module, one every O(progress_interval); a server that answers costs one.
+  - The controller calls the module once every O(progress_interval); a server that is ready at once costs one call.
 """
 
 EXAMPLES = r"""
@@ -92,13 +92,13 @@ attempts:
   type: int
   sample: 80
 models:
-  description: The names that C(/v1/models) lists, of the first server or of the one that failed.
+  description: The names that C(/v1/models) lists, of the first server or of the server that failed.
   returned: always
   type: list
   elements: str
   sample: [lfm25_8b_a1b]
 engine_version:
-  description: The version that the first server's C(/version) tells; null where there is no such page.
+  description: The version in the first server's C(/version); null where the server has no such path.
   returned: success
   type: str
   sample: 0.32.0
@@ -113,14 +113,14 @@ simulated:
   type: bool
 phases:
   description:
-    - Seconds of each phase of the start, as the engine's log tells them; of several servers the longest, of an engine with several
+    - Seconds of each phase of the start, as the engine's log has them; of several servers the longest, of an engine with several
       processes the slowest.
-    - Null where the log does not tell, as that of a server that started long ago.
+    - Null where the log does not have them, as that of a server that started long ago.
   returned: success
   type: dict
   contains:
     weights_s:
-      description: The engine's own download of the weights, in seconds; null where they were there.
+      description: The engine's own download of the weights, in seconds; null where the cache had them.
       type: float
       returned: always
       sample: null
@@ -140,7 +140,7 @@ phases:
       returned: always
       sample: 72.1
 waiting:
-  description: What the servers do that are not ready.
+  description: What each server that is not ready is doing.
   returned: at the end of O(slice_s)
   type: list
   elements: dict
@@ -175,7 +175,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._files import log_tail
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import NoAnswer, ask
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import read_key
@@ -227,8 +227,8 @@ class Server:
         self.started_at = ""
 
     def verdict(self, served_model_name: str) -> Verdict:
-        """The answer of `/v1/models`, judged; one that lists the name counts when it does not do so without the key, and when
-        `/health` has nothing against it.
+        """The answer of `/v1/models`, judged. A server that lists the name counts when it does not do so without the key, and when
+        `/health` does not object.
         """
         models = f"{self.base_url}/v1/models"
         verdict = judge(*asked(models, self.headers), served_model_name)
@@ -247,7 +247,7 @@ class Server:
     def _container_death(self) -> str | None:
         rc, out, _dummy = self.module.run_command(["docker", "inspect", "--format", STATE_FORMAT, self.container])
         if rc != 0:
-            return f"there is no container {self.container}"
+            return f"container {self.container} does not exist"
         state = container_state(out)
         self.started_at = state.started_at
         if self.restarts_before is None:
@@ -273,7 +273,7 @@ class Server:
         return []
 
     def now(self) -> dict:
-        """What a server that is not ready does, as an item of `waiting`."""
+        """What a server that is not ready is doing, as an item of `waiting`."""
         lines = self.start_log()
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return {"base_url": self.base_url, "stage": stage(lines), "last_line": last[:200]}
@@ -288,7 +288,7 @@ class Server:
 
 
 class Wait:
-    """One wait for all servers: asks, judges, and ends it well or with a reason."""
+    """One wait for all servers: asks, judges, and ends with success or with a reason."""
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
@@ -306,7 +306,7 @@ class Wait:
         return [server.verdict(self.params["served_model_name"]) for server in self.servers]
 
     def until_ready(self) -> list[Verdict]:
-        """Asks until each server serves the model; fails the module when one never will or the time is over.
+        """Asks until each server serves the model; fails the module when a server never will or the time is over.
 
         Ends the module at the end of its slice of the wait.
         """
@@ -331,7 +331,7 @@ class Wait:
             time.sleep(self.params["poll_interval_s"])
 
     def _refuse(self, server: Server, verdict: Verdict, death: str | None) -> None:
-        """Fails for a server that died, that serves something else or that took too long."""
+        """Fails the module for a server that died, serves another model or took too long."""
         if death:
             self.fail(server, f"{death}; {verdict.reason}", verdict)
         if verdict.state == "wrong":
@@ -345,17 +345,15 @@ class Wait:
         log = server.log()
         cause = recognise(log)
         tail = log[-SHOWN_LINES:]
-        message = f"{self.params['served_model_name']} is not served at {server.base_url}: {reason}"
-        if cause:
-            message += f". Known cause ({cause.name}): {cause.remedy}"
-        if tail:
-            message += ". The log ends: " + "\n".join(tail)
+        text = f"{self.params['served_model_name']} is not served at {server.base_url}: {reason}"
+        problem = Problem(f"{text}. Known cause: {cause.name}", remedy=cause.remedy) if cause else Problem(text)
+        message = str(problem) + (" The log ends: " + "\n".join(tail) if tail else "")
         self.module.fail_json(
             msg=message, cause=cause.name if cause else None, log_tail=tail, models=verdict.models, **self.spent()
         )
 
     def spent(self) -> dict:
-        """What the wait cost."""
+        """Seconds and attempts of the wait."""
         return {"elapsed_s": round(time.monotonic() - self.began, 3), "attempts": self.attempts}
 
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: server_smoke
-short_description: Try what a served model must be able to do
+short_description: Check what a served model must be able to do
 version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
   - Sends each server one small request for each ability and judges the answer.
-  - A V(required) test that fails, fails the module. One with V(report) is told in the result. One with V(skip) is not sent.
+  - A V(required) test that fails, fails the module. A test with V(report) is in the result only. A test with V(skip) is not sent.
 attributes:
   check_mode:
     description: Sends nothing.
@@ -30,10 +30,10 @@ options:
     description: File on the host that holds the servers' key.
     type: path
   context_tokens:
-    description: Length of the context in tokens that C(/v1/models) must tell. Without it any will do.
+    description: Length of the context in tokens that C(/v1/models) must report. Without it any length passes.
     type: int
   tests:
-    description: What becomes of each test.
+    description: Whether each test is required, only reported, or skipped.
     type: dict
     default: {}
     suboptions:
@@ -43,7 +43,7 @@ options:
         choices: [required, report, skip]
         default: required
       stream:
-        description: A streamed chat completion brings events with text and ends as it must.
+        description: A streamed chat completion brings events with text and ends with C([DONE]).
         type: str
         choices: [required, report, skip]
         default: required
@@ -63,7 +63,7 @@ options:
         choices: [required, report, skip]
         default: skip
       reasoning:
-        description: Thoughts come apart from the answer.
+        description: Reasoning comes in a field of its own, apart from the answer.
         type: str
         choices: [required, report, skip]
         default: skip
@@ -110,12 +110,12 @@ results:
       returned: always
       sample: pass
     detail:
-      description: What came, or what was expected in its place.
+      description: Summary of the answer, or what was wrong with it and what was expected.
       type: str
       returned: always
       sample: 41 characters
     elapsed_s:
-      description: Seconds until the whole answer was there.
+      description: Seconds until the answer was complete.
       type: float
       returned: always
       sample: 0.31
@@ -140,7 +140,7 @@ DEFAULTS = {
 
 
 def body_of(base_url: str, test: smoke.SmokeTest, headers: dict, timeout_s: float) -> bytes:
-    """The whole answer to one test's request. Raises SmokeError when none came, or not with status 200."""
+    """The whole answer to one test's request. Raises SmokeError when no answer came, or none with status 200."""
     try:
         answer = ask(base_url.rstrip("/") + test.path, headers, timeout_s, test.body)
     except NoAnswer as error:
@@ -210,9 +210,10 @@ def main() -> None:
     report = {"changed": False, "results": results, "summary": summarise(results)}
     broken = [item for item in results if item["status"] == "fail" and modes[item["test"]] == "required"]
     if broken:
-        told = "; ".join(f"{item['test']} at {item['base_url']}: {item['detail']}" for item in broken)
+        failures = "; ".join(f"{item['test']} at {item['base_url']}: {item['detail']}" for item in broken)
         module.fail_json(
-            msg=f"the server answers, but does not do what is required of it (inference_server_smoke): {told}", **report
+            msg=f"the server answers, but does not do what is required of it (inference_server_smoke): {failures}",
+            **report,
         )
     module.exit_json(**report)
 

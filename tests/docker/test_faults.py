@@ -17,14 +17,14 @@ FAULTS = {
     "health_red": ["/health answers 503", "not ready after 20 s"],
     "chat_broken": ["chat", "answers 500", "inference_server_smoke"],
     "no_tools": ["tool_call", "no tool was called"],
-    "gpu_memory": ["Known cause (gpu_memory)", "--gpu-memory-utilization"],
-    "cache_memory": ["Known cause (context_too_long)", "--max-model-len"],
-    "disk_full": ["Known cause (disk_full)", "free space"],
-    "gated_model": ["Known cause (gated_model)", "licence"],
-    "driver_too_old": ["Known cause (driver_too_old)", "upgrade the NVIDIA driver"],
-    "unknown_flag": ["Known cause (unknown_flag)", "--max-modellen", "inference_server_extra_args"],
-    "port_taken": ["Known cause (port_taken)", "inference_server_port"],
-    "model_missing": ["Known cause (model_missing)", "inference_server_model"],
+    "gpu_memory": ["Known cause: gpu_memory", "--gpu-memory-utilization"],
+    "cache_memory": ["Known cause: context_too_long", "--max-model-len"],
+    "disk_full": ["Known cause: disk_full", "free space"],
+    "gated_model": ["Known cause: gated_model", "licence"],
+    "driver_too_old": ["Known cause: driver_too_old", "upgrade the NVIDIA driver"],
+    "unknown_flag": ["Known cause: unknown_flag", "--max-modellen", "inference_server_extra_args"],
+    "port_taken": ["Known cause: port_taken", "inference_server_port"],
+    "model_missing": ["Known cause: model_missing", "inference_server_model"],
 }
 BOUND_S = 300  # all of them, on a small and busy machine; each alone has the 20 s of its ready timeout
 

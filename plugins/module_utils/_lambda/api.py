@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Talks to the Lambda Cloud API, and to an instance's SSH port. Private to this collection; needs requests."""
+"""The Lambda Cloud API, and an instance's SSH port. Needs requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ATTEMPTS = 6
 
 
 class ApiError(UserError):
-    """A request that did not succeed; `status` is None when there was no answer, `code` is the API's own word for it."""
+    """A request that did not succeed; `status` is None when there was no answer, `code` is the API's own error code."""
 
     def __init__(self, found: str, status: int | None = None, code: str = "", remedy: str = "") -> None:
         super().__init__(Problem(found, remedy=remedy))
@@ -80,14 +80,14 @@ class LambdaApi:
 
     def instances(self) -> list[dict[str, Any]]:
         """All instances of the account, on however many pages the API puts them."""
-        found: list[dict[str, Any]] = []
+        instances: list[dict[str, Any]] = []
         token: str | None = None
         while True:
             payload = self._ask("GET", "/instances", params={"page_token": token} if token else None)
-            found += [cloud.instance(raw) for raw in payload.get("data") or []]
+            instances += [cloud.instance(raw) for raw in payload.get("data") or []]
             token = payload.get("page_token")
             if not token:
-                return found
+                return instances
 
     def instance(self, instance_id: str) -> dict[str, Any]:
         """One instance."""
@@ -100,7 +100,7 @@ class LambdaApi:
 
     def launch(self, body: dict[str, Any]) -> str:
         """Launches one instance and returns its id. Sent again only when it surely was not carried out; raises LaunchUnknown
-        when nobody can say."""
+        when that cannot be decided."""
         payload = self._ask("POST", "/instance-operations/launch", json=body, pace=cloud.LAUNCH_PACE_S, repeat=False)
         ids = (payload.get("data") or {}).get("instance_ids") or []
         if len(ids) != 1:
@@ -108,15 +108,15 @@ class LambdaApi:
         return str(ids[0])
 
     def terminate(self, ids: list[str]) -> None:
-        """Terminates instances; those that are gone already are no error."""
+        """Terminates instances; those that have ended already are no error."""
         try:
             self._ask("POST", "/instance-operations/terminate", json={"instance_ids": ids})
         except ApiError as error:
             if error.code != cloud.NOT_FOUND:
                 raise
-            if len(ids) > 1:  # one that is gone must not keep the others alive
-                for one in ids:
-                    self.terminate([one])
+            if len(ids) > 1:  # one that has ended must not keep the others alive
+                for instance_id in ids:
+                    self.terminate([instance_id])
 
     def _ask(self, method: str, path: str, pace: float = cloud.PACE_S, repeat: bool = True, **kwargs: Any) -> dict:
         """One request until it is answered; `repeat` says whether to send it again when it may have been carried out."""
@@ -154,17 +154,17 @@ class LambdaApi:
         if status == 200 and isinstance(payload, dict):
             return payload
         code, words = cloud.error_of(payload)
-        told = f"{what} answers {status} {code}: {words}" if code else f"{what} answers {status}"
+        refusal = f"{what} answers {status} {code}: {words}" if code else f"{what} answers {status}"
         if status == 429:
-            raise _Again(told, status, answer.headers.get("Retry-After"))
+            raise _Again(refusal, status, answer.headers.get("Retry-After"))
         if status >= 500 or status == 200:
             if repeat:
-                raise _Again(told, status, answer.headers.get("Retry-After"))
-            raise LaunchUnknown(f"{told}; the instance may have been made all the same", status, code)
+                raise _Again(refusal, status, answer.headers.get("Retry-After"))
+            raise LaunchUnknown(f"{refusal}; the instance may have been launched all the same", status, code)
         remedy = "correct the key in LAMBDA_API_KEY or api_key_file, which is not valid" if status == 401 else ""
         if 300 <= status < 400:
             remedy = f"set api_url to where the API is; it points to {answer.headers.get('Location')}"
-        raise ApiError(told, status, code, remedy)
+        raise ApiError(refusal, status, code, remedy)
 
 
 class _Again(Exception):

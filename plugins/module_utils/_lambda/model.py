@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the answers of the Lambda Cloud API (1.10) mean. Pure; private to this collection."""
+"""What the answers of the Lambda Cloud API (1.10) mean. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .._errors import Problem
+
 API_URL = "https://cloud.lambda.ai/api/v1"
 NAME_LIMIT = 64
-# An instance in any other state is gone and bills no more.
+# An instance in any other state has ended and is not billed.
 LIVE = ("booting", "active", "unhealthy")
 NO_CAPACITY = "instance-operations/launch/insufficient-capacity"
 NOT_FOUND = "global/object-does-not-exist"
@@ -25,7 +27,7 @@ _TYPE = re.compile(r"^gpu_(?P<count>\d+)x_(?P<gpu>[a-z]+\d+[a-z]*)(?:_|$)")
 
 
 def gpu_class(instance_type: str) -> str:
-    """The class that a type's name tells, such as `h100` of `gpu_8x_h100_sxm5`; `cpu` of a `cpu_...`, else an empty string."""
+    """The GPU class in a type's name, such as `h100` of `gpu_8x_h100_sxm5`; `cpu` of a `cpu_...`, else an empty string."""
     match = _TYPE.match(instance_type)
     if match:
         return match["gpu"]
@@ -33,7 +35,7 @@ def gpu_class(instance_type: str) -> str:
 
 
 def gpu_count(instance_type: str) -> int:
-    """How many GPUs a type's name tells."""
+    """The number of GPUs in a type's name."""
     match = _TYPE.match(instance_type)
     return int(match["count"]) if match else 0
 
@@ -44,7 +46,7 @@ def usd(cents: object) -> float | None:
 
 
 def instance(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """One instance with each key always there, whatever the API left out, and without the Jupyter secrets it carries."""
+    """One instance with every key, whatever the API left out, and without the Jupyter secrets it carries."""
     kind = raw.get("instance_type") or {}
     type_name = str(kind.get("name") or "")
     return {
@@ -66,7 +68,7 @@ def instance(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def instance_type(name: str, raw: Mapping[str, Any]) -> dict[str, Any]:
-    """One type with its price and the regions that say they have room."""
+    """One type with its price and the regions that have room according to the API."""
     kind = raw.get("instance_type") or {}
     regions = raw.get("regions_with_capacity_available") or []
     return {
@@ -109,18 +111,21 @@ def account_usd_per_hour(
     return round(total, 2), unknown
 
 
-def refusal(price: float | None, running: float, unknown: Sequence[str], limit: float) -> str | None:
-    """Why a launch would break the cost limit, as one sentence; None when it would not. Dollars an hour throughout."""
+def refusal(price: float | None, running: float, unknown: Sequence[str], limit: float) -> Problem | None:
+    """Why a launch would break the cost limit; None when it would not. Dollars an hour throughout."""
     if price is None:
-        return "the type has no price, so the cost limit cannot be kept"
+        return Problem("the type has no price, so the cost limit cannot be kept")
     if unknown:
-        return f"the running instances {', '.join(unknown)} have no known price, so the cost limit cannot be kept"
+        return Problem(
+            f"the running instances {', '.join(unknown)} have no known price, so the cost limit cannot be kept"
+        )
     total = round(running + price, 2)
     if total <= limit:
         return None
-    return (
-        f"it costs {price:.2f} USD an hour, and with the {running:.2f} that already run the account would cost "
-        f"{total:.2f}, above max_usd_per_hour={limit:.2f}: terminate something, or raise the limit"
+    return Problem(
+        f"it costs {price:.2f} USD an hour, and with the {running:.2f} that already run the account would cost {total:.2f}",
+        f"at most max_usd_per_hour={limit:.2f}",
+        "terminate something, or raise the limit",
     )
 
 
@@ -146,7 +151,7 @@ def launch_body(params: Mapping[str, Any], region: str) -> dict[str, Any]:
 
 
 def error_of(payload: object) -> tuple[str, str]:
-    """Code and message of an error's body; both empty when it is no such body."""
+    """Code and message of an error's body; both empty when the body is none of an error."""
     error = payload.get("error") if isinstance(payload, Mapping) else None
     if not isinstance(error, Mapping):
         return "", ""

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the modules for Lambda Cloud share: the options of the documentation fragment, and the account they lead to. Private to this
-collection."""
+"""What the modules for Lambda Cloud share: the options of the documentation fragment, and the account they lead to."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ def argument_spec() -> dict[str, Any]:
 
 
 def account_of(module: AnsibleModule) -> api.LambdaApi:
-    """The account that a module's options lead to, its key kept out of all output; fails the module when there is no way to it."""
+    """The account that a module's options lead to, its key kept out of all output; fails the module without requests or a key."""
     if api.REQUESTS_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=api.REQUESTS_ERROR)
     try:

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Blocking HTTP: one request, or several on one connection. No proxy of the environment comes between, for it would be asked in
-place of the server, and measured with it.
+"""Blocking HTTP: one request, or several on one connection. Proxies of the environment are ignored, for they would be asked
+in place of the server, and measured with it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class NoAnswer(OSError):
 
 
 def ask(url: str, headers: Mapping[str, str], timeout_s: float, document: Mapping[str, Any] | None = None) -> Answer:
-    """One request on a connection of its own, redirects followed: a POST of `document`, without one a GET. Raises NoAnswer."""
+    """One request on a connection of its own, redirects followed: a POST of `document`, or a GET without it. Raises NoAnswer."""
     data = None if document is None else json.dumps(document).encode()
     content = {} if data is None else {"Content-Type": "application/json"}
     request = urllib.request.Request(url, data, {**content, **headers})
@@ -89,7 +89,7 @@ class ControlClient:
         try:
             return self._ask_once(method, path, body)
         except (ConnectionResetError, BrokenPipeError, http.client.BadStatusLine):
-            self._connection.close()  # the server had closed a connection that was kept: one new one
+            self._connection.close()  # the server had closed a connection that was kept alive: try once on a new one
         except (OSError, http.client.HTTPException) as error:
             raise self._no_answer(error) from error
         try:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The server's own counters, from its Prometheus page. Pure. Private to the collection."""
+"""The server's own counters, from its Prometheus metrics. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Iterator, Mapping
 
 from .._engines import ENGINES
 
-# What each is called by an engine: `counters` in `_engines/`.
+# Each engine's names of them are `counters` in `_engines/`.
 COUNTERS = ("prompt_tokens", "generation_tokens", "prefix_cache_queries", "prefix_cache_hits", "preemptions")
 _SAMPLE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{[^}]*\})?\s+(\S+)")
 
 
 def parse_counters(text: str) -> dict[str, float | None]:
-    """The counters of a Prometheus text page, summed over their labels; None where the server has none."""
+    """The counters of a Prometheus text, summed over their labels; None where the server has none."""
     sums: dict[str, float] = {}
     for line in text.splitlines():
         match = _SAMPLE.match(line)
@@ -30,7 +30,7 @@ def parse_counters(text: str) -> dict[str, float | None]:
 
 
 def _names_of(counter: str) -> Iterator[str]:
-    """Every engine's names of a counter: the page does not say whose it is."""
+    """Every engine's names of a counter: the metrics do not say which engine wrote them."""
     for engine in ENGINES.values():
         yield from engine.counters.get(counter, ())
 

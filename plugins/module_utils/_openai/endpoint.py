@@ -47,7 +47,7 @@ class Endpoint:
 
 
 def parse_base_url(text: str) -> Endpoint:
-    """Takes `http://host:8000` apart; a trailing slash or `/v1` is accepted and dropped. Raises UserError."""
+    """Parses `http://host:8000`; a trailing slash or `/v1` is accepted and dropped. Raises UserError."""
     problem = UserError(
         Problem(
             f"base_url is {text!r}.",
@@ -83,7 +83,7 @@ class Access:
             return None
         try:
             context = ssl.create_default_context(cafile=self.ca_path)
-        except OSError as error:  # SSLError is one
+        except OSError as error:  # SSLError is an OSError
             raise UserError(
                 Problem(
                     f"ca_path {self.ca_path} cannot be used ({error}).",
@@ -105,7 +105,7 @@ class Access:
 
 
 def read_key(path: str | None) -> str | None:
-    """The API key in the file; None where none is named. Raises UserError."""
+    """The API key in the file; None without a path. Raises UserError."""
     if not path:
         return None
     try:
@@ -123,7 +123,7 @@ def read_key(path: str | None) -> str | None:
 def resolve(endpoint: Endpoint) -> Address:
     """The socket address of the server, looked up once: of several, the first that answers. Raises UserError."""
     try:
-        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+        infos = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise UserError(
             Problem(
@@ -132,7 +132,7 @@ def resolve(endpoint: Endpoint) -> Address:
                 "Correct base_url.",
             )
         ) from error
-    addresses = [(family, address) for family, _, _, _, address in found]
+    addresses = [(family, address) for family, _, _, _, address in infos]
     return next((address for address in addresses if _answers(address)), addresses[0])
 
 

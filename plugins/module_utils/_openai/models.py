@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a server says of itself in its answers of `/v1/models` and `/version`, and what that means for who waits for it. Pure."""
+"""What a server says of itself in its answers of `/v1/models` and `/version`, and whether that makes it ready. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Models(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """What a server says it is; None where it does not say. `engine` is the one whose timing a simulator imitates."""
+    """What a server says it is; None where it does not say. `engine` is the engine whose timing a simulator imitates."""
 
     version: str | None
     engine: str | None
@@ -51,11 +51,11 @@ def models_of(status: int, body: bytes) -> Models:
 
 
 def identity_of(status: int, body: bytes, server_header: str = "") -> Identity:
-    """What an answer of `/version` says; a server without that page says nothing. Our simulator says in both what it is."""
+    """What an answer of `/version` says; a server without that path says nothing. Our simulator names itself in both."""
     document = _json(body) if status == 200 else None
-    said = document if isinstance(document, dict) else {}
-    version, engine = (None if said.get(key) is None else str(said[key]) for key in ("version", "engine"))
-    return Identity(version, engine, said.get("simulated") is True or server_header.startswith(_SIMULATOR))
+    fields = document if isinstance(document, dict) else {}
+    version, engine = (None if fields.get(key) is None else str(fields[key]) for key in ("version", "engine"))
+    return Identity(version, engine, fields.get("simulated") is True or server_header.startswith(_SIMULATOR))
 
 
 def judge(status: int | None, body: bytes, served_model_name: str) -> Verdict:
@@ -85,7 +85,7 @@ def judge(status: int | None, body: bytes, served_model_name: str) -> Verdict:
 
 
 def with_health(verdict: Verdict, status: int | None) -> Verdict:
-    """The verdict on a server that lists its model, after `/health` answered with `status`; a server without that page is well."""
+    """The verdict on a server that lists its model, after `/health` answered with `status`; without that path it counts as healthy."""
     if status in (200, 204, 404):
         return verdict
     return Verdict(
@@ -94,13 +94,13 @@ def with_health(verdict: Verdict, status: int | None) -> Verdict:
 
 
 def with_key(verdict: Verdict, status: int | None) -> Verdict:
-    """A ready server that is to ask for a key: wrong when `/v1/models` has answered 200 without one."""
+    """A ready server that must ask for a key: wrong when `/v1/models` has answered 200 without it."""
     if verdict.state != "ready" or status != 200:
         return verdict
     return Verdict(
         "wrong",
         "/v1/models answers without the key of inference_server_api_key_file: this server is open to everyone; "
-        "another one may hold the port, or the key did not reach it",
+        "another server may hold the port, or the key did not reach it",
         verdict.models,
     )
 

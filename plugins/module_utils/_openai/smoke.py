@@ -1,9 +1,6 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a served model must be able to do: one request for each ability, and what its answer means.
-
-Pure functions. Private to this collection.
-"""
+"""What a served model must be able to do: one request for each ability, and what its answer means. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ _TOOL = {
 
 
 class SmokeError(ValueError):
-    """The answer is not what a working server gives: what came and what was expected."""
+    """The answer is not what a working server gives. The text says what came and what was expected."""
 
 
 Body = Dict[str, Any]
@@ -32,7 +29,7 @@ Judge = Callable[[bytes], str]
 class SmokeTest(NamedTuple):
     """One request and the judge of its answer.
 
-    `body` is None for a GET. The judge returns what it saw, or raises SmokeError.
+    `body` is None for a GET. The judge returns a summary of the answer, or raises SmokeError.
     """
 
     name: str
@@ -42,7 +39,7 @@ class SmokeTest(NamedTuple):
 
 
 def smoke_tests(served_model_name: str, context_tokens: int | None) -> list[SmokeTest]:
-    """The tests in the order in which they run, from what everything needs to what only some models can."""
+    """The tests in the order in which they run, from what every client needs to what only some models can do."""
     chat = {"model": served_model_name, "temperature": 0}
     hello = [{"role": "user", "content": "Say hello in one short sentence."}]
     tool = [{"role": "user", "content": "What is the weather in Paris? Call the tool."}]
@@ -84,27 +81,27 @@ def judge_stream(answer: bytes) -> str:
     if not lines or lines[-1] != "[DONE]":
         raise SmokeError(f"the stream ends with {lines[-1][:80] if lines else 'nothing'!r}, expected [DONE]")
     deltas = [choice.get("delta", {}) for line in lines[:-1] for choice in _json(line.encode()).get("choices", [])]
-    told = [delta for delta in deltas if delta.get("content") or _reasoning(delta)]
-    if not told:
+    texts = [delta for delta in deltas if delta.get("content") or _reasoning(delta)]
+    if not texts:
         raise SmokeError(f"{len(deltas)} events came, none of them with text")
-    return f"{len(told)} events with text"
+    return f"{len(texts)} events with text"
 
 
 def judge_context(answer: bytes, served_model_name: str, context_tokens: int | None) -> str:
-    """The served context is as long as asked; `context_tokens` None asks for nothing."""
+    """The served context has at least `context_tokens`; None accepts any."""
     entries = [entry for entry in _json(answer).get("data", []) if entry.get("id") == served_model_name]
     served = entries[0].get("max_model_len") if entries else None
     if context_tokens and served and served < context_tokens:
         raise SmokeError(f"the context is {served} tokens, expected {context_tokens}")
-    return f"{served} tokens" if served else "the server does not tell its context"
+    return f"{served} tokens" if served else "the server does not give the length of its context"
 
 
 def judge_messages(answer: bytes) -> str:
     """An Anthropic message came."""
-    told = _json(answer)
-    if told.get("type") != "message" or not told.get("content"):
-        raise SmokeError(f"the answer is {str(told)[:120]}, expected a message with content")
-    return f"{len(told['content'])} content block(s)"
+    message = _json(answer)
+    if message.get("type") != "message" or not message.get("content"):
+        raise SmokeError(f"the answer is {str(message)[:120]}, expected a message with content")
+    return f"{len(message['content'])} content block(s)"
 
 
 def judge_tool_call(answer: bytes) -> str:
@@ -120,14 +117,14 @@ def judge_tool_call(answer: bytes) -> str:
 
 
 def judge_reasoning(answer: bytes) -> str:
-    """Thoughts and answer came apart."""
+    """Reasoning and answer came in separate fields."""
     message = _message(answer)
-    thought, text = _reasoning(message), message.get("content") or ""
-    if not thought:
-        raise SmokeError("no reasoning came apart from the answer: the engine wants --reasoning-parser")
+    reasoning, text = _reasoning(message), message.get("content") or ""
+    if not reasoning:
+        raise SmokeError("no reasoning came apart from the answer: the engine needs --reasoning-parser")
     if "</think>" in text or not text.strip():
-        raise SmokeError(f"the answer is {text[:120]!r}, expected text without thoughts")
-    return f"{len(thought)} characters of reasoning, {len(text)} of answer"
+        raise SmokeError(f"the answer is {text[:120]!r}, expected text without reasoning")
+    return f"{len(reasoning)} characters of reasoning, {len(text)} of answer"
 
 
 def _message(answer: bytes) -> dict[str, Any]:
@@ -143,9 +140,9 @@ def _reasoning(message: dict[str, Any]) -> str:
 
 def _json(answer: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(answer.decode())
+        document = json.loads(answer.decode())
     except ValueError as error:
         raise SmokeError(f"the answer is no JSON: {answer[:120]!r}") from error
-    if not isinstance(told, dict):
+    if not isinstance(document, dict):
         raise SmokeError(f"the answer is {answer[:120]!r}, expected an object")
-    return told
+    return document

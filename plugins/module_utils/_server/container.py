@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How a container fares, by what `docker inspect` prints of it. Pure."""
+"""The state of a container, from what `docker inspect` prints. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class ContainerState(NamedTuple):
-    """What `docker inspect` says of a container, with the fields of `STATE_FORMAT`. `started_at` is of the last start."""
+    """What `docker inspect` says of a container, with the fields of `STATE_FORMAT`. `started_at` is the time of the last start."""
 
     status: str
     exit_code: int
@@ -20,7 +20,7 @@ class ContainerState(NamedTuple):
 STATE_FORMAT = "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}} {{.State.OOMKilled}} {{.State.StartedAt}}"
 SIGKILLED = 128 + 9
 _KILLED = (
-    ": it was killed; if by no one else, then by the kernel because the host's memory was used up (see dmesg). Give the host more memory, "
+    ": it was killed, most likely by the kernel because the host's memory was used up (see dmesg). Give the host more memory, "
     "or ask for less (fewer instances, a smaller --max-model-len; vLLM on a CPU: VLLM_CPU_KVCACHE_SPACE)"
 )
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Why a server died, read from its log: the known causes, the texts that name each, and its remedy. Pure; private to this collection.
+"""Why a server died, read from its log: the known causes, the texts that name each, and its remedy. Pure.
 
 The texts here are those of programs that every engine uses; an engine's own are `failure_texts` in `_engines/`.
 """
@@ -40,7 +40,7 @@ CAUSES = (
     Cause(
         "gpu_memory",
         r"CUDA out of memory|torch\.OutOfMemoryError",
-        f"stop other programs on the card, or lower the memory share ({_MEMORY_SHARE_FLAGS})",
+        f"stop other programs on the GPU, or lower the memory share ({_MEMORY_SHARE_FLAGS})",
     ),
     Cause(
         "context_too_long",

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A server as a detached process: a folder holds its files, its log and `process.json`, by which it is found again.
+"""A server as a detached process: a folder holds its files, its log and `process.json`, by which a later run finds it.
 
-Any Linux or macOS host, no root. Private to this collection.
+Works on any Linux or macOS host, without root.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LOG = "server.log"
 
 
 def identity(pid: int) -> str | None:
-    """What tells a process from a later one with the same number: its start time. None when no such process runs."""
+    """What distinguishes a process from a later process with the same number: its start time. None when no such process runs."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
@@ -31,12 +31,12 @@ def identity(pid: int) -> str | None:
 
 
 def _identity_by_ps(pid: int) -> str | None:
-    found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], stdout=subprocess.PIPE, check=False)
-    return found.stdout.decode().strip() or None
+    answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], stdout=subprocess.PIPE, check=False)
+    return answer.stdout.decode().strip() or None
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The record of the last start: `pid`, `identity`, `digest`, `argv`; empty when there was none."""
+    """The record of the last start: `pid`, `identity`, `digest`, `argv`; empty when there is no record."""
     record = read_json(folder / RECORD)
     return record if isinstance(record, dict) else {}
 
@@ -50,7 +50,7 @@ def running_pid(folder: Path) -> int | None:
 
 
 def stale_files(folder: Path, files: dict[str, str]) -> list[str]:
-    """Names of those files whose content on the host is not the wanted one."""
+    """Names of those files whose content on the host differs from the wanted content."""
     return [name for name, content in files.items() if _read(folder / name) != content]
 
 
@@ -62,7 +62,7 @@ def _read(path: Path) -> str | None:
 
 
 def start(folder: Path, argv: list[str], env: dict[str, str], files: dict[str, str], digest: str) -> int:
-    """Writes the files, starts `argv` in a session of its own and returns its pid. The log of the run before is kept as `.previous`.
+    """Writes the files, starts `argv` in a session of its own and returns its pid. The previous log is kept as `.previous`.
 
     Raises OSError when the program cannot be started.
     """
@@ -88,20 +88,20 @@ def start(folder: Path, argv: list[str], env: dict[str, str], files: dict[str, s
 
 
 def stop(folder: Path, grace_s: float) -> bool:
-    """Ends the process and what it started: SIGTERM, then SIGKILL after `grace_s`. True when there was one to end."""
+    """Ends the process and what it started: SIGTERM, then SIGKILL after `grace_s`. True when a process ran."""
     pid = running_pid(folder)
     if pid is not None:
         expected = identity(pid)
         os.killpg(pid, signal.SIGTERM)
-        if not _gone(pid, expected, grace_s):
+        if not _has_ended(pid, expected, grace_s):
             os.killpg(pid, signal.SIGKILL)
-            _gone(pid, expected, grace_s)
+            _has_ended(pid, expected, grace_s)
     if (folder / RECORD).exists():
         (folder / RECORD).unlink()
     return pid is not None
 
 
-def _gone(pid: int, expected: str | None, wait_s: float) -> bool:
+def _has_ended(pid: int, expected: str | None, wait_s: float) -> bool:
     deadline = time.monotonic() + wait_s
     while identity(pid) == expected:
         if time.monotonic() > deadline:

@@ -1,9 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How a server's start went, read from its log: which phase it is in, and the seconds that each phase took.
+"""The progress of a server's start, read from its log: which phase it is in, and the seconds that each phase took.
 
-Each engine's texts are in `_engines/`. What a log does not tell is None.
-Pure; private to this collection.
+Each engine's texts are in `_engines/`. What a log does not say is None. Pure.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def slowest(servers: Sequence[Phases]) -> Phases:
 
 
 def stage(lines: Sequence[str]) -> str:
-    """What a server that is not ready does now: starting, loading weights, compiling and warming up, or started."""
+    """What a server that is not ready is doing: starting, loading weights, compiling and warming up, or started."""
     text = "\n".join(lines)
     return next((name for name in reversed(STAGES) if _has_begun(name, text)), "starting")
 
@@ -48,7 +47,7 @@ def _has_begun(name: str, text: str) -> bool:
 
 
 def pull_s(tagged_at: str | None, began_at_s: float | None) -> float | None:
-    """Seconds from `began_at_s` (since the epoch) until the engine had the image; None where it was there before.
+    """Seconds from `began_at_s` (since the epoch) until Docker had the image; None where it had the image before.
 
     `tagged_at` is the `Metadata.LastTagTime` of the image, by the same host's clock.
     """
@@ -65,7 +64,7 @@ def _patterns_of(phase: str) -> list[str]:
 
 
 def _slowest(lines: Sequence[str], patterns: Sequence[str]) -> float | None:
-    """The largest sum of one process; each process of an engine tells its own figures."""
+    """The largest sum of one process; each process of an engine logs its own figures."""
     sums: dict[str, float] = {}
     for line in lines:
         for pattern in patterns:
@@ -89,7 +88,7 @@ def _warm_up_s(lines: Sequence[str], engine: Engine) -> float | None:
 
 
 def _time_of(lines: Sequence[str], text: str | None, engine: Engine) -> datetime | None:
-    """When the last line with that text was written, in a year that has every day: a line's time carries none."""
+    """When the last line with that text was written, in a leap year: the time of a line has no year, and may be 29 February."""
     matches = (re.search(engine.log_time, line) for line in reversed(lines) if text and text in line)
     match = next(matches, None)
     time = f"2000 {match[1]}" if match else None
@@ -97,5 +96,5 @@ def _time_of(lines: Sequence[str], text: str | None, engine: Engine) -> datetime
 
 
 def _longest(seconds: Iterable[float | None]) -> float | None:
-    known = [value for value in seconds if value is not None]
-    return max(known) if known else None
+    measured = [value for value in seconds if value is not None]
+    return max(measured) if measured else None

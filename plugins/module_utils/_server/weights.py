@@ -1,9 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The hub's cache folder as huggingface_hub lays it out, and what of a model is in it.
+"""The hub's cache folder as huggingface_hub lays it out, and which files of a model it has.
 
-A model counts as complete when the list of its files, written after they were checked, is there and each file has its size.
-Private to this collection.
+A model counts as complete when the list of its files, written after they were checked, exists and each file has its size.
 """
 
 from __future__ import annotations
@@ -38,21 +37,21 @@ def commit_of(folder: Path, revision: str) -> str | None:
 
 
 def complete_commit(cache_dir: Path, model: str, revision: str) -> str | None:
-    """The commit of a revision whose files are all there; None when something is missing."""
+    """The commit of a revision whose files are all in the cache; None when a file is missing."""
     folder = repository(cache_dir, model)
     commit = commit_of(folder, revision)
     if commit is None:
         return None
     try:
         files = read_json(_list_path(folder, commit))["files"]
-        there = all((folder / "snapshots" / commit / file["name"]).stat().st_size == file["size"] for file in files)
+        complete = all((folder / "snapshots" / commit / file["name"]).stat().st_size == file["size"] for file in files)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return commit if there and files else None
+    return commit if complete and files else None
 
 
 def write_list(cache_dir: Path, model: str, commit: str, files: list[dict[str, Any]]) -> None:
-    """Keeps the list of checked files, by which a later run knows that they are complete."""
+    """Writes the list of checked files, by which a later run sees that they are complete."""
     path = _list_path(repository(cache_dir, model), commit)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The umask decides who may read it, as with the weights: users may share the cache.

@@ -129,9 +129,9 @@ class Tokenizer:
             return array("H", itertools.chain.from_iterable(spelled))
 
     def _spell(self, piece: str) -> list[int]:
-        known = self.ids.get(piece)
-        if known is not None:
-            return [known]
+        token = self.ids.get(piece)
+        if token is not None:
+            return [token]
         return [self.byte_base + byte for byte in piece.encode("utf-8", "surrogatepass")]
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -218,15 +218,15 @@ class PrefixCache:
 
     def lookup(self, hashes: Sequence[int], prompt_tokens: int) -> int:
         """Tokens of the prompt that need no prefill; the last token always does."""
-        found = 0
+        cached = 0
         for chain in hashes[: (prompt_tokens - 1) // self.block_tokens]:
             if chain not in self._blocks:
                 break
             self._blocks.move_to_end(chain)
-            found += self.block_tokens
+            cached += self.block_tokens
         self.queries += prompt_tokens
-        self.hits += found
-        return found
+        self.hits += cached
+        return cached
 
     def insert(self, hashes: Sequence[int]) -> None:
         for chain in hashes:
@@ -240,7 +240,7 @@ class PrefixCache:
 
 
 class Job:
-    """One request inside the engine. `reply` is whoever is told of its tokens; the scheduler never calls it."""
+    """One request inside the engine. `reply` receives its tokens; the scheduler never calls it."""
 
     def __init__(self, prompt_tokens: int, target: int, blocks: Sequence[int] = (), reply: Any = None) -> None:
         self.prompt_tokens = prompt_tokens
@@ -434,7 +434,7 @@ class Alarm:
 
 
 class Engine:
-    """Runs a Scheduler against the monotonic clock and tells each job's reply what it has got."""
+    """Runs a Scheduler against the monotonic clock and hands each job's reply its tokens."""
 
     def __init__(self, scheduler: Scheduler, time_scale: float, loop: asyncio.AbstractEventLoop) -> None:
         self.scheduler, self.time_scale = scheduler, time_scale
@@ -729,10 +729,10 @@ class Reply(ABC):
 
     @abstractmethod
     def finish(self) -> None:
-        """The last token is there: ends the answer."""
+        """Ends the answer after its last token."""
 
     def abort(self) -> None:
-        """The client is gone."""
+        """The client has closed the connection."""
         self.simulator.engine.scheduler.abort(self.job)
         self.simulator.finished("abort", self)
 
@@ -853,7 +853,7 @@ class StreamReply(Reply):
     def token(self) -> None:
         self.count = count = self.count + 1
         if (count - 1) % self._interval or not count % self._merge:
-            return  # leaves with a later one
+            return  # leaves with a later token
         first, self._sent = self._sent, count
         text = WORDS[(first + self._offset) % len(WORDS)] if count - first == 1 else self.text(first, count)
         template = self._content if count > self._reasoning else self._thought
@@ -894,7 +894,7 @@ class StreamReply(Reply):
         return [(b"r", self._template({"role": "assistant", "content": ""}, 0) % ()), *events]
 
     def _emit(self, *events: tuple[bytes, bytes], last: bool = False) -> None:
-        """Send events, each a kind and its bytes: in one write, unless a fault has its hands in."""
+        """Send events, each a kind and its bytes: in one write, unless a fault changes them."""
         before, sent = time.time_ns(), len(events)
         end = b"0\r\n\r\n" if last and self.chunked else b""
         if self._fault is None:
@@ -1107,7 +1107,7 @@ def parse_fault(text: str) -> Fault:
     """A fault with its numbers, from `kind[,number...]`. Raises ValueError."""
     kind, *numbers = text.split(",")
     if kind not in FAULTS:
-        raise ValueError("unknown fault {!r}; there are: {}".format(kind, ", ".join(FAULTS)))
+        raise ValueError("unknown fault {!r}; known faults: {}".format(kind, ", ".join(FAULTS)))
     stage, apply = FAULTS[kind]
     names = fault_numbers(FAULTS[kind])
     if len(numbers) > len(names):

@@ -1,7 +1,7 @@
 """Fetches one model with huggingface_hub and checks every file: `python fetch_model.py < order.json`, the answer on standard output.
 
 The order: `model`, `revision`, `cache_dir` (the folder that HF_HOME names), `endpoint` (null for the hub itself) and `token_file`
-(null for none). The answer: `commit` and `files`, each with `name` and `size` in bytes. Runs wherever huggingface_hub is.
+(null without a token). The answer: `commit` and `files`, each with `name` and `size` in bytes. Runs wherever huggingface_hub is installed.
 """
 
 from __future__ import annotations
@@ -29,11 +29,15 @@ def main() -> None:
 
     token = Path(order["token_file"]).read_text().strip() if order["token_file"] else None
     api = HfApi(endpoint=order["endpoint"], token=token or False)
-    told = api.model_info(order["model"], revision=order["revision"], files_metadata=True)
-    wanted = {file.rfilename: file for file in told.siblings or []}
-    place = {"endpoint": order["endpoint"], "token": token or False, "cache_dir": str(Path(order["cache_dir"], "hub"))}
-    snapshot_download(order["model"], revision=order["revision"], **place)
-    folder = Path(snapshot_download(order["model"], revision=told.sha, **place))
+    info = api.model_info(order["model"], revision=order["revision"], files_metadata=True)
+    wanted = {file.rfilename: file for file in info.siblings or []}
+    options = {
+        "endpoint": order["endpoint"],
+        "token": token or False,
+        "cache_dir": str(Path(order["cache_dir"], "hub")),
+    }
+    snapshot_download(order["model"], revision=order["revision"], **options)
+    folder = Path(snapshot_download(order["model"], revision=info.sha, **options))
     wrong = []
     for name, file in wanted.items():
         path = folder / name
@@ -42,9 +46,9 @@ def main() -> None:
             path.resolve().unlink()
             path.unlink()
     if wrong:
-        sys.exit(f"{', '.join(wrong)}: not what the hub says, removed; run again to fetch them anew")
+        sys.exit(f"{', '.join(wrong)}: not what the hub says, removed; run again to fetch them")
     files = [{"name": name, "size": (folder / name).stat().st_size} for name in sorted(wanted)]
-    print(json.dumps({"commit": told.sha, "files": files}))
+    print(json.dumps({"commit": info.sha, "files": files}))
 
 
 if __name__ == "__main__":

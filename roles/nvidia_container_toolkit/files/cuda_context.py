@@ -1,13 +1,13 @@
 """Open a CUDA context on every visible device, with nothing but Python and the driver's own library.
 
-nvidia-smi answers even when CUDA does not start, so a container that may serve a model is proved by this.
-Prints one line a device. Exit status: 0 all opened, 40 no libcuda, 41 CUDA does not start, 42 no device, 43 a device fails.
+nvidia-smi answers even when CUDA does not start, so this proves that a container can serve a model.
+Prints one line for each device. Exit status: 0 all opened, 40 no libcuda, 41 CUDA does not start, 42 no device, 43 a device fails.
 """
 
 import ctypes
 import sys
 
-OUT_OF_MEMORY = 2  # another program fills the card; it does work
+OUT_OF_MEMORY = 2  # another program fills the GPU, which works
 LIBRARY = "libcuda.so.1"
 
 

@@ -79,8 +79,8 @@ def test_a_good_answer_passes(judge, answer, saw):
         (judge_tool_call, call(arguments="{}"), "expected get_weather with a city"),
         (judge_tool_call, call(arguments="Paris"), "no JSON"),
         (judge_reasoning, chat(content="<think>17</think>42"), "--reasoning-parser"),
-        (judge_reasoning, chat(content="17</think>42", reasoning="Hm."), "without thoughts"),
-        (judge_reasoning, chat(content=" ", reasoning="Hm."), "without thoughts"),
+        (judge_reasoning, chat(content="17</think>42", reasoning="Hm."), "without reasoning"),
+        (judge_reasoning, chat(content=" ", reasoning="Hm."), "without reasoning"),
     ],
 )
 def test_a_bad_answer_is_reported_with_what_was_expected(judge, answer, message):
@@ -94,7 +94,7 @@ def test_a_bad_answer_is_reported_with_what_was_expected(judge, answer, message)
     [
         ({"max_model_len": 128}, 128, "128 tokens"),
         ({"max_model_len": 128}, None, "128 tokens"),
-        ({}, 128, "does not tell"),
+        ({}, 128, "does not give"),
         ({"max_model_len": 127}, 128, None),
     ],
 )
