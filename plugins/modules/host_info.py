@@ -246,7 +246,7 @@ host:
           type: str
           returned: always
         pid:
-          description: The process; null when the file is absent or the process is gone.
+          description: The process; null when the file is absent or the process has ended.
           type: int
           returned: always
     gpu:

@@ -49,7 +49,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Upload the page and the data
+- name: Upload the HTML report and the data
   llmfleet.serving.report_upload:
     directory: reports/latest
     urls:

@@ -36,7 +36,7 @@ def _names_of(counter: str) -> Iterator[str]:
 
 
 def deltas(before: Mapping[str, float | None], after: Mapping[str, float | None]) -> dict[str, float | None]:
-    """What was counted in between; None where a counter is missing, or has gone back because the server restarted."""
+    """What was counted in between; None where a counter is missing, or has decreased because the server restarted."""
     changes: dict[str, float | None] = {}
     for name in COUNTERS:
         old, new = before.get(name), after.get(name)

@@ -52,7 +52,7 @@ def parse_session_id(stat: str | None) -> int | None:
 
 
 def probe_process(system: System, pid: int) -> dict[str, Any]:
-    """A process by its ID. Every figure is None when it is gone or belongs to another user."""
+    """A process by its ID. Every figure is None when it has ended or belongs to another user."""
     words = (system.read(f"/proc/{pid}/cmdline") or "").split("\0")
     return {
         "pid": pid,
@@ -78,7 +78,7 @@ def home_of_caller() -> str:
 
 
 def probe_pid_file(system: System, path: str) -> dict[str, Any]:
-    """The process that a pid file names; `pid` is None when the file is absent or the process is gone.
+    """The process that a pid file names; `pid` is None when the file is absent or the process has ended.
 
     A leading `~` is the home of the user who connected.
     """

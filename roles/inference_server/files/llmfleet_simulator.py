@@ -909,7 +909,7 @@ class StreamReply(Reply):
             self.over()
 
     def _emit_through_fault(self, events: list[bytes], end: bytes) -> int:
-        """How many of the events have gone out whole."""
+        """How many of the events were sent completely."""
         for sent, event in enumerate(events):
             data = self._fault(self, event, self.events)  # type: ignore[misc]
             self.write(data)  # looked up after the fault, which may have begun to hold
