@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Versions of packages, drivers and engines, compared by their numbers.
 
-PRIVATE to the collection. Pure.
+Pure.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lowest versions of the NVIDIA driver, Docker and the NVIDIA container toolkit that something takes, each with what it takes.
 
-PRIVATE to the collection. Data, to be compared by `_version.at_least`.
+Data, to be compared by `_version.at_least`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ DRIVER_FOR_BLACKWELL = "570.0"
 
 # The first Docker with CDI, as a feature that daemon.json switches on.
 DOCKER_WITH_CDI = "25.0"
-# The first Docker that has CDI on by itself (moby#49963).
+# The first Docker that has CDI on by default (moby#49963).
 DOCKER_WITH_CDI_ON = "28.2"
 
 # The first toolkit whose CDI specifications hold every device node. Enough for `--device nvidia.com/gpu=all`.

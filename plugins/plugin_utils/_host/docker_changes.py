@@ -68,7 +68,7 @@ def _pinned(manager: str | None, package: str, version: str) -> str:
 def holds(
     packages: Mapping[str, Any], offered: list[str], wanted: bool, install: bool, verify: bool
 ) -> dict[str, list[str]]:
-    """C(release): the packages whose hold must end before an install, which apt does by itself. C(hold): those to hold, after an
+    """C(release): the packages whose hold must end before an install, which apt does on its own. C(hold): those to hold, after an
     install also what was held before.
 
     `offered` are the packages that it is about, `wanted` says whether they are to be held.

@@ -42,8 +42,8 @@ def _check_gpu_present(host: Host, want: Want) -> Verdict:
     if not want["gpu"]["required"]:
         return skip("no GPU is asked for")
     if gpu["state"] != "present":
-        said = " ".join((gpu["message"] or "no nvidia-smi and no NVIDIA GPU on the PCI bus").split())
-        return failed(said, f"{need} GPU", _GPU_REMEDIES[gpu["state"]])
+        message = " ".join((gpu["message"] or "no nvidia-smi and no NVIDIA GPU on the PCI bus").split())
+        return failed(message, f"{need} GPU", _GPU_REMEDIES[gpu["state"]])
     found = f"{gpu['count']} x {gpu['cards'][0]['name']}"
     lost = gpu["pci_count"] - gpu["count"]
     if lost > 0:

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the end of a probe container says of the GPU in containers.
+"""Whether containers can use the GPU, by how a probe container ended.
 
-PRIVATE to the collection. Pure. The exit statuses 40 to 43 are those of
+Pure. The exit statuses 40 to 43 are those of
 C(roles/nvidia_container_toolkit/files/cuda_context.py).
 """
 

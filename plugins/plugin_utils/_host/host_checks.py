@@ -105,7 +105,7 @@ def _check_daemon_config(host: Host, _want: Want) -> Verdict:
         config["error"] is None,
         f"{config['path']} {config['error'] or 'is right'}",
         "a JSON object, or no file",
-        f"mend or move away {config['path']}; it was not touched",
+        f"correct or move away {config['path']}; it was not touched",
     )
 
 
@@ -123,7 +123,7 @@ def _check_clock(host: Host, want: Want) -> Verdict:
         abs(skew) <= limit,
         f"{skew:+.1f} s from the controller",
         f"at most {limit} s",
-        "start a time service (systemctl enable --now systemd-timesyncd or chronyd) on the host, or mend the controller's clock",
+        "start a time service (systemctl enable --now systemd-timesyncd or chronyd) on the host, or correct the controller's clock",
     )
 
 

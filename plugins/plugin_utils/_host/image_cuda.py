@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which CUDA an inference image is built for, by its name: what its tag says, else the engine's rule in `_engines/`.
 
-PRIVATE to the collection. Pure.
+Pure.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ImageCuda(NamedTuple):
 
 
 def image_cuda(image: str) -> ImageCuda | None:
-    """The CUDA family of an engine's image by its name, or None when the name does not tell."""
+    """The CUDA family of an engine's image by its name, or None when the name does not show it."""
     repository, _colon, tag = image.partition("@")[0].rpartition(":")
     named = re.search(r"(?:^|[-_.])cu(?:da)?(\d{2})\d*(?:$|[-_.])", tag)
     if named:

@@ -20,7 +20,7 @@ CheckResult = Dict[str, Any]  # a verdict with the check's name and severity
 
 CHECKS = {**HOST_CHECKS, **GPU_CHECKS}
 
-# What does not keep a server from running, but should be known.
+# What does not keep a server from running, but should be reported.
 WARNINGS = frozenset({"persistence_mode", "power_limit", "row_remap", "reboot_required", "clock_skew", "mig_pending"})
 
 
@@ -94,16 +94,16 @@ def table(rows: Iterable[tuple[str, Mapping[str, Any] | None]]) -> str:
 _ORDER = ["unreached", "failed", "warned", "ok"]
 
 
-def _row(name: str, found: Mapping[str, Any] | None) -> tuple[str, ...]:
-    if found is None:
+def _row(name: str, summary: Mapping[str, Any] | None) -> tuple[str, ...]:
+    if summary is None:
         return (name, "unreached", "", "", "", "", "")
-    gpu = found["gpu"]
+    gpu = summary["gpu"]
     return (
         name,
-        found["verdict"],
+        summary["verdict"],
         f"{gpu['count']} x {gpu['name']}" if gpu["count"] else gpu["state"],
         gpu["driver_version"] or "-",
-        found["docker_version"] or "-",
-        found["toolkit_version"] or "-",
-        " ".join([*found["failed"], *(f"({warned})" for warned in found["warned"])]),
+        summary["docker_version"] or "-",
+        summary["toolkit_version"] or "-",
+        " ".join([*summary["failed"], *(f"({warned})" for warned in summary["warned"])]),
     )

@@ -81,7 +81,7 @@ def cdi_is_stale(host: Host) -> bool:
     numbered = [name for name in toolkit["cdi_devices"] if name.partition("=")[2].isdigit()]
     written_for = {version for spec in toolkit["cdi_specs"] for version in spec["driver_versions"]}
     other_driver = bool(written_for) and gpu["driver_version"] not in written_for
-    split = any(card["mig_mode"] for card in gpu["cards"])
+    split = any(each["mig_mode"] for each in gpu["cards"])
     misses_a_gpu = not split and len(numbered) != gpu["count"]
     return not toolkit["cdi_devices"] or other_driver or _toolkit_is_newer(toolkit) or misses_a_gpu
 

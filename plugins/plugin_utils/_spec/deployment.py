@@ -18,7 +18,7 @@ VOLUME_PREFIX = "llmfleet-"  # of the volumes that hold compiled kernels (compil
 def pinned(spec: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
     """The specification of containers with the image that the host really has: its ID, and volumes that are kept per image.
 
-    `image` is what the Docker engine tells of it; where it is empty (check mode, before the pull) nothing is known yet.
+    `image` is Docker's description of it, empty where the host has not pulled it yet (check mode).
     """
     image_id = str(image.get("Id") or "")
     short = image_id.partition(":")[2][:12] or "unknown"
@@ -35,14 +35,14 @@ def pinned(spec: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
         **spec,
         "digest": digest_of([spec["digest"], image_id]),
         "image_id": image_id or None,
-        "image_digest": imagedigest_of(image),
+        "image_digest": image_digest_of(image),
         "image_tagged_at": (image.get("Metadata") or {}).get("LastTagTime"),
         "instances": instances,
     }
 
 
-def imagedigest_of(image: Mapping[str, Any]) -> str | None:
-    """The registry's digest of an image; of one that never saw a registry its ID; None when nothing is known."""
+def image_digest_of(image: Mapping[str, Any]) -> str | None:
+    """The registry's digest of an image; of an image that never was in a registry its ID; None when there is no description."""
     names = image.get("RepoDigests") or []
     return str(names[0]).rpartition("@")[2] if names else image.get("Id")
 
@@ -178,7 +178,11 @@ def orphaned_instances(
 
     `previous` is the fact of the last deployment, `spec` what this run wanted; in a rollback `target` is another one.
     """
-    possible = {(known["runtime"], item["name"]) for known in (previous, spec) for item in known.get("instances", [])}
+    possible = {
+        (described["runtime"], item["name"])
+        for described in (previous, spec)
+        for item in described.get("instances", [])
+    }
     wanted = {(target["runtime"], item["name"]) for item in target["instances"]}
     return {runtime: sorted(name for kind, name in possible - wanted if kind == runtime) for runtime in RUNTIMES}
 

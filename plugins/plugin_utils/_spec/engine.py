@@ -39,7 +39,7 @@ def choose_image(images: Sequence[Mapping[str, Any]], driver_version: str | None
 def image_name(
     want: Mapping[str, Any], engine: Mapping[str, Any], recipe: Mapping[str, Any], driver_version: str | None
 ) -> str:
-    """The image's name: the operator's own, else the page's, else the stable one that the driver can run."""
+    """The image's name: the operator's own, else the published benchmark's, else the stable image that the driver can run."""
     if want["image"]:
         return str(want["image"])
     if want["release"] == "published":
@@ -50,7 +50,7 @@ def image_name(
 def engine_argv(
     want: Mapping[str, Any], engine: Mapping[str, Any], recipe: Mapping[str, Any], values: Mapping[str, Any]
 ) -> list[str]:
-    """The engine's arguments: the page's own for `published`, else engine < recipe < intent < operator."""
+    """The engine's arguments: the published benchmark's for `published`, else engine < recipe < intent < operator."""
     extra = parse_args(want["extra_args"])
     if want["release"] == "published":
         argv = [fill(token, values) for token in recipe["published"][want["backend"]]["argv"]]
@@ -86,7 +86,7 @@ def context_tokens(argv: Sequence[str], recipe: Mapping[str, Any]) -> int | None
 def smoke_tests(want: Mapping[str, Any], engine: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, str]:
     """What becomes of each smoke test: the recipe's word, the engine's over it, the operator's over both.
 
-    The page's commands set no reasoning parser and a lossy tool parser, so there abilities are only reported.
+    The published commands set no reasoning parser and a lossy tool parser, so there abilities are only reported.
     """
     modes = {**recipe.get("smoke", {}), **engine.get("smoke", {})}
     if want["release"] == "published":

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """An engine's command-line flags: parsed, merged, written back and checked against those the engine knows.
 
-Pure functions. Private to this collection.
+Pure functions.
 """
 
 from __future__ import annotations
@@ -74,23 +74,23 @@ def opposite(flag: str) -> str:
     return "--" + flag[len("--no-") :] if flag.startswith("--no-") else "--no-" + flag[2:]
 
 
-def flag_problems(flags: Mapping[str, Any], known: Mapping[str, Any]) -> list[Problem]:
+def flag_problems(flags: Mapping[str, Any], release: Mapping[str, Any]) -> list[Problem]:
     """What the engine would refuse: unknown names, values missing, too many or not allowed.
 
-    `known` is a data file of files/flags/: `engine`, `version` and `flags`, each with `aliases`, `values` (none, one, optional
+    `release` is a data file of files/flags/: `engine`, `version` and `flags`, each with `aliases`, `values` (none, one, optional
     or many) and perhaps `choices`. `--a.b` sets one entry of the flag `--a`, whose value is JSON.
     """
-    entries = dict(known["flags"])
-    entries.update({alias: entry for entry in known["flags"].values() for alias in entry["aliases"]})
-    engine = f"{known['engine']} {known['version']}"
-    found = []
+    entries = dict(release["flags"])
+    entries.update({alias: entry for entry in release["flags"].values() for alias in entry["aliases"]})
+    engine = f"{release['engine']} {release['version']}"
+    problems = []
     for name, value in flags.items():
         base, dot, _key = name.partition(".")
         if base not in entries:
-            found.append(Problem(f"{name} is no flag of {engine}", remedy=_advice(name.replace("_", "-"), entries)))
+            problems.append(Problem(f"{name} is no flag of {engine}", remedy=_advice(name.replace("_", "-"), entries)))
         elif not dot:
-            found += _value_problems(name, value, entries[base], engine)
-    return found
+            problems += _value_problems(name, value, entries[base], engine)
+    return problems
 
 
 def _value_problems(name: str, value: Any, entry: Mapping[str, Any], engine: str) -> list[Problem]:
@@ -100,10 +100,10 @@ def _value_problems(name: str, value: Any, entry: Mapping[str, Any], engine: str
         return [Problem(f"{name} of {engine} has {'no value' if value is True else ' '.join(value)}", "one value")]
     choices = [str(choice) for choice in entry.get("choices", [])]
     if choices and isinstance(value, str) and value not in choices:
-        return [Problem(f"{name} of {engine} knows no {value!r}", remedy=_advice(value, choices))]
+        return [Problem(f"{name} of {engine} does not accept {value!r}", remedy=_advice(value, choices))]
     return []
 
 
-def _advice(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+def _advice(word: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, sorted(names), n=1, cutoff=0.6)
     return f"write {near[0]}" if near else "take it out of inference_server_extra_args"

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which of a host's cards each server instance gets, and how Docker is asked for them.
+"""Which of a host's GPUs each server instance gets, and how Docker is asked for them.
 
-Pure functions over what module host_info reads. Private to this collection.
+Pure functions over what module host_info reads.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from .._version_floors import DOCKER_WITH_CDI_ON, TOOLKIT_REFRESHING_CDI
 CDI_KIND = "nvidia.com/gpu"
 
 
-def group_cards(uuids: Sequence[str], instances: int, cards_each: int) -> list[list[str]]:
-    """One list of card UUIDs per instance, in the driver's order.
+def group_gpus(uuids: Sequence[str], instances: int, gpus_each: int) -> list[list[str]]:
+    """One list of GPU UUIDs per instance, in the driver's order.
 
-    `instances` 0 means as many as the cards allow. A host without cards gets its instances with no card each.
-    Raises UserError when there are fewer cards than that takes.
+    `instances` 0 means as many as the GPUs allow. A host without GPUs gets its instances with no GPU each.
+    Raises UserError when there are fewer GPUs than that takes.
     """
     if not uuids:
         return [[] for _ in range(instances or 1)]
-    wanted = instances or max(1, len(uuids) // cards_each)
-    if wanted * cards_each > len(uuids):
+    wanted = instances or max(1, len(uuids) // gpus_each)
+    if wanted * gpus_each > len(uuids):
         raise UserError(
             Problem(
                 f"the host has {len(uuids)} GPU(s)",
-                f"{wanted * cards_each}, for {wanted} instance(s) of inference_server_tensor_parallel_size {cards_each}",
+                f"{wanted * gpus_each}, for {wanted} instance(s) of inference_server_tensor_parallel_size {gpus_each}",
                 "lower inference_server_instances or inference_server_tensor_parallel_size",
             )
         )
-    return [list(uuids[at * cards_each : (at + 1) * cards_each]) for at in range(wanted)]
+    return [list(uuids[at * gpus_each : (at + 1) * gpus_each]) for at in range(wanted)]
 
 
 def has_cdi(docker: Mapping[str, Any], toolkit: Mapping[str, Any], uuids: Sequence[str]) -> bool:
-    """Whether Docker and the NVIDIA container toolkit offer exactly these cards through CDI.
+    """Whether Docker and the NVIDIA container toolkit offer exactly these GPUs through CDI.
 
-    A container that names its cards through CDI keeps them through `systemctl daemon-reload`.
+    A container that names its GPUs through CDI keeps them through `systemctl daemon-reload`.
     """
     return (
         at_least(docker.get("version"), DOCKER_WITH_CDI_ON)
@@ -51,7 +51,7 @@ def has_cdi(docker: Mapping[str, Any], toolkit: Mapping[str, Any], uuids: Sequen
 
 
 def device_requests(uuids: Sequence[str] | None, cdi: bool) -> list[dict[str, Any]]:
-    """The cards as the Docker engine takes them: all of them when `uuids` is None, none when it is empty."""
+    """The GPUs as Docker takes them: all of them when `uuids` is None, none when it is empty."""
     if uuids is not None and not uuids:
         return []
     if cdi and uuids is not None:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The servers of one host, one by one: containers, processes or simulators, each with its cards, port and files. Pure."""
+"""The servers of one host, one after the other: containers, processes or simulators, each with its GPUs, port and files. Pure."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from .engine import (
 from .gpu_assignment import (
     device_requests,
     docker_flags,
-    group_cards,
+    group_gpus,
     has_cdi,
 )
 from .validation import is_itself
 
 KEY_FILE = "/run/secrets/llmfleet_api_key"
 
-# What a health check may cost and how long it bears with a server that answers nothing: Docker's own words. It drives nothing,
+# What a health check may cost and how long it waits for a server that does not answer: Docker's own words. It drives nothing,
 # so its patience with a start is one for all: a knob here would recreate every container when it is turned.
 HEALTHCHECK_TIMES = {"interval": "30s", "timeout": "20s", "retries": 3, "start_period": "3600s"}
 
@@ -37,8 +37,8 @@ _HEALTH_PROBE = "import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known beside the operator's choices: of the engine, the model, the group's card and the host."""
+class Context:
+    """What an instance follows from besides the operator's choices: the engine, the model's recipe, the GPU profile and the host."""
 
     engine: Mapping[str, Any]
     recipe: Mapping[str, Any]
@@ -46,30 +46,30 @@ class Known:
     host: Mapping[str, Any]
 
 
-def instances_of(want: Mapping[str, Any], known: Known) -> list[dict[str, Any]]:
+def instances_of(want: Mapping[str, Any], context: Context) -> list[dict[str, Any]]:
     """Every instance of the host, as `server_spec` describes it. Raises UserError."""
     build = {"simulator": _simulator}.get(want["backend"]) or {"docker": _container, "process": _process}[
         want["runtime"]
     ]
-    made = []
-    for index, uuids in enumerate(_card_groups(want, known.gpu_profile, known.host["gpu"])):
+    instances = []
+    for index, uuids in enumerate(_gpu_groups(want, context.gpu_profile, context.host["gpu"])):
         name, port = instance_name(want["name"], index), want["port"] + index
-        one = {**want, "name": name, "port": port, "server_dir": f"{want['state_dir']}/{name}", "uuids": uuids}
+        settings = {**want, "name": name, "port": port, "server_dir": f"{want['state_dir']}/{name}", "uuids": uuids}
         instance = {
             "name": name,
             "port": port,
             "base_url": f"http://{_reachable(want['bind_address'])}:{port}",
-            "gpu_uuids": [card["uuid"] for card in known.host["gpu"]["cards"]] if uuids is None else uuids,
+            "gpu_uuids": [gpu["uuid"] for gpu in context.host["gpu"]["cards"]] if uuids is None else uuids,
             "env": {str(key): str(value) for key, value in want["env"].items()},
             "files": {},
-            "key_mark": key_mark(want, known.host),
+            "key_mark": key_mark(want, context.host),
         }
-        instance.update(build({**one, "env": instance["env"]}, known))
+        instance.update(build({**settings, "env": instance["env"]}, context))
         command = docker_run_command(instance) if want["runtime"] == "docker" else instance["argv"]
-        by = {"container": name} if want["runtime"] == "docker" else {"process_dir": one["server_dir"]}
+        by = {"container": name} if want["runtime"] == "docker" else {"process_dir": settings["server_dir"]}
         instance["watch"] = {"base_url": instance["base_url"], **by}
-        made.append({**instance, "run_command": shell_line(command), "digest": digest_of(instance)})
-    return made
+        instances.append({**instance, "run_command": shell_line(command), "digest": digest_of(instance)})
+    return instances
 
 
 def instance_name(name: str, index: int) -> str:
@@ -77,26 +77,26 @@ def instance_name(name: str, index: int) -> str:
     return name if index == 0 else f"{name}-{index + 1}"
 
 
-def _card_groups(
+def _gpu_groups(
     want: Mapping[str, Any], gpu_profile: Mapping[str, Any], gpu: Mapping[str, Any]
 ) -> list[list[str] | None]:
-    """Each instance's cards; None stands for all of them, `--gpus all`."""
+    """Each instance's GPUs; None stands for all of them, `--gpus all`."""
     if want["backend"] == "simulator" or gpu_profile.get("gpu_class") == "cpu":
         return [[] for _ in range(want["instances"] or 1)]
-    uuids = [card["uuid"] for card in gpu["cards"]]
+    uuids = [each["uuid"] for each in gpu["cards"]]
     count = 1 if want["release"] == "published" and not want["instances"] else want["instances"]
-    groups = group_cards(uuids, count, want["tensor_parallel_size"])
+    groups = group_gpus(uuids, count, want["tensor_parallel_size"])
     alone = len(groups) == 1 and (len(groups[0]) == len(uuids) or want["release"] == "published")
     return [None] if alone else list(groups)
 
 
 def key_mark(want: Mapping[str, Any], host: Mapping[str, Any]) -> float | None:
-    """What tells one key from the next without telling the key: when its file was last changed. None without a key.
+    """What distinguishes a key from the next without showing it: when its file was last changed. None without a key.
 
-    It is part of an instance, so that a new key starts the server anew; the old one would go on with the old key.
+    It is part of an instance, so that a new key restarts the server, which would otherwise go on with the old key.
     """
-    there = [entry for entry in host.get("disk", []) if entry["path"] == want["api_key_file"] and is_itself(entry)]
-    return there[0]["changed_at_s"] if there else None
+    entries = [entry for entry in host.get("disk", []) if entry["path"] == want["api_key_file"] and is_itself(entry)]
+    return entries[0]["changed_at_s"] if entries else None
 
 
 def digest_of(described: Any) -> str:
@@ -114,45 +114,47 @@ def _literal(address: str) -> str:
 
 
 def _published(bind_address: str, ports: str) -> str:
-    """Ports as Docker publishes them on an address; it knows no names."""
+    """Ports as Docker publishes them on an address; it accepts no host names."""
     address = "127.0.0.1" if bind_address == "localhost" else bind_address
     return ports if address == "0.0.0.0" else f"{_literal(address)}:{ports}"
 
 
-def _values(one: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+def _values(settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     names = ("model", "served_model_name", "tensor_parallel_size", "python", "server_dir")
-    return {**{key: one[key] for key in names}, "host": one["bind_address"], "port": one["port"], **more}
+    return {**{key: settings[key] for key in names}, "host": settings["bind_address"], "port": settings["port"], **more}
 
 
-def _container(one: Mapping[str, Any], known: Known) -> dict[str, Any]:
-    engine, host = known.engine, known.host
+def _container(settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    engine, host = context.engine, context.host
     inside = engine["container_port"]
-    stable = one["release"] == "stable"
-    home = engine["user_home"] if one["user"] else "/root"
-    mounts = [f"{one['hf_cache_dir']}:{home}/.cache/huggingface"] if one["hf_cache_dir"] else []
-    if stable and one["compile_cache"]:
+    stable = settings["release"] == "stable"
+    home = engine["user_home"] if settings["user"] else "/root"
+    mounts = [f"{settings['hf_cache_dir']}:{home}/.cache/huggingface"] if settings["hf_cache_dir"] else []
+    if stable and settings["compile_cache"]:
         mounts += [f"{volume}:{home}/{folder}" for volume, folder in engine["compile_cache"].items()]
-    if one["api_key_file"]:
-        mounts.append(f"{one['api_key_file']}:{KEY_FILE}:ro")
-    uuids = [card["uuid"] for card in host["gpu"]["cards"]]
+    if settings["api_key_file"]:
+        mounts.append(f"{settings['api_key_file']}:{KEY_FILE}:ro")
+    uuids = [gpu["uuid"] for gpu in host["gpu"]["cards"]]
     requests = (
         []
-        if known.gpu_profile.get("gpu_class") == "cpu"
-        else _requests(one["uuids"], uuids, has_cdi(host.get("docker", {}), host.get("toolkit", {}), uuids))
+        if context.gpu_profile.get("gpu_class") == "cpu"
+        else _requests(settings["uuids"], uuids, has_cdi(host.get("docker", {}), host.get("toolkit", {}), uuids))
     )
     return {
-        "image": image_name(one, engine, known.recipe, host["gpu"]["driver_version"]),
-        "entrypoint": engine["key_entrypoint"] if one["api_key_file"] else None,
+        "image": image_name(settings, engine, context.recipe, host["gpu"]["driver_version"]),
+        "entrypoint": engine["key_entrypoint"] if settings["api_key_file"] else None,
         "argv": _container_argv(
-            one, engine, engine_argv(one, engine, known.recipe, _values(one, host="0.0.0.0", port=inside))
+            settings,
+            engine,
+            engine_argv(settings, engine, context.recipe, _values(settings, host="0.0.0.0", port=inside)),
         ),
-        "env": {**({"HF_HUB_OFFLINE": "1"} if is_prefetched(one) else {}), **one["env"]},
-        "volumes": [*mounts, *one["volumes"]],
-        "ports": [_published(one["bind_address"], f"{one['port']}:{inside}")],
+        "env": {**({"HF_HUB_OFFLINE": "1"} if is_prefetched(settings) else {}), **settings["env"]},
+        "volumes": [*mounts, *settings["volumes"]],
+        "ports": [_published(settings["bind_address"], f"{settings['port']}:{inside}")],
         "ipc_mode": "private" if stable else "host",
         "shm_size": engine["shm_size"] if stable else None,
-        "ulimits": list(one["ulimits"]) if stable and requests else [],
-        "user": one["user"] or None,
+        "ulimits": list(settings["ulimits"]) if stable and requests else [],
+        "user": settings["user"] or None,
         "device_requests": requests,
         "healthcheck": {
             "test": ["CMD", "python3", "-c", _HEALTH_PROBE.format(port=inside)],
@@ -161,43 +163,46 @@ def _container(one: Mapping[str, Any], known: Known) -> dict[str, Any]:
     }
 
 
-def _container_argv(one: Mapping[str, Any], engine: Mapping[str, Any], argv: list[str]) -> list[str]:
+def _container_argv(settings: Mapping[str, Any], engine: Mapping[str, Any], argv: list[str]) -> list[str]:
     """The engine's command and its arguments; the command alone is left out where the entry point for a key starts it."""
     flags = flags_in(argv)
-    return flags if one["api_key_file"] else [*engine["command"], *flags]
+    return flags if settings["api_key_file"] else [*engine["command"], *flags]
 
 
 def _requests(wanted: list[str] | None, present: Sequence[str], cdi: bool) -> list[dict[str, Any]]:
-    """Where CDI names cards, all of them are named too; else `--gpus all` stands for all."""
+    """Where CDI names GPUs, all of them are named too; else `--gpus all` stands for all."""
     return device_requests(list(present) if wanted is None and cdi and present else wanted, cdi)
 
 
-def _process(one: Mapping[str, Any], known: Known) -> dict[str, Any]:
-    values = _values(one)
-    command = [fill(token, values) for token in one["command"] or known.engine["process_command"]]
-    cards = {"CUDA_VISIBLE_DEVICES": ",".join(one["uuids"])} if one["uuids"] else {}
-    return {"argv": [*command, *engine_argv(one, known.engine, known.recipe, values)], "env": {**cards, **one["env"]}}
-
-
-def _simulator(one: Mapping[str, Any], known: Known) -> dict[str, Any]:
-    values = _values(one)
-    settings = {
-        "host": one["bind_address"],
-        "port": one["port"],
-        "model": one["model"],
-        "served_model_name": one["served_model_name"],
-        "gpu": known.gpu_profile.get("gpu_class") or "unknown",
-        **copy.deepcopy(dict(one["simulator"])),
-    }
-    timings = {**known.engine["simulated_timing"], **(known.gpu_profile.get("simulated_timing") or {})}
-    timing = timings.get(settings.setdefault("engine", "vllm"))
-    if timing:
-        settings["timing"] = copy.deepcopy(dict(timing))
-    if one["api_key_file"]:
-        settings["api_key_file"] = one["api_key_file"]
+def _process(settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    values = _values(settings)
+    command = [fill(token, values) for token in settings["command"] or context.engine["process_command"]]
+    visible = {"CUDA_VISIBLE_DEVICES": ",".join(settings["uuids"])} if settings["uuids"] else {}
     return {
-        "argv": [fill(token, values) for token in known.engine["process_command"]],
-        "files": {"simulator.json": json.dumps(settings, indent=2, sort_keys=True) + "\n"},
+        "argv": [*command, *engine_argv(settings, context.engine, context.recipe, values)],
+        "env": {**visible, **settings["env"]},
+    }
+
+
+def _simulator(settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    values = _values(settings)
+    options = {
+        "host": settings["bind_address"],
+        "port": settings["port"],
+        "model": settings["model"],
+        "served_model_name": settings["served_model_name"],
+        "gpu": context.gpu_profile.get("gpu_class") or "unknown",
+        **copy.deepcopy(dict(settings["simulator"])),
+    }
+    timings = {**context.engine["simulated_timing"], **(context.gpu_profile.get("simulated_timing") or {})}
+    timing = timings.get(options.setdefault("engine", "vllm"))
+    if timing:
+        options["timing"] = copy.deepcopy(dict(timing))
+    if settings["api_key_file"]:
+        options["api_key_file"] = settings["api_key_file"]
+    return {
+        "argv": [fill(token, values) for token in context.engine["process_command"]],
+        "files": {"simulator.json": json.dumps(options, indent=2, sort_keys=True) + "\n"},
     }
 
 

@@ -18,7 +18,7 @@ from .engine import (
     is_prefetched,
     smoke_tests,
 )
-from .instances import Known, digest_of, instances_of
+from .instances import Context, digest_of, instances_of
 from .validation import (
     engine_flag_problems,
     key_file_problems,
@@ -53,9 +53,9 @@ def server_spec(
     `smoke` and `context_tokens` are what module server_smoke takes.
     Raises UserError with every problem found.
     """
-    cards = host["gpu"]["cards"]
+    gpus = host["gpu"]["cards"]
     _refuse(_choice_problems(want, engine, recipe, gpu_profile, host))
-    instances = instances_of(want, Known(engine, recipe, gpu_profile, host))
+    instances = instances_of(want, Context(engine, recipe, gpu_profile, host))
     _refuse(_instance_problems(want, engine, instances, host))
     return {
         **{key: want[key] for key in ("backend", "runtime", "release", "intent", "model", "served_model_name")},
@@ -68,7 +68,7 @@ def server_spec(
         "prefetch": is_prefetched(want),
         "context_tokens": context_tokens(instances[0]["argv"], recipe),
         "image": instances[0].get("image"),
-        "warnings": warnings(want, recipe, cards),
+        "warnings": warnings(want, recipe, gpus),
         "endpoint": instances[0]["base_url"],
         "instances": instances,
         "digest": digest_of([instance["digest"] for instance in instances]),
@@ -104,11 +104,11 @@ def _instance_problems(
     want: Mapping[str, Any], engine: Mapping[str, Any], instances: list[dict[str, Any]], host: Mapping[str, Any]
 ) -> list[Problem]:
     """What is wrong with the instances: ports that are taken, flags that the engine would refuse."""
-    found = [
+    faults = [
         problem
         for instance in instances
         for problem in port_problems(instance["name"], instance["port"], host, want["runtime"])
     ]
     if want["backend"] != "simulator":
-        found += engine_flag_problems(want, flags_in(instances[0]["argv"]), engine.get("known", {}))
-    return found
+        faults += engine_flag_problems(want, flags_in(instances[0]["argv"]), engine.get("known", {}))
+    return faults

@@ -28,36 +28,36 @@ def problems(want: Mapping[str, Any]) -> list[Problem]:
 
     `want` holds the role's knobs without their prefix (`backend`, `model`, `port`, ...).
     """
-    found = [*_choice_problems(want), *_number_problems(want)]
+    faults = [*_choice_problems(want), *_number_problems(want)]
     if not want["model"] and want["backend"] != "simulator":
-        found.append(
+        faults.append(
             Problem(
                 "inference_server_model is empty",
                 remedy="set it to a hub name such as LiquidAI/LFM2.5-8B-A1B or to a directory",
             )
         )
     if not want["served_model_name"]:
-        found.append(
+        faults.append(
             Problem(
                 "inference_server_served_model_name is empty", remedy="set it to the name that clients will ask for"
             )
         )
     if want["bind_address"] not in LOOPBACK and not want["api_key_file"]:
-        found.append(
+        faults.append(
             Problem(
                 f"inference_server_bind_address is {want['bind_address']}, which opens the server to the network without a key",
                 remedy="set inference_server_api_key_file, or keep 127.0.0.1",
             )
         )
     if want["backend"] != "simulator" and want["runtime"] == "process" and want["api_key_file"]:
-        found.append(
+        faults.append(
             Problem(
                 "inference_server_api_key_file is set, and with runtime process the engine would need the key in argv or "
                 "environment, where others can read it",
                 remedy="use runtime docker",
             )
         )
-    return [*found, *_runtime_problems(want)]
+    return [*faults, *_runtime_problems(want)]
 
 
 def _runtime_problems(want: Mapping[str, Any]) -> list[Problem]:
@@ -84,14 +84,14 @@ def _choice_problems(want: Mapping[str, Any]) -> list[Problem]:
 
 
 def _number_problems(want: Mapping[str, Any]) -> list[Problem]:
-    found = []
+    faults = []
     if not 1 <= want["port"] <= 65535:
-        found.append(Problem(f"inference_server_port is {want['port']}", "1 to 65535"))
+        faults.append(Problem(f"inference_server_port is {want['port']}", "1 to 65535"))
     if want["tensor_parallel_size"] < 1:
-        found.append(Problem(f"inference_server_tensor_parallel_size is {want['tensor_parallel_size']}", "1 or more"))
+        faults.append(Problem(f"inference_server_tensor_parallel_size is {want['tensor_parallel_size']}", "1 or more"))
     if want["instances"] < 0:
-        found.append(Problem(f"inference_server_instances is {want['instances']}", "1 or more, or 0 for one per GPU"))
-    return found
+        faults.append(Problem(f"inference_server_instances is {want['instances']}", "1 or more, or 0 for one per GPU"))
+    return faults
 
 
 def profile_problems(
@@ -123,8 +123,8 @@ def port_problems(name: str, port: int, host: Mapping[str, Any], runtime: str) -
 def key_file_problems(want: Mapping[str, Any], host: Mapping[str, Any]) -> list[Problem]:
     """The key's file is not on the host; Docker would make an empty folder in its place. `host` has it in section disk."""
     path = want["api_key_file"]
-    there = [entry for entry in host.get("disk", []) if entry["path"] == path]
-    if not there or is_itself(there[0]):
+    entries = [entry for entry in host.get("disk", []) if entry["path"] == path]
+    if not entries or is_itself(entries[0]):
         return []
     return [
         Problem(
@@ -140,21 +140,21 @@ def is_itself(entry: Mapping[str, Any]) -> bool:
     return bool(entry["measured_path"] == str(PurePosixPath(entry["path"])))
 
 
-def engine_flag_problems(want: Mapping[str, Any], argv: Sequence[str], known: Mapping[str, Any]) -> list[Problem]:
+def engine_flag_problems(want: Mapping[str, Any], argv: Sequence[str], release: Mapping[str, Any]) -> list[Problem]:
     """What the pinned release of the engine would refuse of these arguments.
 
-    An image of the operator's own may hold another release and is not judged, nor is the page's nightly.
+    An image of the operator's own may hold another release and is not judged, nor is the published nightly image.
     """
-    if not known or want["image"] or want["release"] != "stable" or want["runtime"] != "docker":
+    if not release or want["image"] or want["release"] != "stable" or want["runtime"] != "docker":
         return []
-    return flag_problems(parse_args(argv), known)
+    return flag_problems(parse_args(argv), release)
 
 
 def memory_problems(
-    want: Mapping[str, Any], recipe: Mapping[str, Any], cards: Sequence[Mapping[str, Any]]
+    want: Mapping[str, Any], recipe: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]]
 ) -> list[Problem]:
-    """The model's weights alone are larger than the memory of the cards that share them."""
-    sizes = [card["memory_total_mib"] for card in cards if card.get("memory_total_mib")]
+    """The model's weights alone are larger than the memory of the GPUs that share them."""
+    sizes = [gpu["memory_total_mib"] for gpu in gpus if gpu.get("memory_total_mib")]
     need = recipe.get("weights_gib", 0) * 1024
     if not sizes or min(sizes) * want["tensor_parallel_size"] >= need:
         return []
@@ -168,18 +168,18 @@ def memory_problems(
     ]
 
 
-def warnings(want: Mapping[str, Any], recipe: Mapping[str, Any], cards: Sequence[Mapping[str, Any]]) -> list[str]:
+def warnings(want: Mapping[str, Any], recipe: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the operator should know although it is no error."""
-    found = []
+    texts = []
     if want["release"] == "published" and not want["image"]:
-        found.append(
+        texts.append(
             "release `published` uses nightly image tags of May 2026; the registry may have pruned them: `stable` replaces them"
         )
-    sizes = [card["memory_total_mib"] for card in cards if card.get("memory_total_mib")]
+    sizes = [gpu["memory_total_mib"] for gpu in gpus if gpu.get("memory_total_mib")]
     need = recipe.get("min_gpu_memory_gib", 0)
     if sizes and min(sizes) * want["tensor_parallel_size"] < need * 1024:
-        found.append(
-            f"{want['model']} wants {need} GiB of GPU memory, the cards have {min(sizes) // 1024} GiB each: "
+        texts.append(
+            f"{want['model']} wants {need} GiB of GPU memory, the GPUs have {min(sizes) // 1024} GiB each: "
             "expect a short context or a failed start"
         )
-    return found
+    return texts

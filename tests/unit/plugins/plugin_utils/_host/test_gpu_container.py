@@ -9,7 +9,7 @@ def test_a_container_that_got_its_gpu():
 
 
 @pytest.mark.parametrize(
-    ("rc", "said", "cause"),
+    ("rc", "output", "cause"),
     [
         (125, 'could not select device driver "" with capabilities: [[gpu]].', "does not know --gpus"),
         (
@@ -29,7 +29,7 @@ def test_a_container_that_got_its_gpu():
         (7, "", "status 7"),
     ],
 )
-def test_each_cause_has_its_remedy(rc, said, cause):
-    found = verdict({"rc": rc, "stdout": "", "stderr": said}, "cdi")
-    assert not found["ok"]
-    assert cause in found["message"] and said in found["message"] and "Remedy: " in found["message"]
+def test_each_cause_has_its_remedy(rc, output, cause):
+    result = verdict({"rc": rc, "stdout": "", "stderr": output}, "cdi")
+    assert not result["ok"]
+    assert cause in result["message"] and output in result["message"] and "Remedy: " in result["message"]

@@ -17,7 +17,7 @@ FAILING = [
     ("port_free", [port_taken()], "inference_server_port"),
     ("port_free", [port_taken(pid=None, command=None)], "inference_server_port"),
     ("port_free", [("docker.containers", [FOREIGN])], "inference_server_port"),
-    ("daemon_config", [("docker.daemon_config.error", "not JSON")], "mend"),
+    ("daemon_config", [("docker.daemon_config.error", "not JSON")], "correct or move away"),
     ("hub_reachable", [("network.reachable", False), ("network.error", "timed out")], "gpu_preflight_offline"),
     ("clock_skew", [("clock.skew_s", -75.0)], "time service"),
     ("reboot_required", [("packages.reboot_required", True)], "reboot"),

@@ -54,7 +54,7 @@ KNOWN = {
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "expected"),
     [
         ({"--max-model-len": "5", "--no-enable-prefix-caching": True, "--middleware": ["a", "b"]}, None),
         ({"--compilation-config.mode": "3"}, None),
@@ -68,10 +68,10 @@ KNOWN = {
         ({"--reasoning-parser": "qwen33"}, "write qwen3"),
     ],
 )
-def test_what_the_engine_would_refuse_is_told_with_the_nearest(flags, told):
-    found = flags_of.flag_problems(flags, KNOWN)
-    assert (told is None) == (found == [])
-    assert told is None or told in str(found[0])
+def test_what_the_engine_would_refuse_is_reported_with_the_nearest(flags, expected):
+    problems = flags_of.flag_problems(flags, KNOWN)
+    assert (expected is None) == (problems == [])
+    assert expected is None or expected in str(problems[0])
 
 
 def test_a_short_flag_is_refused():

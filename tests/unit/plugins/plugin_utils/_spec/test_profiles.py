@@ -1,4 +1,4 @@
-"""A host finds its GPU profile by its inventory, its groups or its GPU, in this order, or is told what is missing."""
+"""A host finds its GPU profile by its inventory, its groups or its GPU, in this order, or its user learns what is missing."""
 
 from __future__ import annotations
 

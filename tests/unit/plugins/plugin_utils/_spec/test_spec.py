@@ -19,11 +19,11 @@ NO_GPU = {"cards": [], "count": 0, "driver_version": None}
 
 
 def gpus(count=1, memory_total_mib=81559):
-    cards = [
+    gpus = [
         {"name": "NVIDIA H100 80GB HBM3", "uuid": f"GPU-{number}", "memory_total_mib": memory_total_mib}
         for number in range(1, count + 1)
     ]
-    return {"cards": cards, "count": count, "driver_version": "580.95.05"}
+    return {"cards": gpus, "count": count, "driver_version": "580.95.05"}
 
 
 ONE_GPU = gpus()
@@ -105,28 +105,28 @@ def only(**changes):
 
 
 def source_command(backend):
-    """The page's command for a backend, as tokens."""
+    """The published command for a backend, as tokens."""
     commands = SOURCE.read_text().replace("\\\n", " ").strip().splitlines()
-    found = [shlex.split(line) for line in commands if f"{'lmsysorg' if backend == 'sglang' else 'vllm'}/" in line]
-    assert len(found) == 1
-    return found[0]
+    result = [shlex.split(line) for line in commands if f"{'lmsysorg' if backend == 'sglang' else 'vllm'}/" in line]
+    assert len(result) == 1
+    return result[0]
 
 
 @pytest.mark.parametrize("gpu_class", ["b200", "h100", "a100"])
 @pytest.mark.parametrize("backend", ["vllm", "sglang"])
 def test_published_is_the_source_token_for_token(backend, gpu_class):
-    # The page opens the port to the network without a key; the role refuses that, so the pure parts are asked here.
+    # The published command opens the port to the network without a key; the role refuses that, so the pure parts are asked here.
     wanted = {**want(backend=backend, release="published", bind_address="0.0.0.0"), "uuids": None, "server_dir": "/s"}
-    made = instances._container(
-        wanted, instances.Known(engine(backend), recipe(), {"gpu_class": gpu_class}, host(ONE_GPU))
+    spec_ = instances._container(
+        wanted, instances.Context(engine(backend), recipe(), {"gpu_class": gpu_class}, host(ONE_GPU))
     )
-    assert instances.docker_run_command(made) == source_command(backend)
+    assert instances.docker_run_command(spec_) == source_command(backend)
 
 
 @pytest.mark.parametrize("backend", ["vllm", "sglang"])
 def test_published_differs_from_the_source_by_the_loopback_address_alone(backend):
-    made = instances.docker_run_command(only(backend=backend, release="published"))
-    assert [token for token in made if token not in source_command(backend)] == ["127.0.0.1:8000:8000"]
+    spec_ = instances.docker_run_command(only(backend=backend, release="published"))
+    assert [token for token in spec_ if token not in source_command(backend)] == ["127.0.0.1:8000:8000"]
     assert make(backend=backend, release="published")["warnings"]
 
 
@@ -168,7 +168,7 @@ def test_the_operator_replaces_the_role():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "remedy"),
     [
         ({"backend": "vlm"}, "vllm, sglang, simulator"),
         ({"model": ""}, "inference_server_model"),
@@ -190,13 +190,13 @@ def test_the_operator_replaces_the_role():
         ({"extra_args": ["16384"]}, "16384"),
     ],
 )
-def test_a_wrong_choice_is_told_with_its_remedy(changes, told):
+def test_a_wrong_choice_is_reported_with_its_remedy(changes, remedy):
     with pytest.raises(UserError) as caught:
         make(**changes)
-    assert any(told in str(problem) for problem in caught.value.problems)
+    assert any(remedy in str(problem) for problem in caught.value.problems)
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     with pytest.raises(UserError) as caught:
         make(model="", served_model_name="", port=-1)
     assert len(caught.value.problems) == 3
@@ -232,7 +232,7 @@ def test_a_taken_port_is_refused_and_its_owner_named(ports, containers, refused)
     [
         ("/etc/key", "/etc/key", "/etc/key", False),
         ("/etc//key", "/etc//key", "/etc/key", False),
-        ("/etc/key", "/var", "/", False),  # nobody asked
+        ("/etc/key", "/var", "/", False),  # no key file is asked for
         ("/etc/key", "/etc/key", "/etc", True),
         ("key", "key", ".", True),
     ],
@@ -269,18 +269,18 @@ def test_a_new_key_is_another_server():
     ],
 )
 def test_an_address_is_published_and_asked_for_as_docker_and_urls_write_it(address, published, base_url):
-    made = only(bind_address=address, api_key_file="/etc/key")
-    assert (made["ports"], made["base_url"]) == ([published + "8000"], base_url)
+    spec_ = only(bind_address=address, api_key_file="/etc/key")
+    assert (spec_["ports"], spec_["base_url"]) == ([published + "8000"], base_url)
 
 
 @pytest.mark.parametrize("backend", ["vllm", "sglang"])
 @pytest.mark.parametrize("release", ["stable", "published"])
 def test_a_key_stays_out_of_the_specification(backend, release):
-    made = only(backend=backend, release=release, api_key_file="/etc/key", bind_address="0.0.0.0")
-    assert "/etc/key:/run/secrets/llmfleet_api_key:ro" in made["volumes"]
-    assert not any("/etc/key" in token or token == "--api-key" for token in made["argv"])
-    assert made["argv"][0] in ("--model", "--model-path")  # the entry point starts the engine
-    assert made["env"] == {}
+    spec_ = only(backend=backend, release=release, api_key_file="/etc/key", bind_address="0.0.0.0")
+    assert "/etc/key:/run/secrets/llmfleet_api_key:ro" in spec_["volumes"]
+    assert not any("/etc/key" in token or token == "--api-key" for token in spec_["argv"])
+    assert spec_["argv"][0] in ("--model", "--model-path")  # the entry point starts the engine
+    assert spec_["env"] == {}
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_a_key_stays_out_of_the_specification(backend, release):
         (2, {"release": "published"}, [["GPU-1", "GPU-2"]]),
     ],
 )
-def test_each_instance_has_a_name_a_port_and_cards_of_its_own(count, changes, groups):
+def test_each_instance_has_a_name_a_port_and_gpus_of_its_own(count, changes, groups):
     instances = make(gpu=gpus(count), **changes)["instances"]
     assert [instance["gpu_uuids"] for instance in instances] == groups
     assert [instance["name"] for instance in instances] == ["llmfleet-server", "llmfleet-server-2"][: len(groups)]
@@ -311,12 +311,12 @@ def test_each_instance_has_a_name_a_port_and_cards_of_its_own(count, changes, gr
         (2, {}, ["--gpus", '"device=GPU-1"']),
         (1, CDI, ["--device", "nvidia.com/gpu=GPU-1"]),
         (2, CDI, ["--device", "nvidia.com/gpu=GPU-1"]),
-        (3, CDI, ["--gpus", '"device=GPU-1"']),  # the CDI file is older than the third card
+        (3, CDI, ["--gpus", '"device=GPU-1"']),  # the CDI file is older than the third GPU
         (2, {**CDI, "docker": {"version": "28.1.1"}}, ["--gpus", '"device=GPU-1"']),
         (2, {**CDI, "toolkit": {**CDI["toolkit"], "version": "1.17.8"}}, ["--gpus", '"device=GPU-1"']),
     ],
 )
-def test_the_host_decides_how_docker_is_asked_for_a_card(count, sections, flags):
+def test_the_host_decides_how_docker_is_asked_for_a_gpu(count, sections, flags):
     command = instances.docker_run_command(make(gpu=gpus(count), sections=sections)["instances"][0])
     assert command[3 : 3 + len(flags)] == flags
 
@@ -340,7 +340,7 @@ def test_a_flag_that_the_engine_does_not_know_is_refused_with_the_nearest():
     assert make(**wrong, runtime="process")
 
 
-def test_weights_larger_than_the_cards_are_refused_and_little_memory_is_told():
+def test_weights_larger_than_the_gpus_are_refused_and_little_memory_is_reported():
     with pytest.raises(UserError, match="16 GiB"):
         make(gpu=gpus(1, 15360))
     assert make(gpu=gpus(1, 15360), gpu_class="cpu")
@@ -368,23 +368,23 @@ def test_a_stable_container_is_private_and_a_published_one_as_on_the_page():
     ],
 )
 def test_weights_come_first_where_the_hub_has_them_and_the_engine_is_offline_then(changes, prefetch):
-    made = make(**{"prefetch": True, **changes})
-    assert made["prefetch"] is prefetch
-    assert ("HF_HUB_OFFLINE" in made["instances"][0]["env"]) is prefetch
+    spec_ = make(**{"prefetch": True, **changes})
+    assert spec_["prefetch"] is prefetch
+    assert ("HF_HUB_OFFLINE" in spec_["instances"][0]["env"]) is prefetch
 
 
 IMAGE = {"Id": "sha256:0123456789abcdef", "RepoDigests": ["vllm/vllm-openai@sha256:feed"]}
 
 
 def test_a_pinned_specification_names_image_and_volumes_by_digest():
-    made = make(compile_cache=True)
-    pinned = kept.pinned(made, IMAGE)
+    spec_ = make(compile_cache=True)
+    pinned = kept.pinned(spec_, IMAGE)
     assert pinned["image_digest"] == "sha256:feed"
     assert pinned["instances"][0]["image_id"] == IMAGE["Id"]
     assert "llmfleet-vllm-0123456789ab:/root/.cache/vllm" in pinned["instances"][0]["volumes"]
-    assert pinned["digest"] != kept.pinned(made, {**IMAGE, "Id": "sha256:ffff"})["digest"]
-    assert kept.pinned(made, {"Id": "sha256:1"})["image_digest"] == "sha256:1"
-    assert kept.pinned(made, {})["image_digest"] is None
+    assert pinned["digest"] != kept.pinned(spec_, {**IMAGE, "Id": "sha256:ffff"})["digest"]
+    assert kept.pinned(spec_, {"Id": "sha256:1"})["image_digest"] == "sha256:1"
+    assert kept.pinned(spec_, {})["image_digest"] is None
 
 
 @pytest.mark.parametrize(
@@ -406,11 +406,11 @@ def test_the_context_is_as_asked(extra, tokens):
 )
 def test_the_simulator_gets_the_timing_of_its_gpu_and_engine_and_the_profiles_own_first(own, timing):
     chosen = {"engine": "sglang", "startup_delay_s": 1}
-    made = only(gpu_class="a100", gpu=NO_GPU, backend="simulator", simulator=chosen, timing=own)
-    settings = json.loads(made["files"]["simulator.json"])
+    spec_ = only(gpu_class="a100", gpu=NO_GPU, backend="simulator", simulator=chosen, timing=own)
+    settings = json.loads(spec_["files"]["simulator.json"])
     assert settings["timing"] == timing
     assert settings["startup_delay_s"] == 1
-    assert made["argv"][0] == "/usr/bin/python3"
+    assert spec_["argv"][0] == "/usr/bin/python3"
 
 
 def test_a_cpu_host_asks_for_no_gpu():
@@ -431,10 +431,10 @@ def test_a_model_without_a_recipe_gets_generic_flags():
 
 
 def test_the_fact_keeps_the_start_time_of_a_server_found_running():
-    made = make()
+    spec_ = make()
     ready = {"elapsed_s": 0.1, "engine_version": "0.32.0", "started": False}
-    assert kept.server_fact(made, ONE_GPU, {"ready_s": 97.0}, ready)["ready_s"] == 97.0
-    fact = kept.server_fact(made, ONE_GPU, {}, {**ready, "started": True, "elapsed_s": 42.0})
+    assert kept.server_fact(spec_, ONE_GPU, {"ready_s": 97.0}, ready)["ready_s"] == 97.0
+    fact = kept.server_fact(spec_, ONE_GPU, {}, {**ready, "started": True, "elapsed_s": 42.0})
     assert fact["ready_s"] == 42.0
     assert set(fact["phases"].values()) == {None}
     assert fact["gpu"] == {
@@ -451,10 +451,10 @@ def test_the_fact_keeps_the_start_time_of_a_server_found_running():
 
 
 def test_the_phases_of_a_start_are_the_hosts_and_the_engines():
-    made = kept.pinned(make(), {"Id": "sha256:1", "Metadata": {"LastTagTime": "1970-01-01T00:01:40Z"}})
+    spec_ = kept.pinned(make(), {"Id": "sha256:1", "Metadata": {"LastTagTime": "1970-01-01T00:01:40Z"}})
     logged = {"weights_s": None, "load_s": 12.5, "compile_s": None, "ready_s": 70.0}
     ready = {"elapsed_s": 70.0, "started": True, "probed_at_s": 40.0, "weights_s": 33.3, "phases": logged}
-    started = kept.server_fact(made, ONE_GPU, {}, ready)["phases"]
+    started = kept.server_fact(spec_, ONE_GPU, {}, ready)["phases"]
     assert started == {"image_s": 60.0, "weights_s": 33.3, "load_s": 12.5, "compile_s": None, "ready_s": 70.0}
-    found = kept.server_fact(made, ONE_GPU, {"phases": started}, {**ready, "started": False})
-    assert found["phases"] == started
+    result = kept.server_fact(spec_, ONE_GPU, {"phases": started}, {**ready, "started": False})
+    assert result["phases"] == started
