@@ -40,9 +40,9 @@ def test_a_new_file_enters_every_list(tmp_path: Path) -> None:
         for place in kind.lists:
             (tmp_path / place.path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / place.path, tmp_path / place.path)
-        (tmp_path / kind.folder / "toy.py").touch()
+        (tmp_path / kind.folder / "planted.py").touch()
     assert main(["--check"], tmp_path) == 1
     assert main([], tmp_path) == 0
     assert main(["--check"], tmp_path) == 0
     for kind in KINDS:
-        assert all("toy" in (tmp_path / place.path).read_text() for place in kind.lists)
+        assert all("planted" in (tmp_path / place.path).read_text() for place in kind.lists)
