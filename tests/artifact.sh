@@ -1,4 +1,8 @@
 #!/bin/sh
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Builds the collection of the current folder into folder $1, installs the artifact there beside its dependencies alone, reads the
 # documentation of every plugin in it, and plays it as a user would.
 set -eu

@@ -1,4 +1,8 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Writes the names of engines and of benchmark clients, each a file of its own, where a list of them must be written out.
 
 Ansible ships to a host what is imported by name, and documentation and argument specs are read as text, so these lists cannot be computed

@@ -1,4 +1,8 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Writes the data files of known flags, one per pinned engine release, out of the engine's own package.
 
 For maintainers, when a pinned release changes. vLLM is asked itself, in an environment or image that has it:

@@ -1,4 +1,8 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Gives every Python and shell file of the project the same licence header, below its shebang line.
 
 Older forms of the header are replaced; empty files (`__init__.py`) and data, YAML and Markdown among them, have none: for those the file

@@ -1,4 +1,8 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Writes the figures of a result into the documentation of the module bench_serve, from the rows of the metric table.
 
 What stands between the two markers is replaced, what stands around them is kept.

@@ -1,4 +1,8 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Writes entry points and variables into every roles/*/README.md, from the role's meta/argument_specs.yml.
 
 What stands between the two markers is replaced, what stands around them is kept; a README without markers gets them at its end.

@@ -1,5 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The controller's side of bench_serve: starts the run, shows how far it is, fetches the result.
 
 Between start and result the target is asked only for one small file, so a long run costs no module calls, and a

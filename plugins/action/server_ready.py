@@ -1,5 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The controller's side of server_ready: waits in slices, and shows each server's stage between two of them.
 
 A server that answers within the first slice costs one module call.

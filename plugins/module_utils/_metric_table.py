@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The figures of a benchmark: one row each, with everything that is said of it in one place. Data. Private to the collection.
+"""The figures of a benchmark: one row each, with everything that is said of it in one place. Data.
 
 To add one, compute it in `_bench/metrics.py`, add its row here, and run tools/metric_docs.py, which writes it into the
 documentation of the module bench_serve. Results, reports, history and statistics follow.

@@ -1,6 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """The lowest versions of the NVIDIA driver, Docker and the NVIDIA container toolkit that something takes, each with what it takes.
 
 Data, to be compared by `_version.at_least`.

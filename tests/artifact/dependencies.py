@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Copies the collections that an artifact depends on, and what those depend on, from the installed `ansible` package.
 
 dependencies.py ARTIFACT FOLDER: they go into FOLDER/ansible_collections.

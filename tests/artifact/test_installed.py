@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The built collection serves someone who has nothing else: installed, called by its full names, from a folder of one's own.
 
 `tests/artifact.sh` builds and installs it, and names the folder of the collections in LLMFLEET_COLLECTIONS.

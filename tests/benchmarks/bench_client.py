@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """How good is the benchmark client itself? Prints a table of figures beside their targets; nothing fails here.
 
     python tests/benchmarks/bench_client.py            all of it, some five minutes on an idle machine

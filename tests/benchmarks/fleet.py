@@ -1,4 +1,8 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What a fleet costs its controller: unchanged deploy and a tiny bench over simulated hosts, beside the floor of one ping each.
 
     python tests/benchmarks/fleet.py [--hosts 10 50 200] [--forks 20] [--keep FOLDER]

@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The published workload in real time, through sockets: the simulator measured by our own client, beside the published figures.
 
     python tests/benchmarks/published.py                       six cells, all at once: 10 minutes, two CPUs a cell

@@ -1,4 +1,8 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The report of a large fleet: time, memory, and what it finds. Prints a JSON document; exits 1 when a target is missed.
 
     python tests/benchmarks/report_scale.py [--hosts 1000] [--seeds 20]

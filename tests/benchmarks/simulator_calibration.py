@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-# Copyright: (c) 2026, llmfleet contributors
+# Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """Hold the simulator's timing per GPU and engine against the published figures, in virtual time. The files are those of
 roles/inference_server/vars/simulated_timing/.
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-# Copyright: (c) 2026, llmfleet contributors
+# Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """What the simulator costs and how punctual it is: CPU per event, and lateness (call that sends - deadline) of events.
 
     tests/benchmarks/simulator_overhead.py [--python PYTHON]

@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The execution environment as far as it can be checked without pulling an image: what ansible-builder makes of its definition,
 and its lists of packages installed in a clean Debian container, in which the demo then runs."""
 

@@ -1,4 +1,8 @@
 #!/bin/sh
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Make the Docker image of a bare Debian host with systemd as its first process: sh build_image.sh SUITE IMAGE
 # Nothing is fetched from a container registry: debootstrap reads the Debian mirror of this machine's own apt.
 set -eu

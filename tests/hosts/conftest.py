@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Real hosts for the tests: Debian 12 and 13 with systemd and engines of their own, as containers, by molecule."""
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
 #!/bin/sh
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # The test's hosts: containers with systemd, a pretended GPU and no Docker of their own yet.
 #   sh hosts.sh up HOST SUITE [DOCKER-RUN-OPTION...]   start one anew (its image is built when it is missing)
 #   sh hosts.sh down HOST...                           remove them with all they hold

@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A stand-in for the AWX API, strict about what it is sent: fields as the modules of awx.awx document them, references to
 what exists, names that are free, surveys as AWX's own description demands. It cannot prove permissions, or that a job runs."""
 

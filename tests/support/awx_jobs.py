@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Jobs as AWX runs them, without an AWX: ansible-runner on a private data directory that is thrown away afterwards.
 
 Follows awx/main/tasks/jobs.py and facts.py: the inventory is a script that prints JSON, sliced where the job is; extra

@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A stand-in for the Lambda Cloud API: its paths, bodies and errors (1.10) on a local port, with faults to order."""
 
 from __future__ import annotations

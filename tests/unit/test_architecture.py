@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Who may import whom. One table, and what follows from the imports of every file below plugins/; nothing is imported or run here."""
 
 from __future__ import annotations

@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The options of a benchmark are declared once, in _bench/options.py and settings.py; what repeats them says the same.
 
 That is the module's documentation, the role's task, specification and defaults, and the docs.

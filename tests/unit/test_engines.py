@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What an engine is made of: one file for how it is started, one for how it speaks, and nothing that another place says otherwise."""
 
 from __future__ import annotations

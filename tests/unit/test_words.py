@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Comments, docstrings, messages and documents avoid the words that a stranger has to read twice.
 
 A word that is forbidden here has a plain one in its place. Names in Python code are not judged, what Python code says is.

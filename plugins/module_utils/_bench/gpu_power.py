@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the GPUs used during a load: nvidia-smi, sampled once a second. Private to the collection."""
+"""What the GPUs used during a load: nvidia-smi, sampled once a second."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A benchmark as a detached job: it outlives the connection that started it, and is found again. Private to the collection.
+"""A benchmark as a detached job: it outlives the connection that started it, and is found again.
 
 A job has a folder, state_dir/runs/RUN_ID, with these files:
 progress.json (written by the job once a second), heartbeat (touched by whoever waits), cancel (a request to stop),

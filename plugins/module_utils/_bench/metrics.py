@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From records to metrics, by two sets of definitions. Pure. Private to the collection.
+"""From records to metrics, by two sets of definitions. Pure.
 
 `vllm_metrics` is what `vllm bench serve` 0.32 computes (vllm/benchmarks/serve.py, calculate_metrics, and
 lib/endpoint_request_func.py). `strict_metrics` says what a user of the server would. They differ in this:

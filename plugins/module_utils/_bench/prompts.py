@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Prompts of an exact length, as the server counts it. Private to the collection.
+"""Prompts of an exact length, as the server counts it.
 
 A prompt is a lead word followed by random words, each of which costs exactly one token. Which words do is found out by
 asking the server for the count of whole lists, so that no tokenizer is needed here. What the chat template and the lead

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From a recording (raw bytes and times) to a record (event times, tokens, verdict). Pure. Private to the collection.
+"""From a recording (raw bytes and times) to a record (event times, tokens, verdict). Pure.
 
 A request counts as a success only when everything that a complete answer has was seen: status 200, well-formed framing,
 events with text, a finish reason, a usage block, `[DONE]`, and the requested length where the server was asked to ignore

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the benchmark asks the server apart from the load itself. Private to the collection."""
+"""What the benchmark asks the server apart from the load itself."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Common English words, of which a prompt is made: most tokenizers hold each one as one token. Private to the collection."""
+"""Common English words, of which a prompt is made: most tokenizers hold each one as one token."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What the collection knows of each inference engine: its counters, the phrases of its log, the tags of its images.
 
-Data; private to this collection. How an engine is started is the file of its name in `roles/inference_server/vars/engines/`.
+Data. How an engine is started is the file of its name in `roles/inference_server/vars/engines/`.
 """
 
 from __future__ import annotations

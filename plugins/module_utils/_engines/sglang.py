@@ -1,6 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""SGLang 0.5. Data; private to this collection. The keys are those of `Engine`."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""SGLang 0.5. Data. The keys are those of `Engine`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""vLLM 0.32, and older releases back to 0.8. Data; private to this collection. The keys are those of `Engine`."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""vLLM 0.32, and older releases back to 0.8. Data. The keys are those of `Engine`."""
 
 from __future__ import annotations
 

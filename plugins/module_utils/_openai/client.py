@@ -1,5 +1,6 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
 """Blocking HTTP: one request, or several on one connection. Proxies of the environment are ignored, for they would be asked
 in place of the server, and measured with it.

@@ -1,6 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """The Docker of a host, read from its socket, its configuration file and its process.
 
 `probe_docker` and `docker_get` are the edge, the rest is pure.

@@ -1,6 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """What a host's NVIDIA GPUs are and whether they are healthy, from one call of nvidia-smi and a few kernel files.
 
 Everything but `probe_gpu` is pure.

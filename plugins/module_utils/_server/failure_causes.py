@@ -1,5 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Why a server died, read from its log: the known causes, the texts that name each, and its remedy. Pure.
 
 The texts here are those of programs that every engine uses; an engine's own are `failure_texts` in `_engines/`.

@@ -1,5 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A server as a detached process: a folder holds its files, its log and `process.json`, by which a later run finds it.
 
 Works on any Linux or macOS host, without root.

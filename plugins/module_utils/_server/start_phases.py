@@ -1,5 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The progress of a server's start, read from its log: which phase it is in, and the seconds that each phase took.
 
 Each engine's texts are in `_engines/`. What a log does not say is None. Pure.

@@ -1,5 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The hub's cache folder as huggingface_hub lays it out, and which files of a model it has.
 
 A model counts as complete when the list of its files, written after they were checked, exists and each file has its size.

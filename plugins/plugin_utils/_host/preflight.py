@@ -1,6 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """The preflight's verdict on a host: what M(llmfleet.serving.host_info) read, held against what the deployment needs.
 
 Pure. None of the checks stops the others.

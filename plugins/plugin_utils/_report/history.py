@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What earlier reports measured, one JSON document per line, and how this report compares. Pure.
 
 JSON lines, not a database: appended in one write, readable by eye and by any tool, mergeable, and safe on a network

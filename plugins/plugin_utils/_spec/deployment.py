@@ -1,5 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What is kept of a server that runs: its image's identity, its fact, the rollback to it, and what has no place any more. Pure."""
 
 from __future__ import annotations

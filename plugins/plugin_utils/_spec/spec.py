@@ -1,5 +1,7 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The server's specification: backend x model recipe x GPU profile x intent x the operator's choices -> one plain dict.
 
 Pure. Nothing is read from a host or written to one here; the roles start what this describes.

@@ -1,6 +1,7 @@
-# Copyright: (c) 2026, llmfleet contributors
+# Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """A simulated LLM inference server: OpenAI-compatible, one file, Python 3.8+ standard library, no GPU, no root.
 
 It models a server rather than sleeping: a scheduler in virtual time decides when every token is due (prefill is shared

@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Fetches one model with huggingface_hub and checks every file: `python fetch_model.py < order.json`, the answer on standard output.
 
 The order: `model`, `revision`, `cache_dir` (the folder that HF_HOME names), `endpoint` (null for the hub itself) and `token_file`

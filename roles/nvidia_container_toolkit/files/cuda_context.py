@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Open a CUDA context on every visible device, with nothing but Python and the driver's own library.
 
 nvidia-smi answers even when CUDA does not start, so this proves that a container can serve a model.

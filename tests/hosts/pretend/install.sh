@@ -1,4 +1,8 @@
 #!/bin/sh
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Run inside a test's host: give it a pretended GPU with its driver, a repository with the pretended toolkit, and a
 # container registry on 127.0.0.1:5000 that holds one small image.
 set -eu

@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A container image of a few megabytes that behaves as `vllm serve` does, well or badly, made of this machine's own Python.
 
 Nothing is pulled or installed: the image holds the interpreter that runs the tests, its standard library, a shell, and the

@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The container image of the tests: the real vLLM in its CPU build, started as vLLM's own image is (`vllm serve`).
 
 Built without a container registry: a base system by debootstrap from this machine's own Debian or Ubuntu mirror, then

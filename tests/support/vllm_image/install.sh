@@ -1,4 +1,8 @@
 #!/bin/sh
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Installs vLLM's CPU build; runs inside a container of the base image, whose pip is set up as the machine's own.
 set -eu
 here=$(dirname "$0")

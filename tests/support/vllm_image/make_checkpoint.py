@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Makes a small Lfm2Moe checkpoint with its tokenizer: random weights in the architecture of LFM2.5-8B-A1B.
 
 Runs inside the test image, which has torch, transformers and tokenizers. The same seed gives the same files.

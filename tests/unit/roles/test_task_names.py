@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Every play, block, task and handler is named by what it does: a verb of action comes first, behind the file's prefix (`Apt | `)."""
 
 from __future__ import annotations

@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 from __future__ import annotations
 
 import subprocess
@@ -25,6 +29,10 @@ DOCSTRING = '"""What it does."""\n'
 def test_a_file_gets_one_header(text, wanted):
     assert headed(text) == wanted
     assert headed(wanted) == wanted
+
+
+def test_every_program_of_this_checkout_has_it():
+    assert main(["--check"]) == 0, "type ./run fix, or python tools/licence_headers.py"
 
 
 def test_a_later_mention_of_the_licence_is_no_header():

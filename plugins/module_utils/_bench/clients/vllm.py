@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The client `vllm`: `vllm bench serve` itself, with its traps handled, under our schema. Private to the collection.
+"""The client `vllm`: `vllm bench serve` itself, with its traps handled, under our schema.
 
 The traps: its default endpoint does not fit its chat backend; equal seeds give equal prompts, which an earlier run has
 left in the prefix cache; its own warm-up sends a prompt that is measured later; it sends no temperature unless asked; it

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The clock of the benchmark client: arrival times taken by the kernel. Private to the collection.
+"""The clock of the benchmark client: arrival times taken by the kernel.
 
 With SO_TIMESTAMPNS set, each recvmsg() carries the time at which the kernel received the newest segment that it
 returns, as CLOCK_REALTIME. A client that wakes up late still learns when a token came. What a late client loses is the

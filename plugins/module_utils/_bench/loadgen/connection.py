@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One keep-alive connection of the event loop: it writes a request and records the response. Private to the collection.
+"""One keep-alive connection of the event loop: it writes a request and records the response.
 
 Nothing is decoded here but the head of a response, once, to learn how the response will end.
 """

@@ -1,10 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A load from its first to its last byte: forks the workers, starts them together, gathers what they recorded.
-
-Private to the collection.
-"""
+"""A load from its first to its last byte: forks the workers, starts them together, gathers what they recorded."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The connection of the event loop, over TLS. Private to the collection.
+"""The connection of the event loop, over TLS.
 
 The socket stays ours, and TLS works on two buffers in memory, so ciphertext is received with the kernel's time like
 plain text is. A TLS record has the time of the segment that completed it.

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the llmfleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One worker of the load: an epoll loop over its connections. Private to the collection.
+"""One worker of the load: an epoll loop over its connections.
 
 While the load runs it does nothing but write requests, and record reads; decoding comes after.
 """

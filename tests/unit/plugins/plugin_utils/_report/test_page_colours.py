@@ -1,3 +1,7 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The page's colours have the contrast that WCAG 2.2 asks for (AA): 4.5 for text, 3 for marks, in light and dark."""
 
 from __future__ import annotations
