@@ -15,20 +15,20 @@ import re
 def version_key(text: str | None) -> tuple[int, ...]:
     """The leading numbers of a version, without a package's epoch; empty when there are none.
 
-    C(5:28.2.2-1~ubuntu) gives (28, 2, 2), C(v0.32.0-cu129) gives (0, 32, 0).
+    `5:28.2.2-1~ubuntu` gives (28, 2, 2), `v0.32.0-cu129` gives (0, 32, 0).
     """
     found = re.match(r"(?:\d+:)?v?(\d+(?:\.\d+)*)", text or "")
     return tuple(int(part) for part in found.group(1).split(".")) if found else ()
 
 
 def at_least(version: str | None, floor: str) -> bool:
-    """Whether a version is known and not below another one. C(20.10) and C(20.10.0) are equal."""
+    """Whether a version is known and not below another one. `20.10` and `20.10.0` are equal."""
     have, need = version_key(version), version_key(floor)
     length = max(len(have), len(need))
     return bool(have) and have + (0,) * (length - len(have)) >= need + (0,) * (length - len(need))
 
 
 def matches(version: str | None, wanted: str) -> bool:
-    """Whether a version begins with the wanted numbers: C(28.2) takes in C(28.2.2)."""
+    """Whether a version begins with the wanted numbers: `28.2` takes in `28.2.2`."""
     need = version_key(wanted)
     return bool(need) and version_key(version)[: len(need)] == need

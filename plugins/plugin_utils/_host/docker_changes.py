@@ -21,11 +21,11 @@ Changes = Dict[str, Any]
 def docker_changes(host: Host, want: Want) -> Changes:
     """What to do about Docker; a host without a difference costs no module call.
 
-    :param host: the return of M(llmfleet.serving.host_info).
-    :param want: C(mode) (C(install) or C(verify)), C(source) (C(docker) or C(distribution)), C(version), C(version_min),
-        C(hold), C(defaults) and C(options) of daemon.json, C(packages) and C(conflicts) by source.
-    :returns: C(problems) (with remedies; nothing may be changed when there are any), C(install), C(packages),
-        C(conflicts), C(needs), C(release), C(hold), C(config), C(start), C(changes) (any of these) and C(wait_for_first_boot).
+    `host`: the return of `llmfleet.serving.host_info`.
+    `want`: `mode` (`install` or `verify`), `source` (`docker` or `distribution`), `version`, `version_min`,
+        `hold`, `defaults` and `options` of daemon.json, `packages` and `conflicts` by source.
+    Returns `problems` (with remedies; nothing may be changed when there are any), `install`, `packages`,
+        `conflicts`, `needs`, `release`, `hold`, `config`, `start`, `changes` (any of these) and `wait_for_first_boot`.
     """
     docker, packages = host["docker"], host["packages"]
     present = docker["state"] != "absent"
@@ -55,7 +55,7 @@ def docker_changes(host: Host, want: Want) -> Changes:
 
 
 def version_is_enough(version: str | None, want: Want) -> bool:
-    """Whether a version (None when there is none) is what C(version), and at least what C(version_min), of `want` asks for."""
+    """Whether a version (None when there is none) is what `version`, and at least what `version_min`, of `want` asks for."""
     return at_least(version, want["version_min"]) and (not want["version"] or matches(version, want["version"]))
 
 
@@ -69,7 +69,7 @@ def _pinned(manager: str | None, package: str, version: str) -> str:
 def holds(
     packages: Mapping[str, Any], offered: list[str], wanted: bool, install: bool, verify: bool
 ) -> dict[str, list[str]]:
-    """C(release): the packages whose hold must end before an install, which apt does on its own. C(hold): those to hold, after an
+    """`release`: the packages whose hold must end before an install, which apt does on its own. `hold`: those to hold, after an
     install also what was held before.
 
     `offered` are the packages that it is about, `wanted` says whether they are to be held.

@@ -5,7 +5,7 @@
 """Whether containers can use the GPU, by how a probe container ended.
 
 Pure. The exit statuses 40 to 43 are those of
-C(roles/nvidia_container_toolkit/files/cuda_context.py).
+`roles/nvidia_container_toolkit/files/cuda_context.py`.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ _STATUSES = {
 
 
 def verdict(result: Mapping[str, Any], access: str) -> dict[str, Any]:
-    """Judge the result (C(rc), C(stdout), C(stderr)) of C(docker run).
+    """Judge the result (`rc`, `stdout`, `stderr`) of `docker run`.
 
-    :returns: C(ok), and a C(message) with cause, output and remedy when it is not.
+    Returns `ok`, and a `message` with cause, output and remedy when it is not.
     """
     if result["rc"] == 0:
         return {"ok": True, "message": ""}

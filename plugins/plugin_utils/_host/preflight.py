@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The preflight's verdict on a host: what M(llmfleet.serving.host_info) read, held against what the deployment needs.
+"""The preflight's verdict on a host: what `llmfleet.serving.host_info` read, held against what the deployment needs.
 
 Pure. None of the checks stops the others.
 """
@@ -26,14 +26,14 @@ WARNINGS = frozenset({"persistence_mode", "power_limit", "row_remap", "reboot_re
 
 
 def evaluate(host: Host, want: Want, severities: Mapping[str, str]) -> list[CheckResult]:
-    """Every check of a host, in the order of C(CHECKS).
+    """Every check of a host, in the order of `CHECKS`.
 
-    :param host: the return of M(llmfleet.serving.host_info), all sections.
-    :param want: C(gpu) (C(required), C(count), C(mig), C(profile), C(profile_problem)), C(image), C(ports), C(disk_free_gib),
-        C(disk_free_deployed_gib), C(memory_gib), C(offline), C(clock_skew_s).
-    :param severities: C(error), C(warning) or C(ignore) by check, over the checks' own.
-    :returns: C(name), C(status) (C(pass), C(fail), C(skip)), C(severity), C(found), C(needed) and C(remedy); the remedy
-        only with a failure, C(needed) empty with a skip.
+    `host`: the return of `llmfleet.serving.host_info`, all sections.
+    `want`: `gpu` (`required`, `count`, `mig`, `profile`, `profile_problem`), `image`, `ports`, `disk_free_gib`,
+        `disk_free_deployed_gib`, `memory_gib`, `offline`, `clock_skew_s`.
+    `severities`: `error`, `warning` or `ignore` by check, over the checks' own.
+    Returns `name`, `status` (`pass`, `fail`, `skip`), `severity`, `found`, `needed` and `remedy`; the remedy
+        only with a failure, `needed` empty with a skip.
     """
     checks = []
     for name, check in CHECKS.items():
@@ -57,7 +57,7 @@ def message(hostname: str, checks: list[CheckResult]) -> str:
 
 
 def verdict_of(checks: list[CheckResult]) -> str:
-    """V(failed), V(warned) or V(ok)."""
+    """`failed`, `warned` or `ok`."""
     if failures(checks, "error"):
         return "failed"
     return "warned" if failures(checks, "warning") else "ok"

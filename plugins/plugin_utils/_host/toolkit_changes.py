@@ -25,11 +25,11 @@ GUARD_RULE = (
 def toolkit_changes(host: Host, want: Want) -> Changes:
     """What to do about the NVIDIA container toolkit.
 
-    :param want: C(mode) (C(install) or C(verify)), C(version) (empty for any that is new enough), C(version_tested) (installed
-        when none is wanted), C(version_min), C(hold), C(access) (C(auto), C(cdi) or C(runtime)) and C(packages).
-    :returns: C(problems), C(install), C(packages), C(downgrade), C(release), C(hold), C(config), C(restart), C(refresh_cdi),
-        C(guard), C(changes) (any of these), and what they take: C(access) (C(cdi) or C(runtime)), C(daemon_options),
-        C(guard_rule) and C(cdi_path).
+    `want`: `mode` (`install` or `verify`), `version` (empty for any that is new enough), `version_tested` (installed
+        when none is wanted), `version_min`, `hold`, `access` (`auto`, `cdi` or `runtime`) and `packages`.
+    Returns `problems`, `install`, `packages`, `downgrade`, `release`, `hold`, `config`, `restart`, `refresh_cdi`,
+        `guard`, `changes` (any of these), and what they take: `access` (`cdi` or `runtime`), `daemon_options`,
+        `guard_rule` and `cdi_path`.
         To be computed again when the packages were installed.
     """
     toolkit, packages, docker = host["toolkit"], host["packages"], host["docker"]
@@ -63,7 +63,7 @@ def toolkit_changes(host: Host, want: Want) -> Changes:
 
 
 def gpu_access(docker: str | None, toolkit: str | None, wanted: str) -> str:
-    """How containers get at a GPU, by the versions of Docker and toolkit: C(cdi) where both have it, else C(runtime)."""
+    """How containers get at a GPU, by the versions of Docker and toolkit: `cdi` where both have it, else `runtime`."""
     if wanted != "auto":
         return wanted
     return "cdi" if at_least(docker, DOCKER_WITH_CDI) and at_least(toolkit, TOOLKIT_WITH_CDI) else "runtime"
@@ -98,7 +98,7 @@ def _pinned_all(manager: str | None, package: str, version: str) -> str:
 
 
 def _docker_is_older(docker: Mapping[str, Any], toolkit: Mapping[str, Any]) -> bool:
-    """Whether Docker started before the hook came, so that it does not know C(--gpus)."""
+    """Whether Docker started before the hook came, so that it does not know `--gpus`."""
     started, came = docker["daemon_started_at_s"], toolkit["hook_changed_at_s"]
     return started is not None and came is not None and started < came
 
