@@ -141,7 +141,7 @@ class Target:
         return count
 
     def _count_by_usage(self, info: TargetInfo, endpoint_type: str) -> Counter:
-        """Where there is no /tokenize: a request for one token tells the length of its prompt."""
+        """Where there is no /tokenize: a request for one token shows the length of its prompt."""
 
         def count(text: str) -> int:
             document: dict[str, Any] = {"model": info.model, "temperature": 0.0}

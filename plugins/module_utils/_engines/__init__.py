@@ -32,7 +32,7 @@ class Engine:
     # A phase in `_server.start_phases.PHASES` -> patterns whose group is seconds, in any case of letters; a phase can have several, one
     # after the other.
     phase_seconds: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    # Where the log tells no seconds of compilation: the texts of the lines at its begin and end, and the pattern of a line's time, whose
+    # Where the log gives no seconds of compilation: the texts of the lines at its begin and end, and the pattern of a line's time, whose
     # group is in this format of strptime, without the year.
     warm_up: tuple[str, str] | None = None
     log_time: str = ""

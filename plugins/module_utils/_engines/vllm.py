@@ -26,7 +26,7 @@ ENGINE: dict[str, Any] = {
             r"Graph capturing finished in ([\d.]+) secs",
         ),
     },
-    # On a CPU it tells no seconds of compilation.
+    # On a CPU it gives no seconds of compilation.
     "warm_up": ("Warming up model for the compilation", "Warming up done"),
     "log_time": r" (\d\d-\d\d \d\d:\d\d:\d\d) \[",
     "log_time_format": "%m-%d %H:%M:%S",

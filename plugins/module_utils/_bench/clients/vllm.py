@@ -78,7 +78,7 @@ def docker_prefix(image: str, volumes: Sequence[str], folder: Path) -> list[str]
 def arguments(
     settings: Settings, workload: Workload, url: str, model: str, tokenizer: str, seed: int, result: Path
 ) -> list[str]:
-    """The source's command for a workload, with what it lacks."""
+    """The published benchmark's command for a workload, with what it lacks."""
     words = [
         *("bench", "serve", "--backend", workload.endpoint_type, "--endpoint", ENDPOINTS[workload.endpoint_type]),
         *("--base-url", url, "--model", model, "--tokenizer", tokenizer, "--dataset-name", "random"),

@@ -230,7 +230,7 @@ class Worker:
         )
 
     def _watch(self, connection: Connection) -> None:
-        """Tells epoll what the connection waits for."""
+        """Asks epoll for what the connection waits for."""
         sending = connection.state in (CONNECTING, SENDING)
         mask = select.EPOLLIN | select.EPOLLOUT if sending else select.EPOLLIN
         if connection.sock is None or mask == connection.watched:
