@@ -146,7 +146,7 @@ def test_time_scale(start_server):
     start = time.monotonic()
     body = {"prompt": "x", "max_tokens": 100, "ignore_eos": True}
     assert server.ask("/v1/completions", body).status == 200
-    assert 0.1 <= time.monotonic() - start < 20
+    assert 0.099 <= time.monotonic() - start < 20  # the first token comes with the prefill, 99 steps of a second follow
     assert server.ask("/version").json()["time_scale"] == 1000
 
 
