@@ -5,13 +5,15 @@
 
 """Writes the data files of known flags, one per pinned engine release, out of the engine's own package.
 
-For maintainers, when a pinned release changes. vLLM is asked itself, in an environment or image that has it:
+For maintainers, when a pinned release changes. An engine's wheel is read (`pip download --no-deps vllm==VERSION`), because a release that
+has no CPU build cannot be imported without a GPU:
 
-    docker run --rm -i --entrypoint python IMAGE - vllm < tools/known_flags.py > FILE
+    python3 -m tools.known_flags vllm vllm-VERSION-*.whl > FILE
+    python3 -m tools.known_flags sglang sglang-VERSION-*.whl > FILE
 
-SGLang cannot be imported without a GPU, so its wheel is read instead (`pip download --no-deps sglang==VERSION`):
+Without a wheel vLLM is asked itself, in an environment or image that has it; the tests hold that against the files:
 
-    python3 tools/known_flags.py sglang sglang-VERSION-*.whl > FILE
+    docker run --rm -i --entrypoint python IMAGE - vllm < tools/known_flags.py
 
 The files are roles/inference_server/files/flags/ENGINE-VERSION.json: `engine`, `version` and `flags`, where each flag has
 `aliases` (a `--no-` form among them), `values` (none, one, optional, many), and, where known, `choices`, `default` and
@@ -47,7 +49,7 @@ def make_flag(
         flag["choices"] = sorted(choices) if isinstance(choices, set) else list(choices)
     if isinstance(default, PLAIN) or (isinstance(default, list) and all(isinstance(item, PLAIN) for item in default)):
         flag["default"] = default
-    if re.match(r"\W*deprecated\b", help_text, re.IGNORECASE):
+    if re.match(r"\W*(\S+ (\(\S+\) )?is )?deprecated\b", help_text, re.IGNORECASE):
         flag["deprecated"] = True
     return name, flag
 
@@ -65,24 +67,31 @@ def values_of(nargs: Any) -> str:
 
 # --- vLLM: its own parser, in an environment that has it --------------------------------------------------------------
 
+# Options whose choices name the hardware that the build is for, so that a build for CPUs says nothing of one for GPUs.
+BUILD_CHOICES = ("--mm-processor-device",)
+
 
 def vllm_flags() -> Iterator[tuple[str, Flag]]:
     """Every option of `vllm serve`."""
+    sys.argv.append("--help")  # without it vLLM leaves out what its options mean, and with it what is deprecated
+    from vllm.engine import arg_utils  # noqa: PLC0415
     from vllm.entrypoints.launchers.cli_args import make_arg_parser  # noqa: PLC0415
     from vllm.reasoning import ReasoningParserManager  # noqa: PLC0415
     from vllm.tool_parsers import ToolParserManager  # noqa: PLC0415
     from vllm.utils.argparse_utils import FlexibleArgumentParser  # noqa: PLC0415
 
+    no_parser = ["none"] if hasattr(arg_utils, "parse_reasoning_parser") else []
     registered = {
         "tool_call_parser": ToolParserManager.list_registered(),
-        "reasoning_parser": ReasoningParserManager.list_registered(),
+        "reasoning_parser": ReasoningParserManager.list_registered() + no_parser,
     }
     for action in make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))._actions:
         if any(name.startswith("--") for name in action.option_strings):
+            of_build = action.option_strings[0] in BUILD_CHOICES
             yield make_flag(
                 list(action.option_strings),
                 values_of(action.nargs),
-                registered.get(action.dest, action.choices),
+                UNKNOWN if of_build else registered.get(action.dest, action.choices),
                 UNKNOWN if action.default == argparse.SUPPRESS else action.default,
                 action.help or "",
             )
@@ -108,12 +117,10 @@ CONSTANTS = (
 COMPUTED = {"reasoning_parser_choices": "REASONING_PARSER_NAMES", "tool_call_parser_choices": "TOOL_CALL_PARSER_NAMES"}
 
 
-def read_wheel(wheel: Path) -> tuple[str, dict[str, str]]:
-    """The release and the sources that declare the server's arguments, by path."""
-    with zipfile.ZipFile(wheel) as archive:
-        names = [name for name in archive.namelist() if name.startswith(FIELDS) and name.endswith(".py")]
-        sources = {name: archive.read(name).decode() for name in (*CONSTANTS, *names, REGISTRATIONS)}
-    return wheel.name.split("-")[1], sources
+def sglang_sources(archive: zipfile.ZipFile) -> dict[str, str]:
+    """The sources in its wheel that declare the server's arguments, by path."""
+    names = [name for name in archive.namelist() if name.startswith(FIELDS) and name.endswith(".py")]
+    return {name: archive.read(name).decode() for name in (*CONSTANTS, *names, REGISTRATIONS)}
 
 
 def sglang_flags(sources: Mapping[str, str]) -> Iterator[tuple[str, Flag]]:
@@ -228,17 +235,30 @@ def registered_flag(node: ast.Call, constants: Constants) -> Iterator[tuple[str,
     yield make_flag(names, "none" if bare else "one", choices, UNKNOWN, help_text)
 
 
+def read_wheel(engine: str, wheel: Path) -> str:
+    """The data file's text for the release in a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        if engine == "sglang":
+            flags = list(sglang_flags(sglang_sources(archive)))
+        else:
+            from tools.vllm_wheel import wheel_flags  # noqa: PLC0415 - this file alone is what a container gets
+
+            paths = set(archive.namelist())
+            flags = list(wheel_flags(lambda path: archive.read(path).decode() if path in paths else None))
+    return document(engine, wheel.name.split("-")[1], flags)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    engines = parser.add_subparsers(dest="engine", required=True)
-    engines.add_parser("vllm", help="ask the vLLM that is installed beside this interpreter")
-    engines.add_parser("sglang", help="read an SGLang wheel").add_argument("wheel", type=Path)
+    parser.add_argument("engine", choices=["vllm", "sglang"])
+    parser.add_argument("wheel", type=Path, nargs="?", help="without one, the vLLM beside this interpreter is asked")
     arguments = parser.parse_args()
-    if arguments.engine == "vllm":
+    if arguments.wheel:
+        sys.stdout.write(read_wheel(arguments.engine, arguments.wheel))
+    elif arguments.engine == "vllm":
         sys.stdout.write(document("vllm", vllm_version(), vllm_flags()))
     else:
-        version, sources = read_wheel(arguments.wheel)
-        sys.stdout.write(document("sglang", version, sglang_flags(sources)))
+        parser.error("SGLang cannot be asked without a GPU: name its wheel")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import pytest
 from tests.support.checkpoint import ensure_checkpoint
 from tests.support.docker_engine import NoEngine, docker_engine
 from tests.support.progress import run_step
-from tests.support.vllm_image import ensure_image
+from tests.support.vllm_image import ensure_image, versions
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "vllm-cpu"
@@ -88,6 +88,17 @@ class Host:
         return json.loads((self.folder / "state" / "facts.d" / f"{name}.fact").read_text())
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    newest = versions()[0]
+    parser.addoption("--vllm", default=newest, choices=versions(), help=f"the release of vLLM to test with ({newest})")
+
+
+@pytest.fixture(scope="session")
+def vllm_version(pytestconfig: pytest.Config) -> str:
+    """The release of vLLM that these tests are run on."""
+    return str(pytestconfig.getoption("--vllm"))
+
+
 @pytest.fixture(scope="session")
 def work_dir() -> Path:
     """Where logs, the checkpoint and results of these tests lie; git ignores it."""
@@ -97,11 +108,11 @@ def work_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def image(work_dir: Path) -> Iterator[str]:
+def image(vllm_version: str, work_dir: Path) -> Iterator[str]:
     """The image's name, while an engine runs; without one, everything here ends with the line that tells what to do."""
     try:
         with docker_engine(work_dir):
-            yield ensure_image(work_dir / "image")
+            yield ensure_image(vllm_version, work_dir / "image")
     except NoEngine as error:
         pytest.exit(str(error), returncode=1)
 

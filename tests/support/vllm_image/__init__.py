@@ -24,9 +24,7 @@ from tests.support.docker_engine import docker
 from tests.support.progress import run_step, say
 
 REPOSITORY = "llmfleet-test/vllm-cpu"
-VLLM_VERSION = "0.32.0"
 _HERE = Path(__file__).parent
-_INPUTS = ("install.sh", "requirements.txt")
 _PACKAGES = ("ca-certificates", "g++", "libgomp1", "libnuma1", "python3", "python3-dev", "python3-venv")
 _PATH = "/opt/vllm/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _AS_PUBLISHED = ("CMD []", 'ENTRYPOINT ["vllm", "serve"]', f"ENV PATH={_PATH}")
@@ -62,29 +60,36 @@ def read_apt_source() -> AptSource:
     return parse_indextargets(listing, platform.freedesktop_os_release()["VERSION_CODENAME"])
 
 
-def image_tag(suite: str) -> str:
+def versions() -> list[str]:
+    """The releases of vLLM that an image can be built of, newest first: those with a file of pinned packages."""
+    found = [path.stem.partition("-")[2] for path in _HERE.glob("vllm-*.txt")]
+    return sorted(found, key=lambda version: [int(part) for part in version.split(".")], reverse=True)
+
+
+def image_tag(suite: str, version: str) -> str:
     """The image's name; equal inputs give equal tags."""
     digest = hashlib.sha256(" ".join((suite, *_PACKAGES, *_AS_PUBLISHED)).encode())
-    for name in _INPUTS:
+    for name in ("install.sh", "requirements.txt", f"vllm-{version}.txt"):
         digest.update((_HERE / name).read_bytes())
-    return f"{REPOSITORY}:{VLLM_VERSION}-{digest.hexdigest()[:12]}"
+    return f"{REPOSITORY}:{version}-{digest.hexdigest()[:12]}"
 
 
-def ensure_image(work_dir: Path) -> str:
-    """Give the image's name, building it where this engine has none, and drop images of earlier inputs."""
+def ensure_image(version: str, work_dir: Path) -> str:
+    """Give the name of the image with this vLLM, building it where this engine has none; its images of earlier inputs are removed."""
     source = read_apt_source()
-    tag = image_tag(source.suite)
+    tag = image_tag(source.suite, version)
     existing = docker("images", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY).splitlines()
     if tag in existing:
         say(f"image {tag} is there")
         return tag
-    _build(source, tag, work_dir)
+    _build(source, tag, version, work_dir)
     for old in existing:
-        docker("image", "rm", "--force", old)
+        if old.startswith(f"{REPOSITORY}:{version}-"):
+            docker("image", "rm", "--force", old)
     return tag
 
 
-def _build(source: AptSource, tag: str, work_dir: Path) -> None:
+def _build(source: AptSource, tag: str, version: str, work_dir: Path) -> None:
     say(f"build the image {tag} (4 GB, a few minutes)")
     base, container = f"{tag}-base", f"llmfleet-test-build-{os.getpid()}"
     _import_base(source, base, work_dir)
@@ -95,7 +100,7 @@ def _build(source: AptSource, tag: str, work_dir: Path) -> None:
             [
                 *("docker", "run", "--name", container, "--volume", f"{_HERE}:/build:ro"),
                 *pip_settings.docker_arguments(settings, os.environ),
-                *(base, "/bin/sh", "/build/install.sh"),
+                *(base, "/bin/sh", "/build/install.sh", version),
             ],
             work_dir / "install.log",
             timeout_s=1800,

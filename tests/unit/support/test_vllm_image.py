@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.vllm_image import AptSource, NoMirror, image_tag, parse_indextargets
+from tests.support.vllm_image import AptSource, NoMirror, image_tag, parse_indextargets, versions
 
 LISTING = """http://mirror.example.org/debian/ bookworm main
 http://mirror.example.org/debian/ bookworm contrib
@@ -27,5 +27,10 @@ def test_a_release_without_a_source_is_reported():
 
 
 def test_equal_inputs_give_equal_tags():
-    assert image_tag("bookworm") == image_tag("bookworm")
-    assert image_tag("bookworm") != image_tag("trixie")
+    assert image_tag("bookworm", "0.31.0") == image_tag("bookworm", "0.31.0")
+    assert image_tag("bookworm", "0.31.0") != image_tag("trixie", "0.31.0")
+    assert image_tag("bookworm", "0.31.0") != image_tag("bookworm", "0.32.0")
+
+
+def test_the_newest_vllm_comes_first():
+    assert versions() == ["0.32.0", "0.31.0"]

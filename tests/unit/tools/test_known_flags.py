@@ -95,7 +95,9 @@ def test_the_file_is_json_with_a_line_per_flag():
 @pytest.mark.parametrize(
     ("file", "names"),
     [
+        ("vllm-0.31.0.json", {"--model", "--max-model-len", "--tool-call-parser", "--enable-prefix-caching"}),
         ("vllm-0.32.0.json", {"--model", "--max-model-len", "--tool-call-parser", "--enable-prefix-caching"}),
+        ("vllm-0.33.0.json", {"--model", "--max-model-len", "--tool-call-parser", "--watchdog-config"}),
         (
             "sglang-0.5.23.json",
             {"--model-path", "--mem-fraction-static", "--tool-call-parser", "--disable-radix-cache"},
