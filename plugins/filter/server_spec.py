@@ -60,6 +60,7 @@ import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, plain
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import deployment, profiles, spec
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.engine import known_release
 
 
 def server_spec(
@@ -70,20 +71,27 @@ def server_spec(
     try:
         parts = [plain(part) for part in (want, gpu_profile, host)]
         parts[0]["gpu_classes"] = [] if parts[1] else list(gpu_profiles(str(role / ".." / ".." / "group_vars")))
-        return {**spec.server_spec(parts[0], *knowledge(parts[0], parts[1], role), *parts[1:]), "problems": []}
+        return {
+            **spec.server_spec(parts[0], *knowledge(parts[0], parts[1], parts[2], role), *parts[1:]),
+            "problems": [],
+        }
     except UserError as error:
         return {"problems": [str(problem) for problem in error.problems]}
 
 
-def knowledge(want: dict[str, Any], gpu_profile: dict[str, Any], role: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def knowledge(
+    want: dict[str, Any], gpu_profile: dict[str, Any], host: dict[str, Any], role: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is known of the wanted engine and of the wanted model; empty where nothing is.
 
-    The engine comes with the `known` flags of its pinned release; the simulator with the `simulated_timing` of the GPU's class.
+    The engine comes with the `known` flags of the release that runs; the simulator with the `simulated_timing` of the GPU's class.
+    Raises UserError when the driver is too old for each of the engine's images.
     """
     backend, variables = want["backend"], role / "vars"
     engine = _find(variables / "engines", f"{backend}.yml").get("__inference_server_engine", {})
     recipe = _find(variables / "models", f"{Path(want['model']).name}.yml").get("__inference_server_recipe", {})
-    flags = _find(role / "files" / "flags", f"{backend}-{engine.get('stable', {}).get('version')}.json")
+    release = known_release(want, engine, recipe, host["gpu"]["driver_version"])
+    flags = _find(role / "files" / "flags", f"{backend}-{release}.json")
     timing = {}
     if backend == "simulator":
         file = _find(variables / "simulated_timing", f"{gpu_profile.get('gpu_class')}.yml")
@@ -127,6 +135,11 @@ def rollback_outcome(
         failure=plain(failure),
         elapsed_s=plain(elapsed_s),
     )
+
+
+def announced_change(previous: dict[str, Any], server: dict[str, Any]) -> str:
+    """What a deployment with another image does, and how to stay; empty where the image stays."""
+    return deployment.announced_change(plain(previous), plain(server))
 
 
 def orphaned_instances(
@@ -185,6 +198,7 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
             "server_spec": server_spec,
+            "announced_change": announced_change,
             "gpu_profiles": gpu_profiles,
             "gpu_profile_of": gpu_profile_of,
             "gpu_profile_problem": gpu_profile_problem,

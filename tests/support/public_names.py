@@ -186,6 +186,7 @@ WANT: dict[str, Any] = {
     "extra_args": [],
     "env": {},
     "image": "",
+    "engine_version": "",
     "model_revision": "",
     "instances": 0,
     "user": "",

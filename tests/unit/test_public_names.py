@@ -26,10 +26,19 @@ REMOVED = {
 # Names that were added after the recording. An entry is a promise: the name is public from the next release on.
 ADDED: dict[str, set[str]] = {
     "role_options": {
-        f"report/{entry}/report_{name}" for entry in ("main", "read") for name in ("contact", "failure_reason")
+        *(f"report/{entry}/report_{name}" for entry in ("main", "read") for name in ("contact", "failure_reason")),
+        *(
+            f"inference_server/{entry}/inference_server_engine_version"
+            for entry in ("main", "absent", "clients", "rollback")
+        ),
     },
-    "role_defaults": {"report/report_contact", "report/report_failure_reason"},
+    "role_defaults": {
+        "inference_server/inference_server_engine_version",
+        "report/report_contact",
+        "report/report_failure_reason",
+    },
     "filters": {
+        "announced_change",
         "engine_runtime",
         "gpu_profile_problem",
         "gpu_profiles",

@@ -47,10 +47,11 @@ class Engine:
     memory_share_flag: str | None = None  # the option that sets which share of a GPU's memory it takes
 
     # The end of its images' repository, and which of them are for CUDA 13: those of this release and newer, when the tag says nothing else.
-    # The suffix makes a tag the same release for CUDA 12.
+    # The suffix makes a tag the same release for CUDA 12; of releases after the last such tag none for CUDA 12 is known ("": of each one).
     image_repository: str | None = None
     cuda13_since: tuple[int, ...] = ()
     cuda12_suffix: str = ""
+    cuda12_last: str = ""
 
 
 # By name, in the order in which they are offered; written by tools/choices.py, as are the choices of inference_server_backend.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""vLLM 0.32, and older releases back to 0.8. Data. The keys are those of `Engine`."""
+"""vLLM 0.33, and older releases back to 0.8. Data. The keys are those of `Engine`."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ ENGINE: dict[str, Any] = {
         "out_of_memory": r"is less than requested memory for kv",
     },
     "memory_share_flag": "--gpu-memory-utilization",
-    # Up to 0.19 the suffix -cu130 is CUDA 13; from 0.20 the plain tag is, and -cu129 is CUDA 12.
+    # Up to 0.19 the suffix -cu130 is CUDA 13; from 0.20 the plain tag is, and -cu129 is CUDA 12, up to 0.32.
     "image_repository": "vllm/vllm-openai",
     "cuda13_since": (0, 20),
     "cuda12_suffix": "-cu129",
+    "cuda12_last": "v0.32.0",
 }

@@ -18,7 +18,7 @@ from .._version import version_key
 
 
 class ImageCuda(NamedTuple):
-    """The CUDA family of an image, and the image of the same release for older drivers where there is one."""
+    """The CUDA family of an image, and the image for older drivers, of the same release where it has one, else of the last that has."""
 
     major: int
     older: str | None
@@ -41,4 +41,7 @@ def _by_release(repository: str, tag: str, engine: Engine) -> ImageCuda:
     release = version_key(tag)
     if release and release < engine.cuda13_since:
         return ImageCuda(12, None)
-    return ImageCuda(13, f"{repository}:{tag}{engine.cuda12_suffix}" if release else None)
+    if not release:
+        return ImageCuda(13, None)
+    last = engine.cuda12_last
+    return ImageCuda(13, f"{repository}:{last if last and release > version_key(last) else tag}{engine.cuda12_suffix}")

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.start_phases import pull_s
 
+from .engine import release_of
 from .instances import digest_of
 from .validation import RUNTIMES
 
@@ -171,6 +173,29 @@ def _obstacle(kept: Mapping[str, Any], failed_digest: str, *, enabled: bool, che
     if not kept.get("current") or kept["current"]["spec"]["digest"] == failed_digest:
         return "No other specification answered here before, so there is nothing to go back to"
     return None
+
+
+def announced_change(previous: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+    """What a deployment with another image than the last one does, and how to stay; empty where the image is the same or the first.
+
+    `previous` is the fact of the last deployment, empty on a new host.
+    """
+    old, new = previous.get("image"), spec["image"]
+    if not old or not new or old == new:
+        return ""
+    names = [instance["name"] for instance in spec["instances"]]
+    were, will = release_of(old, previous["backend"]), release_of(new, spec["backend"])
+    title = {name: ENGINES[name].title for name in (previous["backend"], spec["backend"]) if name in ENGINES}
+    what = (
+        f"{title.get(previous['backend'])} {were} becomes {title.get(spec['backend'])} {will}: "
+        if were and will
+        else ""
+    )
+    version = f"inference_server_engine_version: {were}, or " if were and previous["backend"] == spec["backend"] else ""
+    return (
+        f"{what}{len(names)} instance{'s' * (len(names) > 1)} ({', '.join(names)}) recreated, {old} -> {new}. "
+        f"To stay: {version}inference_server_image: {old}. To change a fleet in batches: inference_server_serial"
+    )
 
 
 def orphaned_instances(

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.weights import is_hub_name
 
@@ -46,7 +47,42 @@ def image_name(
         return str(want["image"])
     if want["release"] == "published":
         return str(recipe["published"][want["backend"]]["image"])
-    return str(choose_image(engine["stable"]["images"], driver_version)["image"])
+    images = engine.get("earlier", {}).get(want["engine_version"], engine["stable"]["images"])
+    return str(choose_image(images, driver_version)["image"])
+
+
+def release_of(image: str, backend: str) -> str | None:
+    """The engine's release in an image, by the name that its makers give it; None for a name of another kind, a nightly or a candidate."""
+    repository, _colon, tag = image.partition("@")[0].rpartition(":")
+    own = ENGINES[backend].image_repository if backend in ENGINES else None
+    found = re.match(r"v?(\d+\.\d+\.\d+(?:\.post\d+)?)(?:-|$)", tag)
+    return found.group(1) if own and found and f"/{repository}".endswith(f"/{own}") else None
+
+
+def known_release(
+    want: Mapping[str, Any], engine: Mapping[str, Any], recipe: Mapping[str, Any], driver_version: str | None
+) -> str | None:
+    """The release whose flags the arguments can be held against: that of the container's image; None where it is not known.
+
+    Raises UserError when the driver is too old for each of the images.
+    """
+    if want["runtime"] != "docker" or want["release"] != "stable" or "stable" not in engine:
+        return None
+    return release_of(image_name(want, engine, recipe, driver_version), want["backend"])
+
+
+def version_problems(want: Mapping[str, Any], engine: Mapping[str, Any]) -> list[Problem]:
+    """The release that the operator wants of the engine is none of those whose images are known."""
+    wanted = want["engine_version"]
+    if not wanted or want["image"] or "stable" not in engine:
+        return []
+    versions = [engine["stable"]["version"], *engine.get("earlier", {})]
+    if wanted in versions:
+        return []
+    found = f"inference_server_engine_version is {wanted!r}"
+    return [
+        Problem(found, f"one of {', '.join(versions)}", "or set inference_server_image to an image of that release")
+    ]
 
 
 def engine_argv(

@@ -19,10 +19,12 @@ from .engine import (
     flags_in,
     is_prefetched,
     smoke_tests,
+    version_problems,
 )
 from .instances import Context, digest_of, instances_of
 from .validation import (
     engine_flag_problems,
+    flag_warnings,
     key_file_problems,
     memory_problems,
     port_problems,
@@ -50,7 +52,7 @@ def server_spec(
     specifications are the same server exactly when their digests are equal.
 
     `host` is the return of module host_info (sections gpu and ports; docker and toolkit for runtime docker; disk for a key's file).
-    `engine` is a file of vars/engines/, with the `known` flags of its pinned release (a file of files/flags/) and the
+    `engine` is a file of vars/engines/, with the `known` flags of the release that runs (a file of files/flags/, or empty) and the
     `simulated_timing` of the GPU's class (a file of vars/simulated_timing/), which the profile's own goes over. `license` is the recipe's;
     `smoke` and `context_tokens` are what module server_smoke takes.
     Raises UserError with every problem found.
@@ -70,7 +72,7 @@ def server_spec(
         "prefetch": is_prefetched(want),
         "context_tokens": context_tokens(instances[0]["argv"], recipe),
         "image": instances[0].get("image"),
-        "warnings": warnings(want, recipe, gpus),
+        "warnings": warnings(want, recipe, gpus) + _flag_warnings(instances[0]["argv"], engine),
         "endpoint": instances[0]["base_url"],
         "instances": instances,
         "digest": digest_of([instance["digest"] for instance in instances]),
@@ -99,7 +101,11 @@ def _choice_problems(
         found.append(Problem(f"inference_server_intent is {want['intent']!r}", f"one of {intents}"))
     if gpu_profile.get("gpu_class") != "cpu":
         found += memory_problems(want, recipe, host["gpu"]["cards"])
-    return found + key_file_problems(want, host)
+    return found + version_problems(want, engine) + key_file_problems(want, host)
+
+
+def _flag_warnings(argv: list[str], engine: Mapping[str, Any]) -> list[str]:
+    return flag_warnings(flags_in(argv), engine.get("known", {}), engine.get("deprecated", {}))
 
 
 def _instance_problems(
@@ -112,5 +118,5 @@ def _instance_problems(
         for problem in port_problems(instance["name"], instance["port"], host, want["runtime"])
     ]
     if want["backend"] != "simulator":
-        faults += engine_flag_problems(want, flags_in(instances[0]["argv"]), engine.get("known", {}))
+        faults += engine_flag_problems(flags_in(instances[0]["argv"]), engine.get("known", {}))
     return faults

@@ -142,14 +142,28 @@ def is_itself(entry: Mapping[str, Any]) -> bool:
     return bool(entry["measured_path"] == str(PurePosixPath(entry["path"])))
 
 
-def engine_flag_problems(want: Mapping[str, Any], argv: Sequence[str], release: Mapping[str, Any]) -> list[Problem]:
-    """What the pinned release of the engine would refuse of these arguments.
+def engine_flag_problems(argv: Sequence[str], release: Mapping[str, Any]) -> list[Problem]:
+    """What the release of the engine would refuse of these arguments; nothing where `release` is empty, because it is not known.
 
-    An image of the operator's own may hold another release and is not judged, nor is the published nightly image.
+    That is so for an image whose name does not show its release, for the published nightly image and for a process.
     """
-    if not release or want["image"] or want["release"] != "stable" or want["runtime"] != "docker":
+    if not release:
         return []
     return flag_problems(parse_args(argv), release)
+
+
+def flag_warnings(argv: Sequence[str], release: Mapping[str, Any], notes: Mapping[str, str]) -> list[str]:
+    """The flags among these arguments that the release deprecates, each with what `notes` knows of it."""
+    if not release:
+        return []
+    entries = release["flags"]
+    named = {name: flag for flag, entry in entries.items() for name in (flag, *entry["aliases"])}
+    return [
+        f"{name} is deprecated in {release['engine']} {release['version']}"
+        + (f": {notes[named[name]]}" if named[name] in notes else "")
+        for name in (name.partition(".")[0] for name in parse_args(argv))
+        if name in named and entries[named[name]].get("deprecated")
+    ]
 
 
 def memory_problems(

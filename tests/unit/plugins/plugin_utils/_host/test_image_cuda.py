@@ -17,6 +17,8 @@ from hypothesis import strategies as st
         ("vllm/vllm-openai:v0.32.0-cu129", (12, None)),
         ("vllm/vllm-openai:v0.19.0", (12, None)),
         ("vllm/vllm-openai:v0.19.0-cu130", (13, None)),
+        ("vllm/vllm-openai:v0.33.0", (13, "vllm/vllm-openai:v0.32.0-cu129")),
+        ("mirror.example.com/vllm/vllm-openai:v0.33.1", (13, "mirror.example.com/vllm/vllm-openai:v0.32.0-cu129")),
         ("vllm/vllm-openai:latest", (13, None)),
         ("vllm/vllm-openai:nightly-22a58640b4563f5945aa2052e9e61d425351588d", (13, None)),
         (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.deployment import (
+    announced_change,
     observed_start,
     orphaned_instances,
     rollback_outcome,
@@ -21,6 +22,42 @@ ENDPOINT = "http://127.0.0.1:8000"
 def spec(digest="new", runtime="docker", names=("llmfleet-server",), image="vllm/vllm-openai:v0.32.0", volumes=()):
     instances = [{"name": name, "volumes": list(volumes)} for name in names]
     return {"digest": digest, "runtime": runtime, "image": image, "endpoint": ENDPOINT, "instances": instances}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ({}, {}, []),
+        ({"image": "vllm/vllm-openai:v0.33.0"}, {}, []),
+        ({"image": None}, {}, []),
+        (
+            {"image": "vllm/vllm-openai:v0.32.0"},
+            {"names": ("one", "two")},
+            [
+                "vLLM 0.32.0 becomes vLLM 0.33.0",
+                "2 instances (one, two)",
+                "inference_server_engine_version: 0.32.0",
+                "_serial",
+            ],
+        ),
+        (
+            {"image": "my/vllm:1"},
+            {},
+            ["1 instance (llmfleet-server) recreated", "To stay: inference_server_image: my/vllm:1."],
+        ),
+        (
+            {"image": "lmsysorg/sglang:v0.5.23", "backend": "sglang"},
+            {},
+            ["SGLang 0.5.23 becomes vLLM 0.33.0", "To stay: inference_server_image: lmsysorg/sglang:v0.5.23."],
+        ),
+    ],
+)
+def test_another_image_is_announced_with_the_way_to_stay(old, new, said):
+    text = announced_change(
+        {"backend": "vllm", **old}, {**spec(**{"image": "vllm/vllm-openai:v0.33.0", **new}), "backend": "vllm"}
+    )
+    assert bool(text) is bool(said)
+    assert [part for part in said if part not in text] == []
 
 
 def point(current=None, before=None):

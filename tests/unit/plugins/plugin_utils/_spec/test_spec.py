@@ -14,6 +14,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._engines import E
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import deployment as kept
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import instances, spec
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.engine import release_of
 
 ROOT = Path(__file__).resolve().parents[5]
 ROLE = ROOT / "roles" / "inference_server"
@@ -69,6 +70,7 @@ def want(**changes):
         "extra_args": [],
         "env": {},
         "image": "",
+        "engine_version": "",
         "model_revision": "",
         "instances": 0,
         "user": "",
@@ -137,10 +139,10 @@ def test_published_differs_from_the_source_by_the_loopback_address_alone(backend
 @pytest.mark.parametrize(
     ("driver", "backend", "image"),
     [
-        ("580.95.05", "vllm", "vllm/vllm-openai:v0.32.0"),
+        ("580.95.05", "vllm", "vllm/vllm-openai:v0.33.0"),
         ("570.1", "vllm", "vllm/vllm-openai:v0.32.0-cu129"),
         ("535.230.02", "sglang", "lmsysorg/sglang:v0.5.23-cu129"),
-        (None, "vllm", "vllm/vllm-openai:v0.32.0"),
+        (None, "vllm", "vllm/vllm-openai:v0.33.0"),
     ],
 )
 def test_the_driver_decides_the_image(driver, backend, image):
@@ -325,23 +327,87 @@ def test_the_host_decides_how_docker_is_asked_for_a_gpu(count, sections, flags):
     assert command[3 : 3 + len(flags)] == flags
 
 
-def known(backend):
-    (path,) = (ROLE / "files" / "flags").glob(f"{backend}-{engine(backend)['stable']['version']}.json")
-    return json.loads(path.read_text())
+def known(backend, version=None):
+    version = version or engine(backend)["stable"]["version"]
+    return json.loads((ROLE / "files" / "flags" / f"{backend}-{version}.json").read_text())
+
+
+def releases(backend):
+    """The releases of an engine that a user can name, the pinned one first."""
+    return [engine(backend)["stable"]["version"], *engine(backend).get("earlier", {})]
 
 
 @pytest.mark.parametrize("intent", ["benchmark", "agent", "latency", "throughput"])
-@pytest.mark.parametrize("backend", ["vllm", "sglang"])
-def test_the_pinned_engine_knows_every_flag_of_ours(backend, intent):
-    assert make(backend=backend, intent=intent, known=known(backend), model_revision="main")
+@pytest.mark.parametrize(
+    ("backend", "version"), [(name, version) for name in ("vllm", "sglang") for version in releases(name)]
+)
+def test_each_release_of_the_engine_knows_every_flag_of_ours(backend, version, intent):
+    made = make(
+        backend=backend, engine_version=version, intent=intent, known=known(backend, version), model_revision="main"
+    )
+    assert made["warnings"] == []
+
+
+@pytest.mark.parametrize("version", releases("vllm"))
+def test_the_stable_arguments_are_the_same_on_each_release(version):
+    assert only(engine_version=version)["argv"] == only()["argv"]
+
+
+@pytest.mark.parametrize(
+    ("version", "driver", "image"),
+    [
+        ("", "580.95.05", "vllm/vllm-openai:v0.33.0"),
+        ("0.33.0", "580.95.05", "vllm/vllm-openai:v0.33.0"),
+        ("0.33.0", "570.1", "vllm/vllm-openai:v0.32.0-cu129"),
+        ("0.32.0", "580.95.05", "vllm/vllm-openai:v0.32.0"),
+        ("0.32.0", "570.1", "vllm/vllm-openai:v0.32.0-cu129"),
+        ("0.31.0", "580.95.05", "vllm/vllm-openai:v0.31.0"),
+    ],
+)
+def test_an_older_release_is_one_variable_away(version, driver, image):
+    assert make(engine_version=version, gpu={**gpus(), "driver_version": driver})["image"] == image
+
+
+def test_a_release_without_known_images_is_refused():
+    with pytest.raises(
+        UserError, match=r"engine_version is '0\.8\.0'\. Expected: one of 0\.33\.0, 0\.32\.0, 0\.31\.0\."
+    ):
+        make(engine_version="0.8.0")
+    assert make(engine_version="0.8.0", image="my/vllm:1")["image"] == "my/vllm:1"
+
+
+@pytest.mark.parametrize(
+    ("image", "backend", "release"),
+    [
+        ("vllm/vllm-openai:v0.32.0", "vllm", "0.32.0"),
+        ("vllm/vllm-openai:v0.32.0-cu129", "vllm", "0.32.0"),
+        ("mirror.example.com:5000/vllm/vllm-openai:v0.32.0@sha256:00", "vllm", "0.32.0"),
+        ("lmsysorg/sglang:v0.5.15.post1-cu129", "sglang", "0.5.15.post1"),
+        ("vllm/vllm-openai:v0.33.0rc1", "vllm", None),
+        ("vllm/vllm-openai:nightly-22a58640b456", "vllm", None),
+        ("vllm/vllm-openai@sha256:00", "vllm", None),
+        ("mine/notvllm/vllm-openai-fork:v0.32.0", "vllm", None),
+        ("myvllm/vllm-openai:v0.32.0", "vllm", None),
+        ("lmsysorg/sglang:v0.5.23", "vllm", None),
+        ("simulator:v1.0.0", "simulator", None),
+    ],
+)
+def test_an_image_shows_its_release_by_its_makers_name(image, backend, release):
+    assert release_of(image, backend) == release
+
+
+def test_a_flag_without_effect_is_a_warning_on_the_release_that_ignores_it():
+    asked = {"extra_args": ["--mamba-cache-mode", "align"]}
+    assert make(**asked, known=known("vllm", "0.32.0"), engine_version="0.32.0")["warnings"] == []
+    (warning,) = make(**asked, known=known("vllm", "0.33.0"))["warnings"]
+    assert "--mamba-cache-mode is deprecated in vllm 0.33.0" in warning and "--enable-prefix-caching" in warning
+    assert "--disable-cascade-attn" in make(extra_args=["--disable-cascade-attn"], known=known("vllm"))["warnings"][0]
 
 
 def test_a_flag_that_the_engine_does_not_know_is_refused_with_the_nearest():
     wrong = {"known": known("vllm"), "extra_args": ["--max-model-lenn", "5"]}
-    with pytest.raises(UserError, match=r"no flag of vllm 0\.32\.0\. Remedy: write --max-model-len\."):
+    with pytest.raises(UserError, match=r"no flag of vllm 0\.33\.0\. Remedy: write --max-model-len\."):
         make(**wrong)
-    assert make(**wrong, image="my/vllm:1")
-    assert make(**wrong, runtime="process")
 
 
 def test_weights_larger_than_the_gpus_are_refused_and_little_memory_is_reported():
