@@ -133,8 +133,10 @@ def write(module: AnsibleModule, path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     draft = Path(module.tmpdir) / "daemon.json"
     draft.write_text(text)
-    draft.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    draft.chmod(mode)
     module.atomic_move(str(draft), str(path))
+    path.chmod(mode)  # a file that is new gets its mode from the umask there
 
 
 def bring_into_force(module: AnsibleModule, system: System, step: str, wanted: dict[str, Any]) -> None:

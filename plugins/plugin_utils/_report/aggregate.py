@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -140,5 +141,6 @@ def _totals(rows: list[dict[str, Any]], groups: list[dict[str, Any]]) -> dict[st
 
 
 def _sum(rows: list[dict[str, Any]], metric: str) -> float | None:
+    """Exact, so that every Python writes the same last digit: from 3.12 on `sum` adds in another way than before."""
     values = [row["metrics"][metric] for row in rows if row["metrics"].get(metric) is not None]
-    return sum(values) if values else None
+    return math.fsum(values) if values else None

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -46,6 +47,15 @@ def run(capsys, path, **arguments):
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.fixture(params=[0o002, 0o022, 0o077], ids=oct)
+def umask(request):
+    """A mask of the user's own, for one test."""
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
 def test_a_new_file_before_there_is_an_engine(capsys, path, engine):
     steps = engine(STOPPED)
     result = run(capsys, path, defaults={"log-driver": "local"}, options=ON)
