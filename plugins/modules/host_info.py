@@ -596,6 +596,11 @@ host:
           type: str
           returned: always
           sample: "2"
+        runc_version:
+          description: Version of runc, which starts the containers; null where there is none.
+          type: str
+          returned: always
+          sample: 1.3.3
         live_restore:
           description: Whether containers outlive Docker's restart.
           type: bool
@@ -731,6 +736,13 @@ host:
               type: str
               returned: always
               sample: /var/run/cdi/nvidia.yaml
+            cdi_version:
+              description:
+                - The version of the specification; null where the file names none.
+                - An engine leaves out a file that is newer than what it reads.
+              type: str
+              returned: always
+              sample: 0.7.0
             driver_versions:
               description:
                 - Driver versions that its library names carry.
@@ -750,6 +762,14 @@ host:
           description: Content of the udev rule that keeps containers' GPUs across a C(systemctl daemon-reload).
           type: str
           returned: always
+        device_links_missing:
+          description:
+            - The driver's devices that have no link in C(/dev/char).
+            - A runc before 1.1.7 takes such devices away from its containers at a C(systemctl daemon-reload).
+          type: list
+          elements: str
+          returned: always
+          sample: [nvidia0, nvidiactl]
     packages:
       description: The package manager.
       type: dict

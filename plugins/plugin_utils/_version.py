@@ -10,6 +10,7 @@ Pure.
 from __future__ import annotations
 
 import re
+from typing import Any, Sequence
 
 
 def version_key(text: str | None) -> tuple[int, ...]:
@@ -32,3 +33,8 @@ def matches(version: str | None, wanted: str) -> bool:
     """Whether a version begins with the wanted numbers: `28.2` takes in `28.2.2`."""
     need = version_key(wanted)
     return bool(need) and version_key(version)[: len(need)] == need
+
+
+def row_of(rows: Sequence[Any], version: str | None) -> Any:
+    """The last of rows, sorted by `since`, that a version is not below; None when it is below all, or unknown."""
+    return next((row for row in reversed(rows) if at_least(version, row.since)), None)

@@ -19,11 +19,15 @@ if ! command -v debootstrap >/dev/null; then
     DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends debootstrap
 fi >/dev/null
 
+# A suite that is younger than this machine's debootstrap is built as the newest one is.
+script=/usr/share/debootstrap/scripts/$suite
+[ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
+
 folder=$(mktemp -d)
 mount -t tmpfs -o mode=755 tmpfs "$folder"
 trap 'umount "$folder"; rmdir "$folder"' EXIT
 debootstrap --variant=minbase \
     --include=python3,systemd,systemd-sysv,dbus,sudo,ca-certificates,iproute2,busybox-static \
-    "$suite" "$folder/root" "$mirror" >"$folder/log" 2>&1 || { tail -20 "$folder/log" >&2; exit 1; }
+    "$suite" "$folder/root" "$mirror" "$script" >"$folder/log" 2>&1 || { tail -20 "$folder/log" >&2; exit 1; }
 rm -rf "$folder"/root/var/cache/apt/archives/*.deb "$folder"/root/var/lib/apt/lists/*
 tar -C "$folder/root" -c . | docker import --change 'CMD ["/lib/systemd/systemd"]' - "$image" >/dev/null

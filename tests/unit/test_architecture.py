@@ -17,7 +17,7 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 COLLECTION = "ansible_collections.llmfleet.serving.plugins."
 
 GROUND = tuple(f"module_utils.{name}" for name in ("_errors", "_files", "_docker_config", "_metric_table", "_engines"))
-CONTROLLER_GROUND = ("plugin_utils._plain", "plugin_utils._version", "plugin_utils._version_floors")
+CONTROLLER_GROUND = tuple(f"plugin_utils.{name}" for name in ("_plain", "_version", "_version_floors", "_gpu_access"))
 OPENAI = "module_utils._openai"
 HTTP = (f"{OPENAI}.http1", f"{OPENAI}.sse")
 BENCH = "module_utils._bench"
@@ -73,6 +73,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "plugin_utils._plain": (),
     "plugin_utils._version": (),
     "plugin_utils._version_floors": (),
+    "plugin_utils._gpu_access": ("plugin_utils._version", "plugin_utils._version_floors"),
     # The design gives the report the ground alone; but Student's t stands once, with the repeats that a host counts.
     "plugin_utils._report": (*GROUND, *CONTROLLER_GROUND, f"{BENCH}.repeats", "plugin_utils._report"),
     # What is wanted of a host or a server shares names and sentences with what looks at it there.

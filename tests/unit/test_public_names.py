@@ -28,11 +28,15 @@ ADDED: dict[str, set[str]] = {
     "role_options": {
         *(f"report/{entry}/report_{name}" for entry in ("main", "read") for name in ("contact", "failure_reason")),
         *(
-            f"inference_server/{entry}/inference_server_engine_version"
+            f"inference_server/{entry}/inference_server_{name}"
             for entry in ("main", "absent", "clients", "rollback")
+            for name in ("engine_version", "gpu_access")
         ),
+        "gpu_preflight/main/gpu_preflight_gpu_access",
     },
     "role_defaults": {
+        "gpu_preflight/gpu_preflight_gpu_access",
+        "inference_server/inference_server_gpu_access",
         "inference_server/inference_server_engine_version",
         "report/report_contact",
         "report/report_failure_reason",

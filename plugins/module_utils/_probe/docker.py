@@ -148,6 +148,7 @@ def probe_docker(system: System) -> dict[str, Any]:
         "state": _state(docker["default_runtime"] is not None, version is not None, pid is not None),
         "message": problem,
         **docker,
+        "runc_version": _runc_version(system),
         "root_disk": probe_disk(system, docker["root_dir"]),
         "enabled": _is_enabled(system) if version is not None else None,
         "daemon_config": {"path": CONFIG, **config},
@@ -173,6 +174,12 @@ def _started_at(system: System, pid: int) -> float | None:
 def _is_enabled(system: System) -> bool | None:
     answer = system.run(["systemctl", "is-enabled", "docker.service"])
     return None if answer is None else answer.rc == 0
+
+
+def _runc_version(system: System) -> str | None:
+    """The version of the runc on the host: what Docker itself says of it is a commit, or nothing."""
+    answer = system.run(["runc", "--version"])
+    return None if answer is None or answer.rc != 0 else _first_version(answer.text)
 
 
 def _first_version(text: str) -> str | None:

@@ -52,10 +52,11 @@ class System:
         """An absolute path of the host, as this process reaches it."""
         return self.root / name.lstrip("/")
 
-    def read(self, name: str) -> str | None:
-        """A file's text, or None when it is absent or unreadable."""
+    def read(self, name: str, limit: int = -1) -> str | None:
+        """A file's text, at most `limit` characters of it, or None when it is absent or unreadable."""
         try:
-            return self.path(name).read_text(encoding="utf-8", errors="replace")
+            with self.path(name).open(encoding="utf-8", errors="replace") as file:
+                return file.read(limit)
         except OSError:
             return None
 

@@ -55,6 +55,19 @@ CAUSES = (
         "upgrade the NVIDIA driver, or set inference_server_image to an image of the CUDA 12 family",
     ),
     Cause(
+        "driver_libraries_mixed",
+        r"Error 803\b|unsupported display driver / cuda driver combination",
+        "the image's CUDA compatibility libraries stand before the host's: set inference_server_env: {LD_LIBRARY_PATH: "
+        "'/usr/lib/x86_64-linux-gnu:/usr/local/nvidia/lib64:/usr/local/cuda/lib64'} without VLLM_ENABLE_CUDA_COMPATIBILITY, or "
+        "inference_server_gpu_access: runtime, so that --gpus and not CDI gives the GPUs",
+    ),
+    Cause(
+        "gpus_taken_away",
+        r"Failed to initialize NVML: Unknown Error",
+        "a `systemctl daemon-reload` took the container's GPUs away: deploy again, which starts it again; the preflight's check "
+        "daemon_reload says how the next one keeps them",
+    ),
+    Cause(
         "unknown_flag",
         r"unrecognized arguments?:|error: argument .*: (invalid|expected)|invalid choice:",
         "correct inference_server_extra_args; the last log lines name the flag",

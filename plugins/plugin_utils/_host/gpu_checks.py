@@ -9,9 +9,19 @@ from __future__ import annotations
 import re
 from typing import Callable
 
-from .._version import at_least
+from .._gpu_access import (
+    cdi_is_on,
+    docker_row,
+    first_docker_that_reads,
+    has_cdi,
+    loses_gpus,
+    newest_toolkit_for,
+    none_readable,
+    unreadable,
+)
+from .._version import at_least, version_key
 from .._version_floors import DRIVER_BY_CUDA, DRIVER_FOR_BLACKWELL
-from .checks import Check, Host, Verdict, Want, failed, is_own, judge, skip
+from .checks import Check, Host, Verdict, Want, failed, is_own, judge, passed, skip
 from .image_cuda import image_cuda
 
 _GPU_REMEDIES = {
@@ -216,6 +226,42 @@ def _check_power(_host: Host, _want: Want, gpus: list) -> Verdict:
     )
 
 
+def _check_cdi(host: Host, _want: Want, _gpus: list) -> Verdict:
+    docker, toolkit = host["docker"], host["toolkit"]
+    specs, version = toolkit["cdi_specs"], docker["version"]
+    if not specs or not cdi_is_on(docker):
+        return skip("Docker reads no CDI specification" if specs else "no CDI specification")
+    unread, newest = unreadable(version, toolkit), docker_row(version).reads
+    if not none_readable(version, toolkit):
+        return passed(f"{_specs(specs)}, Docker {version} reads up to {newest}", "one that Docker reads")
+    asked = max((spec["cdi_version"] for spec in unread), key=version_key)
+    return failed(
+        f"{_specs(unread)}, and Docker {version} reads up to {newest}",
+        f"a specification of version {newest} or lower",
+        f"set docker_engine_version_min: '{first_docker_that_reads(asked)}' or nvidia_container_toolkit_version: "
+        f"{newest_toolkit_for(version)}; else GPUs are given by --gpus",
+    )
+
+
+def _specs(specs: list) -> str:
+    return ", ".join(f"{spec['path']} has version {spec['cdi_version'] or 'unknown'}" for spec in specs)
+
+
+def _check_reload(host: Host, want: Want, gpus: list) -> Verdict:
+    docker, toolkit = host["docker"], host["toolkit"]
+    if docker["version"] is None or toolkit["version"] is None:
+        return skip("no Docker, or no toolkit")
+    by_cdi = want["gpu"].get("access") != "runtime" and has_cdi(docker, toolkit, [gpu["uuid"] for gpu in gpus])
+    reason = loses_gpus(docker, toolkit, by_cdi)
+    return judge(
+        reason is None,
+        reason or f"{'CDI' if by_cdi else '--gpus'}, cgroup driver {docker['cgroup_driver'] or 'unknown'}",
+        "GPUs that containers keep through `systemctl daemon-reload`",
+        "use CDI (nvidia_container_toolkit_access: auto, Docker 25.0 and toolkit 1.18 or newer), upgrade runc to 1.1.7, or set "
+        "docker_engine_daemon_options: {exec-opts: [native.cgroupdriver=cgroupfs]}; a container that has lost its GPUs needs a restart",
+    )
+
+
 GPU_CHECKS: dict[str, Check] = {
     "gpu_present": _check_gpu_present,
     "gpu_matches_profile": _with_gpus(_check_gpu_match),
@@ -229,4 +275,6 @@ GPU_CHECKS: dict[str, Check] = {
     "row_remap": _with_gpus(_check_row_remap),
     "persistence_mode": _with_gpus(_check_persistence),
     "power_limit": _with_gpus(_check_power),
+    "cdi_specification": _with_gpus(_check_cdi),
+    "daemon_reload": _with_gpus(_check_reload),
 }

@@ -24,7 +24,8 @@ _CAUSES = (
     (
         r"unresolvable CDI devices|CDI device injection failed|failed to inject CDI devices",
         "Docker does not know the CDI device",
-        "write the specification again: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml; `nvidia-ctk cdi list` shows it",
+        "write the specification again: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml; `nvidia-ctk cdi list` shows it. Where "
+        "`journalctl -u docker` has `unknown field` or `invalid CDI version`, the toolkit is newer than Docker can read",
     ),
     (
         r"driver/library version mismatch",
@@ -55,7 +56,8 @@ _STATUSES = {
     ),
     41: (
         "CUDA does not start",
-        "error 802 wants the fabric manager, 999 and 100 a fresh CDI specification (nvidia-ctk cdi generate) or a reboot",
+        "error 802 wants the fabric manager, 803 an image that does not put libraries of its own before the host's, "
+        "999 and 100 a fresh CDI specification (nvidia-ctk cdi generate) or a reboot",
     ),
     42: (
         "CUDA sees no device",

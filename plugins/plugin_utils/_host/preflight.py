@@ -22,7 +22,12 @@ CheckResult = Dict[str, Any]  # a verdict with the check's name and severity
 CHECKS = {**HOST_CHECKS, **GPU_CHECKS}
 
 # What does not keep a server from running, but should be reported.
-WARNINGS = frozenset({"persistence_mode", "power_limit", "row_remap", "reboot_required", "clock_skew", "mig_pending"})
+WARNINGS = frozenset(
+    {
+        *("persistence_mode", "power_limit", "row_remap", "reboot_required", "clock_skew", "mig_pending"),
+        *("cdi_specification", "daemon_reload"),
+    }
+)
 
 
 def evaluate(host: Host, want: Want, severities: Mapping[str, str]) -> list[CheckResult]:

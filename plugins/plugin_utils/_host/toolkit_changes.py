@@ -6,13 +6,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._docker_config import merge_config
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
 
+from .._gpu_access import (
+    access_of,
+    docker_row,
+    first_docker_that_reads,
+    newest_toolkit_for,
+    none_readable,
+    toolkit_row,
+    unreadable,
+)
 from .._version import at_least, matches
-from .._version_floors import DOCKER_WITH_CDI, DOCKER_WITH_CDI_ON, TOOLKIT_WITH_CDI
 from .docker_changes import Changes, Host, Want, holds, version_is_enough
 
 CDI_PATH = "/etc/cdi/nvidia.yaml"
@@ -38,7 +46,10 @@ def toolkit_changes(host: Host, want: Want) -> Changes:
     enough = version_is_enough(toolkit["version"], want) and len(versions) <= 1
     install = not enough and not verify
     version = want["version"] or want["version_tested"]
-    access = gpu_access(docker["version"], version if install else toolkit["version"], want["access"])
+    stale = cdi_is_stale(host)
+    kept = [] if install or stale else toolkit["cdi_specs"]
+    will_be = version if install else toolkit["version"]
+    access = access_of(docker["version"], will_be, kept) if want["access"] == "auto" else want["access"]
     options = daemon_options(access, docker["version"])
     current = docker["daemon_config"]["content"]
     changes = {
@@ -48,43 +59,37 @@ def toolkit_changes(host: Host, want: Want) -> Changes:
         **holds(packages, list(want["packages"]), want["hold"], install, verify),
         "config": not verify and merge_config(current, {}, options) != current,
         "restart": not verify and access == "runtime" and _docker_is_older(docker, toolkit),
-        "refresh_cdi": not verify and access == "cdi" and (install or cdi_is_stale(host)),
+        "refresh_cdi": not verify and access == "cdi" and (install or stale),
         "guard": not verify and toolkit["guard_rule"] != GUARD_RULE,
     }
     return {
         **changes,
         "changes": any(changes.values()),
-        "problems": _toolkit_problems(host, want, enough, verify, access),
+        "problems": _toolkit_problems(host, want, enough, verify) + _cdi_problems(host, will_be, kept, access),
         "access": access,
         "daemon_options": options,
         "guard_rule": GUARD_RULE,
-        "cdi_path": toolkit["cdi_specs"][0]["path"] if toolkit["cdi_specs"] else CDI_PATH,
+        "cdi_path": _cdi_path(docker["version"], toolkit),
     }
-
-
-def gpu_access(docker: str | None, toolkit: str | None, wanted: str) -> str:
-    """How containers get at a GPU, by the versions of Docker and toolkit: `cdi` where both have it, else `runtime`."""
-    if wanted != "auto":
-        return wanted
-    return "cdi" if at_least(docker, DOCKER_WITH_CDI) and at_least(toolkit, TOOLKIT_WITH_CDI) else "runtime"
 
 
 def daemon_options(access: str, docker: str | None) -> dict[str, Any]:
     """What daemon.json of that Docker needs for it."""
     if access == "runtime":
         return {"runtimes": {"nvidia": {"path": "nvidia-container-runtime", "args": []}}}
-    return {} if at_least(docker, DOCKER_WITH_CDI_ON) else {"features": {"cdi": True}}
+    return {} if docker_row(docker).cdi == "on" else {"features": {"cdi": True}}
 
 
 def cdi_is_stale(host: Host) -> bool:
-    """Whether the CDI specification is missing, was written for another driver or by an older toolkit, or misses a GPU."""
+    """Whether the CDI specification is missing, for another driver, by an older toolkit, without a GPU, or not to be read by Docker."""
     toolkit, gpu = host["toolkit"], host["gpu"]
     numbered = [name for name in toolkit["cdi_devices"] if name.partition("=")[2].isdigit()]
     written_for = {version for spec in toolkit["cdi_specs"] for version in spec["driver_versions"]}
     other_driver = bool(written_for) and gpu["driver_version"] not in written_for
     split = any(each["mig_mode"] for each in gpu["cards"])
     misses_a_gpu = not split and len(numbered) != gpu["count"]
-    return not toolkit["cdi_devices"] or other_driver or _toolkit_is_newer(toolkit) or misses_a_gpu
+    unread = none_readable(host["docker"]["version"], toolkit)
+    return not toolkit["cdi_devices"] or other_driver or _toolkit_is_newer(toolkit) or misses_a_gpu or unread
 
 
 def _toolkit_is_newer(toolkit: Mapping[str, Any]) -> bool:
@@ -103,8 +108,14 @@ def _docker_is_older(docker: Mapping[str, Any], toolkit: Mapping[str, Any]) -> b
     return started is not None and came is not None and started < came
 
 
-def _toolkit_problems(host: Host, want: Want, enough: bool, verify: bool, access: str) -> list[Problem]:
-    toolkit, docker = host["toolkit"], host["docker"]
+def _cdi_path(docker: str | None, toolkit: Mapping[str, Any]) -> str:
+    """Where the specification is written: over one that Docker cannot read, else over the first."""
+    specs = unreadable(docker, toolkit) or toolkit["cdi_specs"]
+    return specs[0]["path"] if specs else CDI_PATH
+
+
+def _toolkit_problems(host: Host, want: Want, enough: bool, verify: bool) -> list[Problem]:
+    toolkit = host["toolkit"]
     problems = []
     if verify and not enough:
         problems.append(
@@ -123,12 +134,19 @@ def _toolkit_problems(host: Host, want: Want, enough: bool, verify: bool, access
                 "set nvidia_container_toolkit_version to a newer one, or lower nvidia_container_toolkit_version_min",
             )
         )
-    if access == "cdi" and docker["version"] is not None and not at_least(docker["version"], DOCKER_WITH_CDI):
-        problems.append(
-            Problem(
-                f"Docker {docker['version']} has no CDI",
-                f"{DOCKER_WITH_CDI} or newer",
-                f"set nvidia_container_toolkit_access: auto, or docker_engine_version_min: '{DOCKER_WITH_CDI}'",
-            )
-        )
     return problems
+
+
+def _cdi_problems(host: Host, toolkit: str | None, kept: Sequence[Mapping[str, Any]], access: str) -> list[Problem]:
+    """Why CDI, where it is asked for, cannot work with this Docker and the toolkit that will be there."""
+    docker, row = host["docker"]["version"], toolkit_row(toolkit)
+    if access != "cdi" or docker is None or row is None or access_of(docker, toolkit, kept) == "cdi":
+        return []
+    newest, floor = docker_row(docker).reads, first_docker_that_reads(row.writes)
+    raised = f"docker_engine_version_min: '{floor}'"
+    if newest is None:
+        found = f"Docker {docker} has no CDI"
+    else:
+        found = f"Docker {docker} reads CDI specifications up to version {newest}, and toolkit {toolkit} writes {row.writes}"
+        raised += f" or nvidia_container_toolkit_version: {newest_toolkit_for(docker)}"
+    return [Problem(found, f"Docker {floor} or newer", f"set {raised}, or nvidia_container_toolkit_access: auto")]

@@ -14,10 +14,7 @@ from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 
-from .._version import at_least
-from .._version_floors import DOCKER_WITH_CDI_ON, TOOLKIT_REFRESHING_CDI
-
-CDI_KIND = "nvidia.com/gpu"
+from .._gpu_access import CDI_KIND
 
 
 def group_gpus(uuids: Sequence[str], instances: int, gpus_each: int) -> list[list[str]]:
@@ -38,18 +35,6 @@ def group_gpus(uuids: Sequence[str], instances: int, gpus_each: int) -> list[lis
             )
         )
     return [list(uuids[at * gpus_each : (at + 1) * gpus_each]) for at in range(wanted)]
-
-
-def has_cdi(docker: Mapping[str, Any], toolkit: Mapping[str, Any], uuids: Sequence[str]) -> bool:
-    """Whether Docker and the NVIDIA container toolkit offer exactly these GPUs through CDI.
-
-    A container that names its GPUs through CDI keeps them through `systemctl daemon-reload`.
-    """
-    return (
-        at_least(docker.get("version"), DOCKER_WITH_CDI_ON)
-        and at_least(toolkit.get("version"), TOOLKIT_REFRESHING_CDI)
-        and {f"{CDI_KIND}={uuid}" for uuid in uuids} <= set(toolkit.get("cdi_devices") or [])
-    )
 
 
 def device_requests(uuids: Sequence[str] | None, cdi: bool) -> list[dict[str, Any]]:

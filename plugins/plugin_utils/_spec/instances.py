@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._gpu_access import has_cdi
 from .engine import (
     engine_argv,
     fill,
@@ -25,7 +26,6 @@ from .gpu_assignment import (
     device_requests,
     docker_flags,
     group_gpus,
-    has_cdi,
 )
 from .validation import is_itself
 
@@ -137,11 +137,9 @@ def _container(settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
     if settings["api_key_file"]:
         mounts.append(f"{settings['api_key_file']}:{KEY_FILE}:ro")
     uuids = [gpu["uuid"] for gpu in host["gpu"]["cards"]]
-    requests = (
-        []
-        if context.gpu_profile.get("gpu_class") == "cpu"
-        else _requests(settings["uuids"], uuids, has_cdi(host.get("docker", {}), host.get("toolkit", {}), uuids))
-    )
+    by_cdi = settings.get("gpu_access") != "runtime" and has_cdi(host.get("docker", {}), host.get("toolkit", {}), uuids)
+    no_gpu = context.gpu_profile.get("gpu_class") == "cpu"
+    requests = [] if no_gpu else _requests(settings["uuids"], uuids, by_cdi)
     return {
         "image": image_name(settings, engine, context.recipe, host["gpu"]["driver_version"]),
         "entrypoint": engine["key_entrypoint"] if settings["api_key_file"] else None,

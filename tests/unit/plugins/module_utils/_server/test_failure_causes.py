@@ -21,6 +21,12 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_c
         ),
         ("ValueError: No available memory for the cache blocks.", "context_too_long"),
         ("RuntimeError: The NVIDIA driver on your system is too old (found version 12040)", "driver_too_old"),
+        (
+            "RuntimeError: Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions before calling NumCudaDevices() "
+            "that might have already set an error? Error 803: system has unsupported display driver / cuda driver combination",
+            "driver_libraries_mixed",
+        ),
+        ("RuntimeError: Failed to initialize NVML: Unknown Error", "gpus_taken_away"),
         ("vllm: error: unrecognized arguments: --bogus", "unknown_flag"),
         ("OSError: [Errno 28] No space left on device", "disk_full"),
         ("huggingface_hub.errors.GatedRepoError: 401 Client Error", "gated_model"),

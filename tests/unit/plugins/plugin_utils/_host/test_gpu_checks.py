@@ -55,6 +55,17 @@ FAILING = [
     ),
     ("persistence_mode", [("gpu.cards.0.persistence_mode", False)], "nvidia-persistenced"),
     ("power_limit", [("gpu.cards.0.power_limit_w", 500.0)], "nvidia-smi -pl"),
+    ("cdi_specification", [("docker.version", "26.0.2")], "docker_engine_version_min: '26.1'"),
+    ("cdi_specification", [("docker.version", "25.0.5")], "nvidia_container_toolkit_version: 1.18.2"),
+    ("cdi_specification", [("toolkit.cdi_specs.0.cdi_version", "1.1.0")], "docker_engine_version_min: '29.2'"),
+    ("daemon_reload", [("docker.version", "20.10.24"), ("docker.cdi_spec_dirs", [])], "native.cgroupdriver=cgroupfs"),
+    ("daemon_reload", [("docker.version", "26.0.2")], "nvidia_container_toolkit_access: auto"),
+    ("daemon_reload", [("toolkit.cdi_devices", ["nvidia.com/gpu=all"])], "needs a restart"),
+    (
+        "daemon_reload",
+        [("docker.runc_version", "1.1.5"), ("toolkit.device_links_missing", ["nvidia0"])],
+        "upgrade runc",
+    ),
 ]
 
 

@@ -8,7 +8,6 @@ import pytest
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._host.toolkit_changes import (
     cdi_is_stale,
     daemon_options,
-    gpu_access,
     toolkit_changes,
 )
 from prepared_hosts import HOST, changed
@@ -24,7 +23,7 @@ TOOLKIT = {
     "packages": FOUR,
 }
 
-SPEC = {"path": "/etc/cdi/nvidia.yaml", "driver_versions": [], "changed_at_s": 1001.0}
+SPEC = {"path": "/etc/cdi/nvidia.yaml", "cdi_version": "0.5.0", "driver_versions": [], "changed_at_s": 1001.0}
 
 EMPTY_TOOLKIT = [
     ("toolkit.version", None),
@@ -83,6 +82,22 @@ def test_a_host_without_a_toolkit():
         ([("toolkit.hook_changed_at_s", 3000.0)], {}, {"restart": False, "refresh_cdi": True}),
         ([("gpu.driver_version", "590.1")], {}, {"refresh_cdi": True, "cdi_path": "/var/run/cdi/nvidia.yaml"}),
         ([("toolkit.guard_rule", "old")], {}, {"guard": True}),
+        # What the toolkit writes, Docker cannot read: --gpus.
+        ([("docker.version", "26.0.2")], {}, {"access": "runtime", "refresh_cdi": False}),
+        ([*EMPTY_TOOLKIT, ("docker.version", "25.0.5")], {}, {"access": "runtime", "install": True}),
+        ([*EMPTY_TOOLKIT, ("docker.version", "25.0.5")], {"version": "1.18.2"}, {"access": "cdi", "refresh_cdi": True}),
+        # What is on the host, it can, and the other way round.
+        ([("docker.version", "26.0.2"), ("toolkit.cdi_specs", [SPEC])], {}, {"access": "cdi", "refresh_cdi": False}),
+        (
+            [("docker.version", "26.0.2"), ("toolkit.version", "1.18.2")],
+            {},
+            {"access": "cdi", "refresh_cdi": True, "cdi_path": "/var/run/cdi/nvidia.yaml"},
+        ),
+        (
+            [("docker.version", "28.5.2"), ("toolkit.cdi_specs", [{**SPEC, "cdi_version": "1.1.0"}])],
+            {},
+            {"access": "cdi", "refresh_cdi": True, "cdi_path": "/etc/cdi/nvidia.yaml"},
+        ),
         ([("toolkit.guard_rule", None)], {"mode": "verify"}, {"guard": False, "changes": False}),
     ],
 )
@@ -97,6 +112,16 @@ def test_what_differs_in_the_toolkit(changes, want, expected):
     [
         (EMPTY_TOOLKIT, {"mode": "verify"}, "nvidia_container_toolkit_mode: install"),
         ([("docker.version", "20.10.24")], {"access": "cdi"}, "nvidia_container_toolkit_access: auto"),
+        (
+            [("docker.version", "26.0.2")],
+            {"access": "cdi"},
+            "set docker_engine_version_min: '26.1' or nvidia_container_toolkit_version: 1.18.2",
+        ),
+        (
+            [("docker.version", "25.0.5")],
+            {"access": "cdi", "mode": "verify"},
+            "reads CDI specifications up to version 0.6.0",
+        ),
         ([], {"version": "1.21.0", "mode": "verify"}, "Expected: 1.21.0"),
         ([], {"version_min": "1.21.0"}, "set nvidia_container_toolkit_version "),
         ([], {"version": "1.17.0"}, "lower nvidia_container_toolkit_version_min"),
@@ -108,19 +133,9 @@ def test_a_toolkit_that_is_refused_has_its_remedy(changes, want, said):
     assert said in str(problems[0]) and problems[0].remedy
 
 
-@pytest.mark.parametrize(
-    ("docker", "toolkit", "wanted", "access"),
-    [
-        ("28.2.2", "1.20.0", "auto", "cdi"),
-        ("25.0.0", "1.14.0", "auto", "cdi"),
-        ("24.0.7", "1.20.0", "auto", "runtime"),
-        ("28.2.2", "1.13.5", "auto", "runtime"),
-        (None, "1.20.0", "auto", "runtime"),
-        ("28.2.2", "1.20.0", "runtime", "runtime"),
-    ],
-)
-def test_access(docker, toolkit, wanted, access):
-    assert gpu_access(docker, toolkit, wanted) == access
+@pytest.mark.parametrize(("wanted", "access"), [("auto", "cdi"), ("cdi", "cdi"), ("runtime", "runtime")])
+def test_access_is_what_is_asked_for(wanted, access):
+    assert toolkit_changes(HOST, {**TOOLKIT, "access": wanted})["access"] == access
 
 
 @pytest.mark.parametrize(
@@ -140,6 +155,8 @@ def test_daemon_options(access, docker, keys):
         ([("gpu.count", 2)], True),
         ([("gpu.count", 2), ("gpu.cards", [{"mig_mode": True}])], False),
         ([("toolkit.cdi_specs", [SPEC])], False),
+        ([("docker.version", "26.0.2")], True),
+        ([("docker.version", "26.0.2"), ("toolkit.cdi_specs", [SPEC])], False),
         ([("toolkit.hook_changed_at_s", None)], False),
         ([("toolkit.hook_changed_at_s", 1500.0)], True),
         (

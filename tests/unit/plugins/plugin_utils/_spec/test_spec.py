@@ -319,12 +319,28 @@ def test_each_instance_has_a_name_a_port_and_gpus_of_its_own(count, changes, gro
         (2, CDI, ["--device", "nvidia.com/gpu=GPU-1"]),
         (3, CDI, ["--gpus", '"device=GPU-1"']),  # the CDI file is older than the third GPU
         (2, {**CDI, "docker": {"version": "28.1.1"}}, ["--gpus", '"device=GPU-1"']),
+        (
+            2,
+            {**CDI, "docker": {"version": "26.1.5", "cdi_spec_dirs": ["/etc/cdi"]}},
+            ["--device", "nvidia.com/gpu=GPU-1"],
+        ),
+        (2, {**CDI, "docker": {"version": "28.3.0", "cdi_spec_dirs": []}}, ["--gpus", '"device=GPU-1"']),
+        (
+            2,
+            {**CDI, "toolkit": {**CDI["toolkit"], "cdi_specs": [{"cdi_version": "1.1.0"}]}},
+            ["--gpus", '"device=GPU-1"'],
+        ),
         (2, {**CDI, "toolkit": {**CDI["toolkit"], "version": "1.17.8"}}, ["--gpus", '"device=GPU-1"']),
     ],
 )
 def test_the_host_decides_how_docker_is_asked_for_a_gpu(count, sections, flags):
     command = instances.docker_run_command(make(gpu=gpus(count), sections=sections)["instances"][0])
     assert command[3 : 3 + len(flags)] == flags
+
+
+def test_an_operator_may_want_the_way_of_gpus():
+    command = instances.docker_run_command(make(gpu=gpus(1), sections=CDI, gpu_access="runtime")["instances"][0])
+    assert command[3:5] == ["--gpus", "all"]
 
 
 def known(backend, version=None):
