@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sysconfig
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -23,8 +22,6 @@ SEED = 20261122
 VOCABULARY = 8192
 CONTEXT = 16384
 CORPUS_BYTES = 6_000_000
-# The real model's is 3; the CPU kernels of vLLM 0.31 know no other width than 4.
-CONV_WIDTH = 4 if version("vllm").startswith("0.31.") else 3
 PAD, START, END, UNKNOWN = "<|pad|>", "<|startoftext|>", "<|im_end|>", "<|unk|>"
 MARKERS = ["<|im_start|>", "<|tool_call_start|>", "<|tool_call_end|>", "<think>", "</think>"]
 CHAT_TEMPLATE = (
@@ -87,7 +84,6 @@ def make_model(tokenizer: PreTrainedTokenizerFast) -> Lfm2MoeForCausalLM:
         layer_types=["conv", "conv", "full_attention"] * 2,
         num_attention_heads=8,
         num_key_value_heads=4,
-        conv_L_cache=CONV_WIDTH,
         num_experts=8,
         num_experts_per_tok=2,
         max_position_embeddings=CONTEXT,
