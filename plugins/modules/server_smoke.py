@@ -147,7 +147,7 @@ def body_of(base_url: str, test: smoke.SmokeTest, headers: dict, timeout_s: floa
     except NoAnswer as error:
         raise smoke.SmokeError(f"{test.path} does not answer: {error}") from error
     if not 200 <= answer.status < 300:
-        raise smoke.SmokeError(f"{test.path} answers {answer.status}: {answer.body.decode(errors='replace')[:200]}")
+        raise smoke.SmokeError(f"{test.path} answers {answer.status}: {smoke.refusal_of(answer.body)}")
     return answer.body
 
 

@@ -20,6 +20,11 @@ from tests.support.model_hub import COMMIT, MODEL, model_hub
 MODULE_CALLS = 20
 
 
+def flat(output: str) -> str:
+    """Ansible's output with its line breaks as spaces."""
+    return " ".join(output.split())
+
+
 def served_names(port: int, key: str | None = None) -> list[str]:
     request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/models")
     if key:
@@ -43,6 +48,16 @@ def test_deploy_twice_change_a_flag_and_take_away(fleet: Containers) -> None:
     assert fleet.play("deploy.yml", check=True).changed("one") == 0
     assert fleet.started_at("one") == born
     assert len(again.module_calls("one")) <= MODULE_CALLS, again.module_calls("one")
+
+    other = f"{fleet.image}-other"
+    docker("tag", fleet.image, other)
+    announced = fleet.play("deploy.yml", check=True, inference_server_image=other)
+    docker("rmi", other)
+    assert f"recreated, {fleet.image} -> {other}. To stay: inference_server_image: {fleet.image}." in flat(
+        announced.output
+    )
+    assert "To stay" not in again.output
+    assert fleet.started_at("one") == born
 
     changed = fleet.play("deploy.yml", inference_server_extra_args=["--seed", "7"])
     assert changed.rc == 0, changed.output

@@ -68,6 +68,20 @@ def smoke_tests(served_model_name: str, context_tokens: int | None) -> list[Smok
     ]
 
 
+def refusal_of(answer: bytes) -> str:
+    """What a refused request was answered with: kind and message of OpenAI's or Anthropic's form, else the answer's first 200 characters.
+
+    The kind is the server's own (`BadRequestError`) or, on `/v1/messages` since vLLM 0.33, Anthropic's (`invalid_request_error`).
+    """
+    try:
+        error = _json(answer).get("error")
+    except SmokeError:
+        error = None
+    if not isinstance(error, dict) or not error.get("message"):
+        return answer.decode(errors="replace")[:200]
+    return ": ".join(str(error[key]) for key in ("type", "message") if error.get(key))[:200]
+
+
 def judge_chat(answer: bytes) -> str:
     """Some text came, as answer or as reasoning."""
     message = _message(answer)

@@ -16,6 +16,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._openai.smoke imp
     judge_reasoning,
     judge_stream,
     judge_tool_call,
+    refusal_of,
     smoke_tests,
 )
 from hypothesis import given
@@ -29,6 +30,23 @@ JUDGES = [
     judge_tool_call,
     judge_reasoning,
 ]
+
+
+REFUSALS = {  # of `/v1/messages` by vLLM up to 0.32 and since 0.33, of the other paths, of something else
+    b'{"type": "error", "error": {"type": "NotFoundError", "message": "no model x"}}': "NotFoundError: no model x",
+    b'{"type": "error", "error": {"type": "not_found_error", "message": "no model x"}}': "not_found_error: no model x",
+    b'{"error": {"message": "no model x", "type": "NotFoundError", "param": "model"}}': "NotFoundError: no model x",
+    b'{"error": {"message": "stopped", "code": 500}}': "stopped",
+    b'{"error": "Unauthorized"}': '{"error": "Unauthorized"}',
+    b'{"detail": "Not Found"}': '{"detail": "Not Found"}',
+    b"[]": "[]",
+    b"out of order \xff": "out of order \ufffd",
+}
+
+
+@pytest.mark.parametrize(("answer", "words"), REFUSALS.items())
+def test_a_refusal_is_shown_in_the_servers_words(answer, words):
+    assert refusal_of(answer) == words
 
 
 def chat(**message):
