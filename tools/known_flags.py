@@ -75,7 +75,11 @@ def vllm_flags() -> Iterator[tuple[str, Flag]]:
     """Every option of `vllm serve`."""
     sys.argv.append("--help")  # without it vLLM leaves out what its options mean, and with it what is deprecated
     from vllm.engine import arg_utils  # noqa: PLC0415
-    from vllm.entrypoints.launchers.cli_args import make_arg_parser  # noqa: PLC0415
+
+    try:
+        from vllm.entrypoints.common.cli_args import make_arg_parser  # noqa: PLC0415
+    except ImportError:  # up to 0.32
+        from vllm.entrypoints.launchers.cli_args import make_arg_parser  # noqa: PLC0415
     from vllm.reasoning import ReasoningParserManager  # noqa: PLC0415
     from vllm.tool_parsers import ToolParserManager  # noqa: PLC0415
     from vllm.utils.argparse_utils import FlexibleArgumentParser  # noqa: PLC0415

@@ -194,7 +194,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._server.container
     container_end,
     container_state,
 )
-from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import recognise
+from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import first_error, recognise
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.start_phases import phases, slowest, stage
 
 ASK_TIMEOUT_S = 10
@@ -348,7 +348,9 @@ class Wait:
         tail = log[-SHOWN_LINES:]
         text = f"{self.params['served_model_name']} is not served at {server.base_url}: {reason}"
         problem = Problem(f"{text}. Known cause: {cause.name}", remedy=cause.remedy) if cause else Problem(text)
-        message = str(problem) + (" The log ends: " + "\n".join(tail) if tail else "")
+        first = first_error(log[:-SHOWN_LINES])
+        message = str(problem) + (f" The first error in the log: {first}." if first and not cause else "")
+        message += " The log ends: " + "\n".join(tail) if tail else ""
         self.module.fail_json(
             msg=message, cause=cause.name if cause else None, log_tail=tail, models=verdict.models, **self.spent()
         )

@@ -110,6 +110,15 @@ def recognise(lines: Sequence[str]) -> Cause | None:
     return next((cause for cause in CAUSES if _is_named(cause, text)), None)
 
 
+def first_error(lines: Sequence[str]) -> str | None:
+    """The first exception among the lines that an engine logs as errors; None when there is none.
+
+    Where one process fails because another did, the log ends with the second one's words ("See root cause above").
+    """
+    found = (re.search(r"\bERROR\b.*?[\s\]]((?:\w+\.)*\w*(?:Error|Exception): .+)", line) for line in lines)
+    return next((match.group(1).strip() for match in found if match), None)
+
+
 def _is_named(cause: Cause, text: str) -> bool:
     own = [engine.failure_texts.get(cause.name) for engine in ENGINES.values()]
     return any(re.search(pattern, text, re.IGNORECASE) for pattern in (cause.pattern, *own) if pattern)

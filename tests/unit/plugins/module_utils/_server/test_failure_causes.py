@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import recognise
+from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import first_error, recognise
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,28 @@ def test_the_real_engines_log_is_recognised(log, name):
 @pytest.mark.parametrize("log", ["vllm_started", "vllm_memory_limit"])
 def test_a_log_without_a_failure_names_no_cause(log):
     assert recognise((LOGS / f"{log}.txt").read_text().splitlines()) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "error"),
+    [
+        (
+            [
+                "WARNING 11-26 [x.py:1] ImportError: no such kernel",
+                "(Worker pid=38) ERROR 11-26 20:28:47 [multiproc_executor.py:948] Traceback (most recent call last):",
+                "(Worker pid=38) ERROR 11-26 20:28:47 [multiproc_executor.py:948] RuntimeError: only width of 4",
+                "(EngineCore pid=25) ERROR 11-26 20:28:49 [core.py:1433] Exception: WorkerProc initialization failed",
+            ],
+            "RuntimeError: only width of 4",
+        ),
+        (
+            ["ERROR 11-26 [core.py:1] torch.cuda.DeferredCudaCallError: CUDA call failed lazily"],
+            "torch.cuda.DeferredCudaCallError: CUDA call failed lazily",
+        ),
+        (["RuntimeError: Engine core initialization failed. See root cause above."], None),
+        (["ERROR 11-26 [core.py:1] EngineCore failed to start."], None),
+        ([], None),
+    ],
+)
+def test_the_first_error_of_a_process_is_not_the_last_of_another(lines, error):
+    assert first_error(lines) == error
