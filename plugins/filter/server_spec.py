@@ -59,7 +59,7 @@ from typing import Any
 import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, plain
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import deployment, profiles, spec
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import deployment, profiles, spec, tensor_parallel
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.engine import known_release
 
 
@@ -89,7 +89,7 @@ def knowledge(
     """
     backend, variables = want["backend"], role / "vars"
     engine = _find(variables / "engines", f"{backend}.yml").get("__inference_server_engine", {})
-    recipe = _find(variables / "models", f"{Path(want['model']).name}.yml").get("__inference_server_recipe", {})
+    recipe = model_recipe(want["model"], str(variables / "models"))
     release = known_release(want, engine, recipe, host["gpu"]["driver_version"])
     flags = _find(role / "files" / "flags", f"{backend}-{release}.json")
     timing = {}
@@ -97,6 +97,19 @@ def knowledge(
         file = _find(variables / "simulated_timing", f"{gpu_profile.get('gpu_class')}.yml")
         timing = file.get("__inference_server_simulated_timing", {})
     return {**engine, "known": flags, "simulated_timing": timing}, recipe
+
+
+def model_recipe(model: str, folder: str) -> dict[str, Any]:
+    """What is known of a model, by the last part of its name; empty where nothing is."""
+    return _find(Path(folder), f"{Path(str(model)).name}.yml").get("__inference_server_recipe", {})
+
+
+def model_gpu_problem(gpus: list[dict[str, Any]], model: str, folder: str, size: int = 0) -> dict[str, str]:
+    """Why a model cannot run on a host's GPUs: `found`, `expected`, `remedy`; empty where it can, or nothing is known."""
+    recipe, cards = model_recipe(model, folder), plain(gpus)
+    chosen = tensor_parallel.tensor_parallel_size(size, "stable", recipe, cards)
+    problems = tensor_parallel.size_problems(str(model), size, chosen, recipe, cards)
+    return problems[0]._asdict() if problems else {}
 
 
 def _find(folder: Path, name: str) -> dict[str, Any]:
@@ -202,6 +215,8 @@ class FilterModule:
             "gpu_profiles": gpu_profiles,
             "gpu_profile_of": gpu_profile_of,
             "gpu_profile_problem": gpu_profile_problem,
+            "model_gpu_problem": model_gpu_problem,
+            "model_recipe": model_recipe,
             "observed_start": observed_start,
             "orphaned_instances": orphaned_instances,
             "rollback_outcome": rollback_outcome,

@@ -89,6 +89,7 @@ class Fleet:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.root = ROOT
         self.hosts: dict[str, tuple[str, dict[str, Any]]] = {}
         self.inventory = folder / "inventory.yml"
         self.reports = folder / "reports"
@@ -119,7 +120,7 @@ class Fleet:
         private = tempfile.mkdtemp(prefix="runner-", dir=self.folder)  # runner keeps options of a run in its folder
         run = ansible_runner.run(
             private_data_dir=private,
-            playbook=str(ROOT / "playbooks" / playbook),
+            playbook=str(self.root / "playbooks" / playbook),
             inventory=str(self.inventory),
             limit=limit,
             extravars=extravars or None,

@@ -32,10 +32,12 @@ ADDED: dict[str, set[str]] = {
             for entry in ("main", "absent", "clients", "rollback")
             for name in ("engine_version", "gpu_access")
         ),
-        "gpu_preflight/main/gpu_preflight_gpu_access",
+        *(f"gpu_preflight/main/gpu_preflight_{name}" for name in ("gpu_access", "model", "tensor_parallel_size")),
     },
     "role_defaults": {
         "gpu_preflight/gpu_preflight_gpu_access",
+        "gpu_preflight/gpu_preflight_model",
+        "gpu_preflight/gpu_preflight_tensor_parallel_size",
         "inference_server/inference_server_gpu_access",
         "inference_server/inference_server_engine_version",
         "report/report_contact",
@@ -46,6 +48,8 @@ ADDED: dict[str, set[str]] = {
         "engine_runtime",
         "gpu_profile_problem",
         "gpu_profiles",
+        "model_gpu_problem",
+        "model_recipe",
         "observed_start",
         "orphaned_instances",
         "rollback_outcome",

@@ -85,6 +85,13 @@ def _check_gpu_match(host: Host, want: Want, gpus: list) -> Verdict:
     )
 
 
+def _check_gpu_memory(_host: Host, want: Want, gpus: list) -> Verdict:
+    problem = want["gpu"].get("model_problem")
+    if problem:
+        return failed(problem["found"], problem["expected"], problem["remedy"])
+    return judge(True, f"{len(gpus)} GPU(s)", "memory for the model's weights", "")
+
+
 def _check_gpu_healthy(_host: Host, _want: Want, gpus: list) -> Verdict:
     ills = []
     for gpu in gpus:
@@ -265,6 +272,7 @@ def _check_reload(host: Host, want: Want, gpus: list) -> Verdict:
 GPU_CHECKS: dict[str, Check] = {
     "gpu_present": _check_gpu_present,
     "gpu_matches_profile": _with_gpus(_check_gpu_match),
+    "gpu_memory": _with_gpus(_check_gpu_memory),
     "gpu_healthy": _with_gpus(_check_gpu_healthy),
     "driver_version": _with_gpus(_check_driver),
     "driver_module": _with_gpus(_check_kernel_module),

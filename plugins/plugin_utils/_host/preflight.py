@@ -34,7 +34,7 @@ def evaluate(host: Host, want: Want, severities: Mapping[str, str]) -> list[Chec
     """Every check of a host, in the order of `CHECKS`.
 
     `host`: the return of `llmfleet.serving.host_info`, all sections.
-    `want`: `gpu` (`required`, `count`, `mig`, `profile`, `profile_problem`), `image`, `ports`, `disk_free_gib`,
+    `want`: `gpu` (`required`, `count`, `mig`, `profile`, `profile_problem`, `model_problem`), `image`, `ports`, `disk_free_gib`,
         `disk_free_deployed_gib`, `memory_gib`, `offline`, `clock_skew_s`.
     `severities`: `error`, `warning` or `ignore` by check, over the checks' own.
     Returns `name`, `status` (`pass`, `fail`, `skip`), `severity`, `found`, `needed` and `remedy`; the remedy

@@ -22,11 +22,11 @@ from .engine import (
     version_problems,
 )
 from .instances import Context, digest_of, instances_of
+from .tensor_parallel import Gpus, size_problems, tensor_parallel_size
 from .validation import (
     engine_flag_problems,
     flag_warnings,
     key_file_problems,
-    memory_problems,
     port_problems,
     problems,
     profile_problems,
@@ -57,8 +57,14 @@ def server_spec(
     `smoke` and `context_tokens` are what module server_smoke takes.
     Raises UserError with every problem found.
     """
-    gpus = host["gpu"]["cards"]
-    _refuse(_choice_problems(want, engine, recipe, gpu_profile, host))
+    gpus = gpus_for(want, gpu_profile, host)
+    asked, want = want["tensor_parallel_size"], completed(want, recipe, gpus)
+    _refuse(
+        [
+            *_choice_problems(want, engine, recipe, gpu_profile, host),
+            *size_problems(want["model"], asked, want["tensor_parallel_size"], recipe, gpus),
+        ]
+    )
     instances = instances_of(want, Context(engine, recipe, gpu_profile, host))
     _refuse(_instance_problems(want, engine, instances, host))
     return {
@@ -76,6 +82,23 @@ def server_spec(
         "endpoint": instances[0]["base_url"],
         "instances": instances,
         "digest": digest_of([instance["digest"] for instance in instances]),
+    }
+
+
+def gpus_for(want: Mapping[str, Any], gpu_profile: Mapping[str, Any], host: Mapping[str, Any]) -> Gpus:
+    """The host's GPUs, as far as the engine will use them: a simulator uses none, nor does a host that serves on its CPU."""
+    none = want["backend"] == "simulator" or gpu_profile.get("gpu_class") == "cpu"
+    return [] if none else list(host["gpu"]["cards"])
+
+
+def completed(want: Mapping[str, Any], recipe: Mapping[str, Any], gpus: Gpus) -> dict[str, Any]:
+    """The operator's choices, with those left open as the model's recipe has them: the served name, and over how many GPUs."""
+    own_name = want["model"].rstrip("/").rpartition("/")[2]
+    size = tensor_parallel_size(want["tensor_parallel_size"], want["release"], recipe, gpus)
+    return {
+        **want,
+        "served_model_name": want["served_model_name"] or recipe.get("served_model_name") or own_name,
+        "tensor_parallel_size": size,
     }
 
 
@@ -99,8 +122,6 @@ def _choice_problems(
     if engine.get("intents") and want["intent"] not in engine["intents"]:
         intents = ", ".join(engine["intents"])
         found.append(Problem(f"inference_server_intent is {want['intent']!r}", f"one of {intents}"))
-    if gpu_profile.get("gpu_class") != "cpu":
-        found += memory_problems(want, recipe, host["gpu"]["cards"])
     return found + version_problems(want, engine) + key_file_problems(want, host)
 
 

@@ -89,8 +89,9 @@ def _number_problems(want: Mapping[str, Any]) -> list[Problem]:
     faults = []
     if not 1 <= want["port"] <= 65535:
         faults.append(Problem(f"inference_server_port is {want['port']}", "1 to 65535"))
-    if want["tensor_parallel_size"] < 1:
-        faults.append(Problem(f"inference_server_tensor_parallel_size is {want['tensor_parallel_size']}", "1 or more"))
+    if want["tensor_parallel_size"] < 0:
+        found = f"inference_server_tensor_parallel_size is {want['tensor_parallel_size']}"
+        faults.append(Problem(found, "1 or more, or 0 to have it chosen"))
     if want["instances"] < 0:
         faults.append(Problem(f"inference_server_instances is {want['instances']}", "1 or more, or 0 for one per GPU"))
     return faults
@@ -166,24 +167,6 @@ def flag_warnings(argv: Sequence[str], release: Mapping[str, Any], notes: Mappin
     ]
 
 
-def memory_problems(
-    want: Mapping[str, Any], recipe: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]]
-) -> list[Problem]:
-    """The model's weights alone are larger than the memory of the GPUs that share them."""
-    sizes = [gpu["memory_total_mib"] for gpu in gpus if gpu.get("memory_total_mib")]
-    need = recipe.get("weights_gib", 0) * 1024
-    if not sizes or min(sizes) * want["tensor_parallel_size"] >= need:
-        return []
-    return [
-        Problem(
-            f"inference_server_tensor_parallel_size {want['tensor_parallel_size']} gives the weights of {want['model']} "
-            f"{min(sizes) * want['tensor_parallel_size'] // 1024} GiB",
-            f"{recipe['weights_gib']} GiB",
-            "raise it, or serve a smaller model",
-        )
-    ]
-
-
 def warnings(want: Mapping[str, Any], recipe: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the operator should know although it is no error."""
     texts = []
@@ -195,7 +178,8 @@ def warnings(want: Mapping[str, Any], recipe: Mapping[str, Any], gpus: Sequence[
     need = recipe.get("min_gpu_memory_gib", 0)
     if sizes and min(sizes) * want["tensor_parallel_size"] < need * 1024:
         texts.append(
-            f"{want['model']} wants {need} GiB of GPU memory, the GPUs have {min(sizes) // 1024} GiB each: "
+            f"{want['model']} wants {need} GiB of GPU memory, the GPUs have {min(sizes) // 1024} GiB each and "
+            f"inference_server_tensor_parallel_size is {want['tensor_parallel_size']}: "
             "expect a short context or a failed start"
         )
     return texts

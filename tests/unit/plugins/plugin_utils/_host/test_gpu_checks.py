@@ -80,7 +80,8 @@ def test_each_failure_has_its_remedy(name, changes, remedy):
 
 
 def test_every_check_has_a_failure():
-    assert {name for name, _changes, _remedy in FAILING} == set(GPU_CHECKS)
+    by_the_model = {"gpu_memory"}  # in test_preflight: it fails by the model that is wanted, not by the host alone
+    assert {name for name, _changes, _remedy in FAILING} == set(GPU_CHECKS) - by_the_model
 
 
 PASSING = [

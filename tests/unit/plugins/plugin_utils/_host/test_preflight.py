@@ -35,6 +35,13 @@ def test_a_host_without_a_profile_is_refused_with_the_remedy():
     assert (check["found"], check["needed"], check["remedy"]) == tuple(problem.values())
 
 
+def test_a_host_whose_gpus_are_too_small_for_the_model_is_refused_with_the_remedy():
+    problem = {"found": "4 GPUs of 79 GiB", "expected": "8 of them", "remedy": "take a host with more"}
+    check = check_of("gpu_memory", HOST, {**WANT, "gpu": {**WANT["gpu"], "model_problem": problem}})
+    assert (check["status"], check["severity"]) == ("fail", "error")
+    assert (check["found"], check["needed"], check["remedy"]) == tuple(problem.values())
+
+
 def test_severities_can_be_changed():
     host = changed(HOST, ("packages.reboot_required", True), ("memory.total_mib", 1))
     checks = evaluate(host, WANT, {"reboot_required": "error", "memory": "ignore"})

@@ -178,10 +178,13 @@ def test_the_operator_replaces_the_role():
     [
         ({"backend": "vlm"}, "vllm, sglang, simulator"),
         ({"model": ""}, "inference_server_model"),
-        ({"served_model_name": ""}, "inference_server_served_model_name"),
+        (
+            {"backend": "simulator", "model": "", "served_model_name": "", "recipe_": {}},
+            "inference_server_served_model_name",
+        ),
         ({"port": 0}, "1 to 65535"),
         ({"port": 70000}, "1 to 65535"),
-        ({"tensor_parallel_size": 0}, "inference_server_tensor_parallel_size"),
+        ({"tensor_parallel_size": -1}, "inference_server_tensor_parallel_size"),
         ({"bind_address": "0.0.0.0"}, "inference_server_api_key_file"),
         ({"bind_address": "::"}, "inference_server_api_key_file"),
         ({"runtime": "podman"}, "docker, process"),
@@ -204,7 +207,7 @@ def test_a_wrong_choice_is_reported_with_its_remedy(changes, remedy):
 
 def test_all_problems_are_reported_at_once():
     with pytest.raises(UserError) as caught:
-        make(model="", served_model_name="", port=-1)
+        make(model="", instances=-1, port=-1)
     assert len(caught.value.problems) == 3
 
 
