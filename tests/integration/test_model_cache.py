@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.llmfleet.serving.plugins.modules import model_cache
 
+from tests.support.core import patch_module_args
 from tests.support.model_hub import COMMIT, MODEL, model_hub
 
 SCRIPT = Path(__file__).resolve().parents[2] / "roles" / "model_cache" / "files" / "fetch_model.py"

@@ -56,6 +56,7 @@ ADDED: dict[str, set[str]] = {
         "rollback_point",
         "unused_volumes",
     },
+    "module_options": {"host_facts/", "host_facts/fact_path", "host_facts/gather_subset"},
 }
 
 

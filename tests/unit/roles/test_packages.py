@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
+
+from tests.support.core import load_templates, render
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 OMIT = "omitted"
@@ -31,7 +31,7 @@ PLAN = {
 
 
 def load(path: str) -> Any:
-    return DataLoader().load_from_file(str(ROLES / path), trusted_as_template=True)
+    return load_templates(ROLES / path)
 
 
 def tasks(path: str) -> list[dict[str, Any]]:
@@ -55,10 +55,6 @@ def given(role: str, manager: str, **variables: Any) -> dict[str, Any]:
         **calling["vars"],
         **variables,
     }
-
-
-def render(template: Any, variables: dict[str, Any]) -> Any:
-    return Templar(DataLoader(), variables=variables).template(template)
 
 
 def arguments(manager: str, action: str, variables: dict[str, Any]) -> dict[str, Any]:
@@ -128,7 +124,7 @@ def test_a_trusted_repository_needs_no_key(role, manager):
 @pytest.mark.parametrize("manager", ACTIONS)
 def test_no_repository_is_added_where_none_is_needed(role, variables, manager):
     variables = given(role, manager, **variables)
-    assert render(variables["_packages_repository"], variables) is None
+    assert render(variables["_packages_add_repository"], variables) in (False, "False")  # text before core 2.19
 
 
 @pytest.mark.parametrize(
@@ -157,6 +153,6 @@ def test_the_packages_and_what_docker_needs_come_in_one_call(manager):
         for task in tasks(f"_packages/tasks/{manager}.yml")
         if action in task and task[action].get("allow_downgrade")
     ]
-    assert [(call["name"], call["allow_downgrade"], call["lock_timeout"]) for call in installed] == [
+    assert [(call["name"], call["allow_downgrade"], int(call["lock_timeout"])) for call in installed] == [
         (["p", "n"], True, 600)
     ]

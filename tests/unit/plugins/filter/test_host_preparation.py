@@ -10,9 +10,10 @@ import json
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.llmfleet.serving.plugins.filter.host_preparation import FilterModule
 from ansible_collections.llmfleet.serving.plugins.modules import host_info
+
+from tests.support.core import patch_module_args
 
 FILTERS = FilterModule().filters()
 WANT = {

@@ -104,7 +104,9 @@ def test_the_cache_saves_questions_and_keeps_no_secret(inventory, account, tmp_p
     assert "one" in kept
     assert "jupyter-secret" not in kept
     account.instances.clear()
-    assert inventory("--flush-cache", **options)["_meta"]["hostvars"] == {}
+    for path in (tmp_path / "cache").iterdir():  # as --flush-cache does, which ansible-inventory has since core 2.19
+        path.unlink()
+    assert inventory(**options)["_meta"]["hostvars"] == {}
 
 
 def test_pages(inventory, account):

@@ -8,9 +8,10 @@ import json
 import os
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
 from ansible_collections.llmfleet.serving.plugins.modules import docker_daemon_config as subject
+
+from tests.support.core import patch_module_args
 
 STOPPED = {"state": "stopped", "live_restore": False, "daemon_flags": []}
 RUNNING = {**STOPPED, "state": "running"}

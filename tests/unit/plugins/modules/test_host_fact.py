@@ -8,8 +8,9 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.llmfleet.serving.plugins.modules import host_fact
+
+from tests.support.core import patch_module_args
 
 
 def test_a_folder_of_another_user_is_reported_with_the_remedy(tmp_path, monkeypatch, capsys):

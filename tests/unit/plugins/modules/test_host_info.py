@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.gpu import parse_smi_xml
 from ansible_collections.llmfleet.serving.plugins.modules import host_info
+
+from tests.support.core import patch_module_args
 
 
 def run(module, capsys, **arguments):

@@ -8,9 +8,9 @@ import json
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.llmfleet.serving.plugins.modules import lambda_instance, lambda_instance_info
 
+from tests.support.core import patch_module_args
 from tests.support.lambda_cloud import KEY, Account, serve, ssh_banner
 
 WANTED = {"name": "a", "instance_type": "gpu_1x_h100_sxm5", "ssh_key": "fleet", "max_usd_per_hour": 10}

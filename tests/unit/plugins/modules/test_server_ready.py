@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.llmfleet.serving.plugins.modules import server_ready
 
+from tests.support.core import patch_module_args
 from tests.support.http_server import http_server
 
 MODELS = json.dumps({"data": [{"id": "m"}]}).encode()

@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 from ansible_collections.llmfleet.serving.plugins.filter.engine_runtime import engine_runtime
+
+from tests.support.core import load_templates, render, trust_as_template
 
 ROLE = Path(__file__).resolve().parents[4] / "roles" / "inference_server"
 DOCKER, PROCESS = {"spec": {"runtime": "docker"}}, {"spec": {"runtime": "process"}}
@@ -36,11 +36,7 @@ DOCKER, PROCESS = {"spec": {"runtime": "docker"}}, {"spec": {"runtime": "process
     ],
 )
 def test_root_where_a_container_is_wanted_kept_or_to_be_gone_back_to(backend, kept, become):
-    loader = DataLoader()
-    settings = {
-        name: loader.load_from_file(str(ROLE / name / "main.yml"), trusted_as_template=True)
-        for name in ("defaults", "vars")
-    }
+    settings = {name: load_templates(ROLE / name / "main.yml") for name in ("defaults", "vars")}
     # Outside a playbook no filter of a collection is found, so the default that is one comes from its function.
     assert (
         settings["defaults"]["inference_server_runtime"]
@@ -48,5 +44,5 @@ def test_root_where_a_container_is_wanted_kept_or_to_be_gone_back_to(backend, ke
     )
     choices = {"inference_server_backend": backend, "inference_server_runtime": engine_runtime(backend)}
     facts = {"ansible_facts": {"ansible_local": kept, "user_dir": "/home/me"}}
-    templar = Templar(loader, variables={**settings["defaults"], **settings["vars"], **choices, **facts})
-    assert templar.template(trust_as_template("{{ inference_server_become | bool }}")) is become
+    variables = {**settings["defaults"], **settings["vars"], **choices, **facts}
+    assert render(trust_as_template("{{ inference_server_become | bool }}"), variables) is become
