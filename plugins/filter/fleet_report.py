@@ -89,15 +89,26 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._knobs import coerced
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import aggregate
+
+_COERCED = {
+    "this_run_only": {"type": "bool"},
+    "outlier_limit": {"type": "float"},
+    "hourly_price": {"type": "dict"},
+    "currency": {"type": "str"},
+}
 
 
 def fleet_report(hostvars: Mapping[str, Any], **options: Any) -> dict[str, Any]:
     """See DOCUMENTATION."""
     if not isinstance(hostvars, Mapping):
         raise AnsibleFilterError(f"fleet_report takes hostvars, not {type(hostvars).__name__}")
-    options = {name: plain(value) for name, value in options.items()}
+    try:
+        options = coerced(options, _COERCED)
+    except UserError as error:
+        raise AnsibleFilterError(f"fleet_report: {error}") from None
     unknown = [host for host in _hosts(options) if host not in hostvars]
     if unknown:
         raise AnsibleFilterError(f"fleet_report: not in the inventory: {', '.join(map(str, unknown))}")

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Mapping
 
+from ansible.errors import AnsibleFilterError
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
+from ansible_collections.llmfleet.serving.plugins.plugin_utils import _knobs
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._host import (
     docker_changes,
     gpu_container,
@@ -16,10 +19,22 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._host import (
 )
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import plain
 
+# What templates before ansible-core 2.19 give as text.
+_NUMBERS = ("disk_free_gib", "disk_free_deployed_gib", "memory_gib", "clock_skew_s")
+_NEEDED = {
+    **{name: {"type": "float"} for name in _NUMBERS},
+    "ports": {"type": "list", "elements": "int"},
+    "offline": {"type": "bool"},
+}
+_NEEDED_GPU = {"required": {"type": "bool"}, "count": {"type": "int"}, "mig": {"type": "bool"}}
+_WANTED = {"hold": {"type": "bool"}, "version": {"type": "str", "default": ""}, "version_min": {"type": "str"}}
+
 
 def preflight_checks(host: Any, want: Any, severities: Any) -> list[dict[str, Any]]:
     """Every check of a host."""
-    return preflight.evaluate(plain(host), plain(want), plain(severities))
+    needed = _coerced(want, _NEEDED)
+    needed["gpu"] = _coerced(needed["gpu"], _NEEDED_GPU)
+    return preflight.evaluate(plain(host), needed, plain(severities))
 
 
 def preflight_summary(checks: Any, host: Any) -> dict[str, Any]:
@@ -40,12 +55,20 @@ def preflight_table(hostvars: Mapping[str, Any], hosts: Iterable[str]) -> str:
 
 def docker_engine_plan(host: Any, want: Any) -> dict[str, Any]:
     """What to do about Docker."""
-    return _worded(docker_changes.docker_changes(plain(host), plain(want)))
+    return _worded(docker_changes.docker_changes(plain(host), _coerced(want, _WANTED)))
 
 
 def nvidia_toolkit_plan(host: Any, want: Any) -> dict[str, Any]:
     """What to do about the NVIDIA container toolkit."""
-    return _worded(toolkit_changes.toolkit_changes(plain(host), plain(want)))
+    return _worded(toolkit_changes.toolkit_changes(plain(host), _coerced(want, _WANTED)))
+
+
+def _coerced(want: Mapping[str, Any], options: _knobs.Options) -> dict[str, Any]:
+    """What is wanted in the types that the logic takes."""
+    try:
+        return _knobs.coerced(want, options)
+    except UserError as error:
+        raise AnsibleFilterError(str(error)) from None
 
 
 def _worded(changes: dict[str, Any]) -> dict[str, Any]:

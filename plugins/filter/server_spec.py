@@ -52,12 +52,13 @@ _value:
   type: dict
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._knobs import coerced, typed
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, plain
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import deployment, profiles, spec, tensor_parallel
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.engine import known_release
@@ -69,7 +70,7 @@ def server_spec(
     """The specification with `problems: []`, or the problems alone."""
     role = Path(role_path)
     try:
-        parts = [plain(part) for part in (want, gpu_profile, host)]
+        parts = [_coerced(want, role), plain(gpu_profile), plain(host)]
         parts[0]["gpu_classes"] = [] if parts[1] else list(gpu_profiles(str(role / ".." / ".." / "group_vars")))
         return {
             **spec.server_spec(parts[0], *knowledge(parts[0], parts[1], parts[2], role), *parts[1:]),
@@ -77,6 +78,13 @@ def server_spec(
         }
     except UserError as error:
         return {"problems": [str(problem) for problem in error.problems]}
+
+
+def _coerced(want: Mapping[str, Any], role: Path) -> dict[str, Any]:
+    """The knobs in the types of the role's argument specs."""
+    options = _read(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    named = {f"inference_server_{name}": value for name, value in want.items()}
+    return {name.removeprefix("inference_server_"): value for name, value in coerced(named, options).items()}
 
 
 def knowledge(
@@ -175,7 +183,15 @@ def gpu_profiles(folder: str) -> dict[str, dict[str, Any]]:
 
 def gpu_profile_of(gpu_name: str, folder: str, groups: Sequence[str] = (), own: Any = None) -> dict[str, Any]:
     """`own` where it is not empty, else the profile of the host's groups, else the GPU's; empty when there is none."""
-    return mapping(plain(own)) or profiles.profile_of(gpu_profiles(folder), plain(groups), str(gpu_name))
+    return _own_profile(own) or profiles.profile_of(gpu_profiles(folder), plain(groups), str(gpu_name))
+
+
+def _own_profile(own: Any) -> dict[str, Any]:
+    """A profile that a user gave, as a dict or as text; empty where it is neither."""
+    try:
+        return mapping(typed({"gpu_profile": own}, {"gpu_profile": {"type": "dict", "default": {}}})["gpu_profile"])
+    except UserError:
+        return {}
 
 
 def gpu_profile_problem(gpu_name: str, folder: str, groups: Sequence[str] = (), own: Any = None) -> dict[str, str]:

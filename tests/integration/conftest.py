@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONTROLLER_ONLY = {
     *(f"ansible.builtin.{name}" for name in ("assert", "debug", "fail", "include_role", "include_tasks")),
     *(f"ansible.builtin.{name}" for name in ("set_fact", "set_stats", "validate_argument_spec")),
-    *(f"llmfleet.serving.{name}" for name in ("print_text", "report_upload", "report_write")),
+    *(f"llmfleet.serving.{name}" for name in ("print_text", "report_upload", "report_write", "role_settings")),
 }
 
 

@@ -75,10 +75,6 @@ def test_check_mode_predicts_and_writes_nothing(fleet):
     ("choice", "wording"),
     [
         ({"inference_server_backend": "vlm"}, "vllm, sglang, simulator"),
-        (
-            {"inference_server_model": "", "inference_server_backend": "vllm", "inference_server_runtime": "process"},
-            "inference_server_model",
-        ),
         ({"inference_server_tensor_parallel_size": -1}, "inference_server_tensor_parallel_size"),
         ({"inference_server_port": 0}, "1 to 65535"),
         ({"inference_server_bind_address": "0.0.0.0"}, "inference_server_api_key_file"),

@@ -17,7 +17,9 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 COLLECTION = "ansible_collections.llmfleet.serving.plugins."
 
 GROUND = tuple(f"module_utils.{name}" for name in ("_errors", "_files", "_docker_config", "_metric_table", "_engines"))
-CONTROLLER_GROUND = tuple(f"plugin_utils.{name}" for name in ("_plain", "_version", "_version_floors", "_gpu_access"))
+CONTROLLER_GROUND = tuple(
+    f"plugin_utils.{name}" for name in ("_plain", "_knobs", "_version", "_version_floors", "_gpu_access")
+)
 OPENAI = "module_utils._openai"
 HTTP = (f"{OPENAI}.http1", f"{OPENAI}.sse")
 BENCH = "module_utils._bench"
@@ -71,6 +73,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     f"{BENCH}.task": (*GROUND, OPENAI, BENCH),
     # -- on the controller ----------------------------------------------------------------------------------------------
     "plugin_utils._plain": (),
+    "plugin_utils._knobs": ("module_utils._errors", "plugin_utils._plain"),
     "plugin_utils._version": (),
     "plugin_utils._version_floors": (),
     "plugin_utils._gpu_access": ("plugin_utils._version", "plugin_utils._version_floors"),

@@ -134,13 +134,15 @@ def test_the_role_passes_every_option() -> None:
 
 @pytest.mark.parametrize("name", [name for name in ARGUMENT_SPEC if name not in NOT_A_VARIABLE])
 def test_the_role_passes_each_variable_and_omits_what_is_not_set(name: str) -> None:
-    variable = f"benchmark_{name}"
-    if name in {"base_url", *OWN_DEFAULT}:
-        assert variable in PASSED[name]
-    elif "default" in SPECIFIED[variable]:
-        assert PASSED[name] == f"{{{{ {variable} }}}}"
+    setting = f"__benchmark_settings.typed.{name}"
+    if name == "base_url":
+        assert PASSED[name] == "{{ __benchmark_base_url }}"
+    elif name in OWN_DEFAULT:
+        assert setting in PASSED[name]
+    elif "default" in SPECIFIED[f"benchmark_{name}"]:
+        assert PASSED[name] == f"{{{{ {setting} }}}}"
     else:
-        assert PASSED[name] == f"{{{{ {variable} | default(omit) }}}}"
+        assert PASSED[name] == f"{{{{ {setting} | default(omit) }}}}"
 
 
 def test_the_controller_shows_progress_as_often_as_the_module_says() -> None:

@@ -189,8 +189,8 @@ def test_every_folder_of_the_tree_has_one_line():
     assert sorted(lines) == sorted(two_deep | {folder.partition("/")[0] for folder in hidden})
 
 
-def test_the_architecture_answers_twelve_questions():
+def test_the_architecture_answers_thirteen_questions():
     section = architecture().partition("## Where is ...?")[2]
     questions = re.findall(r"^\| ([^|]+\?) \| ([^|]+) \|$", section, re.MULTILINE)
-    assert len(questions) == 12
+    assert len(questions) == 13
     assert all("`" in answer for _, answer in questions)

@@ -20,7 +20,6 @@ RECORDED = json.loads((ROOT / "tests" / "unit" / "fixtures" / "public_names.json
 # Names that were removed, each with its reason. A name that is only renamed does not belong here: it keeps its old name, deprecated.
 REMOVED = {
     "module_options": {"gpu_info/"},  # nothing used it: host_info returns the same
-    "tags": {"always"},  # Ansible's own tag, of a check that is no longer needed
 }
 
 # Names that were added after the recording. An entry is a promise: the name is public from the next release on.
@@ -56,7 +55,10 @@ ADDED: dict[str, set[str]] = {
         "rollback_point",
         "unused_volumes",
     },
-    "module_options": {"host_facts/", "host_facts/fact_path", "host_facts/gather_subset"},
+    "module_options": {
+        *("host_facts/", "host_facts/fact_path", "host_facts/gather_subset"),
+        *("role_settings/", "role_settings/home", "role_settings/role"),
+    },
 }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.llmfleet.serving.plugins.plugin_utils import _knobs
 
 from tests.support.core import load_templates, render
 
@@ -42,19 +43,27 @@ def tasks(path: str) -> list[dict[str, Any]]:
 
 def given(role: str, manager: str, **variables: Any) -> dict[str, Any]:
     """The variables that a role gives to _packages, with those that they are made of."""
-    include = {"name": "llmfleet.serving._packages"}
+    include = {"name": "llmfleet.serving._packages", "rolespec_validate": False}
     (calling,) = [
         task for task in tasks(f"{role}/tasks/install.yml") if task.get("ansible.builtin.include_role") == include
     ]
-    return {
+    settings = {**load(f"{role}/defaults/main.yml"), **variables}
+    known = {
         "omit": OMIT,
         "gpu_preflight_host": {"os": OS[manager], "packages": {"manager": manager}},
         f"__{role}_plan": PLAN,
-        **load(f"{role}/defaults/main.yml"),
+        f"__{role}_settings": {"typed": {name.removeprefix(f"{role}_"): value for name, value in settings.items()}},
         **load(f"{role}/vars/main.yml"),
-        **calling["vars"],
         **variables,
     }
+    handed = {name: render(value, known) for name, value in calling["vars"].items()}
+    return {**known, "__packages_settings": {"typed": typed(handed)}}
+
+
+def typed(handed: dict[str, Any]) -> dict[str, Any]:
+    """What the role makes of the variables."""
+    options = load("_packages/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    return {name.removeprefix("_packages_"): value for name, value in _knobs.typed(handed, options).items()}
 
 
 def arguments(manager: str, action: str, variables: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +133,7 @@ def test_a_trusted_repository_needs_no_key(role, manager):
 @pytest.mark.parametrize("manager", ACTIONS)
 def test_no_repository_is_added_where_none_is_needed(role, variables, manager):
     variables = given(role, manager, **variables)
-    assert render(variables["_packages_add_repository"], variables) in (False, "False")  # text before core 2.19
+    assert variables["__packages_settings"]["typed"]["add_repository"] is False
 
 
 @pytest.mark.parametrize(

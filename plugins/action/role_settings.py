@@ -1,0 +1,98 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Action `role_settings`: the variables of a role, evaluated for a host and made of the types that its argument specs name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
+from ansible_collections.llmfleet.serving.plugins.plugin_utils import _knobs
+
+try:
+    from ansible.template import trust_as_template
+except ImportError:  # before ansible-core 2.19 every text may be a template
+
+    def trust_as_template(value: str) -> str:
+        """The text itself."""
+        return value
+
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller alone; its options are described in `plugins/modules/role_settings.py`."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Evaluate, type, and hand back under the names without the role's prefix."""
+        super().run(tmp, task_vars)
+        names = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
+        _result, arguments = self.validate_argument_spec(
+            {"role": {"type": "str", "required": True, "choices": names}, "home": {"type": "str", "default": ""}}
+        )
+        role, home = str(arguments["role"]), str(arguments["home"])
+        options = specified(role)
+        prefixes = [f"{name}_" for name in names]
+        try:
+            values = self._evaluated(_knobs.environment(task_vars or {}, options, prefixes), options, ROLES / role)
+            settings = _knobs.typed(values, options, home)
+        except UserError as error:
+            raise AnsibleActionFail(str(error)) from None
+        shown = {name.removeprefix(f"{role}_"): value for name, value in settings.items()}
+        secret = any(options[name].get("no_log") and value for name, value in settings.items())
+        return {"changed": False, "typed": shown, "_ansible_no_log": secret}
+
+    def _evaluated(
+        self, variables: dict[str, Any], options: Mapping[str, Mapping[str, Any]], folder: Path
+    ) -> dict[str, Any]:
+        """The options' values without templates, also outside of the role: lookups find its files.
+
+        A variable that turns out to be null or empty has its default. Raises UserError.
+        """
+        paths = [str(folder), *variables.get("ansible_search_path", [])]
+        variables = {**variables, "role_path": str(folder), "ansible_search_path": paths}
+        templar = self._templar.copy_with_new_env(available_variables=variables)
+        values, problems = {}, []
+        for name, option in options.items():
+            try:
+                value = templar.template(variables.get(name))
+                values[name] = value if _knobs.is_given(name, value) else templar.template(option.get("default"))
+            except AnsibleError as error:
+                problems.append(Problem(f"{name} cannot be evaluated: {error}", "", f"correct {name} where it is set"))
+        if problems:
+            raise UserError(*problems)
+        return values
+
+
+@lru_cache(maxsize=None)
+def specified(role: str) -> dict[str, dict[str, Any]]:
+    """The options of a role's entry point `main`, which its other entry points share; defaults may be templates."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    text = (ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    options = yaml.load(text, Loader=loader)["argument_specs"]["main"]["options"]
+    return {
+        name: {**option, "default": trusted(option["default"])} if "default" in option else option
+        for name, option in options.items()
+    }
+
+
+def trusted(value: Any) -> Any:
+    """A default of this collection with its texts marked as templates."""
+    if isinstance(value, dict):
+        return {key: trusted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [trusted(item) for item in value]
+    return trust_as_template(value) if isinstance(value, str) else value
