@@ -34,9 +34,9 @@ def judged(action: Any, result: dict[str, Any], task_vars: Mapping[str, Any], ba
 
 
 def lowest_of_core(basic: object) -> str:
-    """The lowest Python of hosts that ansible-core takes. Up to 2.17 it counts Python 2 and 3 apart."""
-    floor: Any = getattr(basic, "_PY_MIN", None) or getattr(basic, "_PY3_MIN", (3, 0))
-    return f"{floor[0]}.{floor[1]}"
+    """The lowest Python of hosts that ansible-core takes. Up to 2.16, which takes 3.6 and 2.7, it only says whether they are reached."""
+    floor: Any = getattr(basic, "_PY_MIN", None)
+    return f"{floor[0]}.{floor[1]}" if isinstance(floor, tuple) else "3.6"
 
 
 def program(chosen: object, task_vars: Mapping[str, Any]) -> str:

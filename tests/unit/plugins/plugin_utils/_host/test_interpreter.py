@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._host import interpreter
 
-CORE_216 = SimpleNamespace(_PY3_MIN=(3, 6), _PY2_MIN=(2, 7))
+CORE_216 = SimpleNamespace(_PY3_MIN=True, _PY2_MIN=False, _PY_MIN=True)
 CORE_217 = SimpleNamespace(_PY_MIN=(3, 7))
 CORE_219 = SimpleNamespace(_PY_MIN=(3, 8))
 CORE_221 = SimpleNamespace(_PY_MIN=(3, 9))
