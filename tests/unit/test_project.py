@@ -9,13 +9,17 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 from pathlib import Path
 
 import ansible_collections
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+
+from tests.matrix import table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,6 +52,30 @@ def test_the_requirements_hold_the_dependencies_and_what_the_awx_playbook_needs(
 def test_the_supported_core_is_installed():
     wanted = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["requires_ansible"]
     assert Version(importlib.metadata.version("ansible-core")) in SpecifierSet(wanted)
+
+
+def pinned_core(python):
+    """The ansible-core that requirements.txt gives a Python."""
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    pins = [Requirement(line.rstrip("\\ ")) for line in lines if line.startswith("ansible-core==")]
+    asked = {"python_version": python, "python_full_version": f"{python}.0"}
+    (version,) = [str(pin.specifier).removeprefix("==") for pin in pins if pin.marker.evaluate(asked)]
+    return version
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+def test_a_checkout_gets_the_newest_core_that_its_python_allows(python):
+    rows, _packages = table.read(table.TABLE.read_text())
+    assert pinned_core(python) == [row.core for row in rows if python in row.pythons][-1]
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_package_is_pinned_with_hashes_and_no_index_is_named(name):
+    text = (ROOT / name).read_text()
+    entries = re.split(r"\n(?=[a-z0-9])", text)[1:]
+    assert len(entries) > 15
+    assert [entry.split()[0] for entry in entries if "==" not in entry or "--hash=sha256:" not in entry] == []
+    assert "://" not in text
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,16 @@ def test_ci_runs_the_two_ends():
     assert [row.name for row in ROWS if row.ci] == [ROWS[0].name, ROWS[-1].name]
 
 
+def test_the_documentation_says_what_the_table_says():
+    lines = (environment.ROOT / "docs" / "installing.md").read_text().splitlines()
+    for row in ROWS:
+        (line,) = [line for line in lines if line.startswith(f"| {row.name} |")]
+        first, *_between, last = sorted(row.pythons, key=Version)
+        docker = row.community_docker.rpartition(".")[0]
+        assert f"| {first} to {last} |" in line
+        assert line.endswith(f"| {docker} |")
+
+
 # --- choosing ---------------------------------------------------------------------------------------------------------
 
 
