@@ -41,12 +41,21 @@ def read_json(path: Path, at_most_bytes: int | None = MAX_JSON_BYTES) -> Any:
         return None
 
 
-def log_tail(path: Path, lines: int = 20) -> list[str]:
-    """The last lines of a log, at most 64 KiB of it; empty without a log."""
+def log_tail(path: Path, lines: int = 20, at_most_bytes: int = _TAIL_BYTES) -> list[str]:
+    """The last lines of a log, by default at most 64 KiB of it; empty without a log."""
     try:
         with path.open("rb") as log:
-            log.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-            return log.read(_TAIL_BYTES).decode("utf-8", "replace").splitlines()[-lines:]
+            log.seek(max(0, path.stat().st_size - at_most_bytes))
+            return log.read(at_most_bytes).decode("utf-8", "replace").splitlines()[-lines:]
+    except FileNotFoundError:
+        return []
+
+
+def log_head(path: Path, at_most_bytes: int) -> list[str]:
+    """The first lines of a log; empty without a log."""
+    try:
+        with path.open("rb") as log:
+            return log.read(at_most_bytes).decode("utf-8", "replace").splitlines()
     except FileNotFoundError:
         return []
 

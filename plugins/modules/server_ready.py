@@ -13,8 +13,8 @@ author: The llmfleet authors (@llmfleet)
 description:
   - Polls C(/v1/models) until the served name is listed and C(/health) answers well. C(/health) alone proves only the process.
   - Shows on the controller, while it waits, what each server is doing and the last line of its log.
-  - Watches the process or container meanwhile. When it dies, the wait fails at once, with the last lines of its log and, where the
-    log shows a known cause, the remedy.
+  - Watches the process or container meanwhile. When it dies, the wait fails at once, with the error that its log ends with and, where
+    the log shows a known cause, the remedy.
 attributes:
   check_mode:
     description: Asks once, waits for nothing and never fails.
@@ -99,7 +99,9 @@ models:
   elements: str
   sample: [lfm25_8b_a1b]
 engine_version:
-  description: The version in the first server's C(/version); null where the server has no such path.
+  description:
+    - The version in the first server's C(/version), or in C(/server_info) of SGLang, which has no such path.
+    - Null where the server has neither.
   returned: success
   type: str
   sample: 0.32.0
@@ -157,11 +159,11 @@ waiting:
       returned: always
       sample: loading weights
     last_line:
-      description: The last line of its log.
+      description: The last line of its log that this wait itself did not cause.
       type: str
       returned: always
 log_tail:
-  description: The last lines of the server's log.
+  description: The last lines of the server's log, each at most 600 characters, without the lines that this wait itself causes.
   returned: failure
   type: list
   elements: str
@@ -177,13 +179,13 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
-from ansible_collections.llmfleet.serving.plugins.module_utils._files import log_tail
+from ansible_collections.llmfleet.serving.plugins.module_utils._files import log_head, log_tail
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import NoAnswer, ask
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import read_key
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.models import (
     Identity,
     Verdict,
-    identity_of,
+    identify,
     judge,
     with_health,
     with_key,
@@ -192,9 +194,11 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._server import pr
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.container import (
     STATE_FORMAT,
     container_end,
+    container_log_head,
     container_state,
 )
-from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import first_error, recognise
+from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import own_words, recognise
+from ansible_collections.llmfleet.serving.plugins.module_utils._server.log_lines import informative
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.start_phases import phases, slowest, stage
 
 ASK_TIMEOUT_S = 10
@@ -211,8 +215,12 @@ def asked(url: str, headers: dict[str, str]) -> tuple[int | None, bytes]:
 
 # vLLM prints the reason some 60 lines before the end: the tracebacks of its other processes come after it.
 SEARCHED_LINES = 400
-SHOWN_LINES = 40
-START_LINES = 5000  # the log of a start, progress bars of many shards included
+SHOWN_LINES = 20
+WORDS_LENGTH = 500
+# What is read of a log: of the end as many lines as polls can stand between two of the server's, of a start its first hours.
+TAIL_LINES = 5000
+TAIL_BYTES = 1024 * 1024
+START_BYTES = 8 * 1024 * 1024
 
 
 class Server:
@@ -223,6 +231,7 @@ class Server:
         self.base_url = described["base_url"].rstrip("/")
         self.folder = Path(described["process_dir"]) if described["process_dir"] else None
         self.container = described["container"]
+        self.runtime = "process" if self.folder else "docker"
         self.headers = headers
         self.restarts_before: int | None = None  # a server may have restarted long ago; a loop restarts while we watch
         self.started_at = ""
@@ -256,36 +265,37 @@ class Server:
         return container_end(self.container, state, self.restarts_before)
 
     def log(self) -> list[str]:
-        """The last lines of the log."""
-        return self._log(SEARCHED_LINES)
+        """The last informative lines of the log."""
+        return informative(self._end_of_log())[-SEARCHED_LINES:]
+
+    def _end_of_log(self) -> list[str]:
+        if self.folder:
+            return log_tail(self.folder / server_process.LOG, TAIL_LINES, TAIL_BYTES)
+        if self.container:
+            _dummy, out, err = self.module.run_command(["docker", "logs", "--tail", str(TAIL_LINES), self.container])
+            return (out + err).splitlines()
+        return []
 
     def start_log(self) -> list[str]:
-        """The last lines of the log since the last start."""
-        return self._log(START_LINES, *(["--since", self.started_at] if self.started_at else []))
-
-    def _log(self, lines: int, *options: str) -> list[str]:
+        """The informative lines of the log since the last start: from its beginning, for a start is not at the end of a log."""
         if self.folder:
-            return log_tail(self.folder / server_process.LOG, lines)
+            return informative(log_head(self.folder / server_process.LOG, START_BYTES))
         if self.container:
-            _dummy, out, err = self.module.run_command(
-                ["docker", "logs", "--tail", str(lines), *options, self.container]
-            )
-            return (out + err).splitlines()
+            return informative(container_log_head(self.container, self.started_at, START_BYTES))
         return []
 
     def now(self) -> dict:
         """What a server that is not ready is doing, as an item of `waiting`."""
         lines = self.start_log()
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        last = lines[-1].strip() if lines else ""
         return {"base_url": self.base_url, "stage": stage(lines), "last_line": last[:200]}
 
     def identity(self) -> Identity:
-        """What `/version` says of the engine."""
+        """What `/version`, or the path of an engine without it, says of the engine."""
         try:
-            answer = ask(f"{self.base_url}/version", self.headers, ASK_TIMEOUT_S)
+            return identify(lambda path: ask(self.base_url + path, self.headers, ASK_TIMEOUT_S))
         except NoAnswer:
             return Identity(None, None, False)
-        return identity_of(answer.status, answer.body, answer.server)
 
 
 class Wait:
@@ -334,25 +344,30 @@ class Wait:
     def _refuse(self, server: Server, verdict: Verdict, death: str | None) -> None:
         """Fails the module for a server that died, serves another model or took too long."""
         if death:
-            self.fail(server, f"{death}; {verdict.reason}", verdict)
+            self.fail(server, f"{death}; {verdict.reason}", verdict, died=True)
         if verdict.state == "wrong":
             self.fail(server, verdict.reason, verdict)
         if time.monotonic() - self.began > self.params["timeout_s"]:
             limit = f"not ready after {self.params['timeout_s']:g} s (inference_server_ready_timeout_s)"
             self.fail(server, f"{limit}: {verdict.reason}", verdict)
 
-    def fail(self, server: Server, reason: str, verdict: Verdict) -> None:
-        """Fails with the reason, the log's tail and the known remedy."""
+    def fail(self, server: Server, reason: str, verdict: Verdict, *, died: bool = False) -> None:
+        """Fails with what the log says of a death, the reason and the known remedy; the log's end is in the result."""
         log = server.log()
         cause = recognise(log)
-        tail = log[-SHOWN_LINES:]
-        text = f"{self.params['served_model_name']} is not served at {server.base_url}: {reason}"
-        problem = Problem(f"{text}. Known cause: {cause.name}", remedy=cause.remedy) if cause else Problem(text)
-        first = first_error(log[:-SHOWN_LINES])
-        message = str(problem) + (f" The first error in the log: {first}." if first and not cause else "")
-        message += " The log ends: " + "\n".join(tail) if tail else ""
+        words = own_words(log, cause)[:WORDS_LENGTH] if died else ""
+        known = f"Known cause: {cause.name}" if cause else ""
+        what = ". ".join(part for part in (words, reason, known) if part)
+        problem = Problem(
+            f"{self.params['served_model_name']} is not served at {server.base_url}: {what}",
+            remedy=cause.remedy_for(server.runtime) if cause else "",
+        )
         self.module.fail_json(
-            msg=message, cause=cause.name if cause else None, log_tail=tail, models=verdict.models, **self.spent()
+            msg=str(problem),
+            cause=cause.name if cause else None,
+            log_tail=log[-SHOWN_LINES:],
+            models=verdict.models,
+            **self.spent(),
         )
 
     def spent(self) -> dict:

@@ -12,7 +12,8 @@ version_added: 0.1.0
 author: The llmfleet authors (@llmfleet)
 description:
   - Sends each server one small request for each ability and judges the answer.
-  - A V(required) test that fails, fails the module. A test with V(report) is in the result only. A test with V(skip) is not sent.
+  - A V(required) test that fails, fails the module. A test with V(report) that fails is in RV(reported). A test with V(skip) is
+    not sent.
 attributes:
   check_mode:
     description: Sends nothing.
@@ -89,6 +90,11 @@ summary:
   returned: always
   type: dict
   sample: {chat: pass, stream: pass, context: pass, messages: pass, tool_call: fail, reasoning: skip}
+reported:
+  description: The tests that failed and are only reported, as text; empty where there are none.
+  returned: success
+  type: str
+  sample: "tool_call at http://127.0.0.1:8000: expected a call of get_weather, found text"
 results:
   description: Each test on each server that was sent.
   returned: always
@@ -176,6 +182,11 @@ def summarise(results: list) -> dict:
     return summary
 
 
+def in_words(failed: list) -> str:
+    """Failed tests in one line."""
+    return "; ".join(f"{item['test']} at {item['base_url']}: {' '.join(item['detail'].split())}" for item in failed)
+
+
 def main() -> None:
     mode = {"type": "str", "choices": list(smoke.MODES)}
     module = AnsibleModule(
@@ -208,15 +219,15 @@ def main() -> None:
         for test in smoke.smoke_tests(params["served_model_name"], params["context_tokens"])
         if modes[test.name] != "skip"
     ]
+    failed = [item for item in results if item["status"] == "fail"]
     report = {"changed": False, "results": results, "summary": summarise(results)}
-    broken = [item for item in results if item["status"] == "fail" and modes[item["test"]] == "required"]
+    broken = [item for item in failed if modes[item["test"]] == "required"]
     if broken:
-        failures = "; ".join(f"{item['test']} at {item['base_url']}: {item['detail']}" for item in broken)
         module.fail_json(
-            msg=f"the server answers, but does not do what is required of it (inference_server_smoke): {failures}",
+            msg=f"the server answers, but does not do what is required of it (inference_server_smoke): {in_words(broken)}",
             **report,
         )
-    module.exit_json(**report)
+    module.exit_json(reported=in_words(failed), **report)
 
 
 if __name__ == "__main__":

@@ -113,6 +113,39 @@ def test_a_server_that_dies_at_its_start_is_reported_with_its_log(fleet):
     assert "no_such_option" in refused.failures("one")
 
 
+LOGS = ROOT / "tests" / "unit" / "fixtures" / "server_logs"
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        ("sglang_context_over_model", "ValueError: Warning: User-specified"),
+        ("sglang_model_missing", "OSError: Repo id must be"),
+    ],
+)
+def test_a_failed_host_prints_its_cause_first_and_one_bounded_end_of_the_log(fleet, log, cause):
+    polls = 'INFO:     127.0.0.1:52068 - "GET /v1/models HTTP/1.1" 200 OK\n' * 200
+    (fleet.folder / "engine.log").write_text(polls + (LOGS / f"{log}.txt").read_text() + polls)
+    (fleet.folder / "engine").write_text(f"cat {fleet.folder}/engine.log\nexit 1\n")
+    fleet.add(
+        "one",
+        "cpu",
+        inference_server_backend="sglang",
+        inference_server_runtime="process",
+        inference_server_command=["sh", f"{fleet.folder}/engine"],
+    )
+    refused = fleet.play("deploy.yml")
+    assert refused.rc != 0
+    printed = refused.output[refused.output.index("Wait until the model is served") :].splitlines()
+    assert len(printed) < 70, len(printed)
+    assert refused.failures("one").count(cause) == 2  # the task that failed, and the end of the play
+    assert refused.failures("one").startswith(f"lfm25_8b_a1b is not served at {fleet_url(fleet)}: {cause}")
+
+
+def fleet_url(fleet):
+    return f"http://127.0.0.1:{fleet.hosts['one'][1]['inference_server_port']}"
+
+
 def served_names(port):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5) as answer:
         return [entry["id"] for entry in json.loads(answer.read())["data"]]

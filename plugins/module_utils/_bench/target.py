@@ -14,7 +14,7 @@ from .._errors import Problem, UserError
 from .._openai.client import Answer, ControlClient
 from .._openai.counters import deltas, parse_counters
 from .._openai.endpoint import Access
-from .._openai.models import LISTED, REFUSED, Identity, identity_of, models_of
+from .._openai.models import LISTED, REFUSED, Identity, identify, models_of
 from .prompts import Calibration, Counter, Prompt, calibrate
 from .settings import ENDPOINTS
 
@@ -65,8 +65,7 @@ class Target:
         )
 
     def _identity(self) -> Identity:
-        answer = self._client.get("/version")
-        return identity_of(answer.status, answer.body, answer.server)
+        return identify(self._client.get)
 
     def version(self) -> str:
         """The engine's version as it says now; empty where it does not say, or does not answer any more."""
@@ -190,9 +189,13 @@ class Target:
 
 
 def tokenize_document(model: str, endpoint_type: str, text: str) -> dict[str, Any]:
-    """The JSON that asks /tokenize for the prompt tokens of a request, chat template included."""
+    """The JSON that asks /tokenize for the prompt tokens of a request, chat template and its opening of the answer included.
+
+    `add_generation_prompt` is left out: it is vLLM's default, and SGLang, which counts like a chat completion without it, counts
+    otherwise with it, or refuses it.
+    """
     if endpoint_type == "openai-chat":
-        return {"model": model, "messages": [{"role": "user", "content": text}], "add_generation_prompt": True}
+        return {"model": model, "messages": [{"role": "user", "content": text}]}
     return {"model": model, "prompt": text}
 
 

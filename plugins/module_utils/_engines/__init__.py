@@ -28,6 +28,9 @@ class Engine:
 
     # A name in `_openai.counters.COUNTERS` -> this engine's Prometheus counters, newest name first.
     counters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    counters_appear_late: bool = False  # a counter has no sample before its first count: a missing one is 0
+    # Paths that show its version as `version` of a JSON object, for an engine without `/version`.
+    version_paths: Sequence[str] = ()
 
     # A phase in `_server.start_phases.PHASES` -> patterns whose group is seconds, in any case of letters; a phase can have several, one
     # after the other.
@@ -44,7 +47,10 @@ class Engine:
 
     # The name of a cause in `_server.failure_causes.CAUSES` -> pattern of this engine's own text for it, in any case of letters.
     failure_texts: Mapping[str, str] = field(default_factory=dict)
+    # Pattern of errors that only say that another error came before.
+    consequences: str = ""
     memory_share_flag: str | None = None  # the option that sets which share of a GPU's memory it takes
+    context_flag: str | None = None  # the option that sets the context's length
 
     # The end of its images' repository, and which of them are for CUDA 13: those of this release and newer, when the tag says nothing else.
     # The suffix makes a tag the same release for CUDA 12; of releases after the last such tag none for CUDA 12 is known ("": of each one).

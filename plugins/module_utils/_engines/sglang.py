@@ -19,8 +19,13 @@ ENGINE: dict[str, Any] = {
         "prefix_cache_hits": ("sglang:cached_tokens_total",),
         "preemptions": ("sglang:num_retracted_requests_total",),
     },
+    "counters_appear_late": True,
+    "version_paths": ("/server_info", "/get_server_info"),  # the second is the older name
     "phase_seconds": {
-        "load_s": (r"Load weight end\. elapsed=([\d.]+) s",),
+        "load_s": (
+            r"Load weight end\. elapsed=([\d.]+) s",
+            r"Load weight end\. Committed real weights after CUDA graph capture in ([\d.]+) s",  # 0.5.23, loading beside the capture
+        ),
         "compile_s": (r"Capture .*cuda graph end\. (?:Time elapsed: |elapsed=)([\d.]+) s",),
     },
     "stages": {
@@ -29,7 +34,15 @@ ENGINE: dict[str, Any] = {
         "started": r"Application startup complete|fired up and ready",
     },
     "log_process": r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ?([^\]]*)\]",
+    "failure_texts": {
+        # Each asks for a larger share, where an ordinary lack of GPU memory wants a smaller one.
+        "memory_share_too_small": r"Not enough GPU memory for hybrid|Not enough memory\. Please try to increase --mem-fraction-static"
+        r"|state cache is too small to serve|leave no GPU memory for the KV cache",
+        "context_too_long": r"context_length \(\d+\) is greater than the derived context_length",
+        "attention_backend": r"does not support \w+ attention backend",
+    },
     "memory_share_flag": "--mem-fraction-static",
+    "context_flag": "--context-length",
     # Its release workflow: from 0.5.23 the plain tag is CUDA 13, and -cu129 is CUDA 12.
     "image_repository": "lmsysorg/sglang",
     "cuda13_since": (0, 5, 23),

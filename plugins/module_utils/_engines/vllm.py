@@ -45,7 +45,9 @@ ENGINE: dict[str, Any] = {
         "model_missing": r"ensure the presence of a 'config\.json'",
         "out_of_memory": r"is less than requested memory for kv",
     },
+    "consequences": r"See root cause above|WorkerProc initialization failed|Worker failed with error|EngineDeadError",
     "memory_share_flag": "--gpu-memory-utilization",
+    "context_flag": "--max-model-len",
     # Up to 0.19 the suffix -cu130 is CUDA 13; from 0.20 the plain tag is, and -cu129 is CUDA 12, up to 0.32.
     "image_repository": "vllm/vllm-openai",
     "cuda13_since": (0, 20),

@@ -18,6 +18,9 @@ from typing import Any, Mapping
 from .._errors import Problem, UserError
 from .endpoint import Access
 
+# The most that is read of an answer. The longest that is asked for is a page of metrics; what a server says of itself has some KiB.
+_MOST_BYTES = 8 * 1024 * 1024
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -55,9 +58,15 @@ def ask(url: str, headers: Mapping[str, str], timeout_s: float, document: Mappin
         except urllib.error.HTTPError as refusal:
             response = refusal
         with response:
-            return Answer(response.getcode(), response.headers.get("Server") or "", response.read())
+            return Answer(response.getcode(), response.headers.get("Server") or "", _read(response))
     except (OSError, http.client.HTTPException) as error:
         raise NoAnswer(str(getattr(error, "reason", error))) from error
+
+
+def _read(response: Any) -> bytes:
+    """The body of an answer, as far as it is read at all. Raises IncompleteRead where it ends too early."""
+    whole = response.length is not None and response.length <= _MOST_BYTES
+    return bytes(response.read() if whole else response.read(_MOST_BYTES))
 
 
 class ControlClient:
@@ -104,7 +113,10 @@ class ControlClient:
             headers["Content-Type"] = "application/json"
         self._connection.request(method, self._access.endpoint.path(path), body=body, headers=headers)
         response = self._connection.getresponse()
-        return Answer(response.status, response.getheader("Server") or "", response.read())
+        answer = Answer(response.status, response.getheader("Server") or "", _read(response))
+        if not response.isclosed():  # there is more of it, which is not read: the connection cannot be used again
+            self._connection.close()
+        return answer
 
     def _no_answer(self, error: Exception) -> UserError:
         self._connection.close()

@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator, Mapping
+from typing import Iterable, Iterator, Mapping
 
-from .._engines import ENGINES
+from .._engines import ENGINES, Engine
 
 # Each engine's names of them are `counters` in `_engines/`.
 COUNTERS = ("prompt_tokens", "generation_tokens", "prefix_cache_queries", "prefix_cache_hits", "preemptions")
@@ -17,7 +17,10 @@ _SAMPLE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{[^}]*\})?\s+(\S+)")
 
 
 def parse_counters(text: str) -> dict[str, float | None]:
-    """The counters of a Prometheus text, summed over their labels; None where the server has none."""
+    """The counters of a Prometheus text, summed over their labels; None where the server has none.
+
+    Of an engine whose counters appear with their first count, a missing one is 0.
+    """
     sums: dict[str, float] = {}
     for line in text.splitlines():
         match = _SAMPLE.match(line)
@@ -27,7 +30,15 @@ def parse_counters(text: str) -> dict[str, float | None]:
             except ValueError:
                 continue
             sums[match.group(1)] = sums.get(match.group(1), 0.0) + value
-    return {counter: next((sums[name] for name in _names_of(counter) if name in sums), None) for counter in COUNTERS}
+    found = {counter: next((sums[name] for name in _names_of(counter) if name in sums), None) for counter in COUNTERS}
+    late = {counter for engine in ENGINES.values() if _appear_late(engine, sums) for counter in engine.counters}
+    return {counter: 0.0 if value is None and counter in late else value for counter, value in found.items()}
+
+
+def _appear_late(engine: Engine, metrics: Iterable[str]) -> bool:
+    """Whether these are metrics of an engine whose counters have no sample before their first count."""
+    prefixes = tuple({name.partition(":")[0] + ":" for names in engine.counters.values() for name in names})
+    return engine.counters_appear_late and any(name.startswith(prefixes) for name in metrics)
 
 
 def _names_of(counter: str) -> Iterator[str]:
@@ -37,9 +48,15 @@ def _names_of(counter: str) -> Iterator[str]:
 
 
 def deltas(before: Mapping[str, float | None], after: Mapping[str, float | None]) -> dict[str, float | None]:
-    """What was counted in between; None where a counter is missing, or has decreased because the server restarted."""
+    """What was counted in between; None where a counter is missing, or has decreased because the server restarted.
+
+    A counter that appeared meanwhile has counted from 0, where the server showed others before.
+    """
+    asked = any(value is not None for value in before.values())
     changes: dict[str, float | None] = {}
     for name in COUNTERS:
         old, new = before.get(name), after.get(name)
+        if old is None and asked:
+            old = 0.0
         changes[name] = None if old is None or new is None or new < old else new - old
     return changes

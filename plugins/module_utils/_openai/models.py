@@ -7,8 +7,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+import re
+from typing import Any, Callable, NamedTuple
 
+from .._engines import ENGINES
+
+# Where a version is asked for: the path of most engines, then those of engines without it.
+VERSION_PATHS = ("/version", *(path for engine in ENGINES.values() for path in engine.version_paths))
+_VERSION_LENGTH = 64
+_NOT_YET = (429, 502, 503, 504)  # while an engine loads, it or a proxy before it answers so
 LISTED, REFUSED, LOADING, FOREIGN = "listed", "refused", "loading", "foreign"
 _SIMULATOR = "llmfleet-simulator"
 
@@ -42,7 +49,7 @@ def models_of(status: int, body: bytes) -> Models:
     """What an answer of `/v1/models` lists. Entries without a name are left out."""
     if status in (401, 403):
         return Models(REFUSED, {})
-    if status == 503:
+    if status in _NOT_YET:
         return Models(LOADING, {})
     document = _json(body) if status == 200 else None
     entries = document.get("data") if isinstance(document, dict) else None
@@ -52,12 +59,29 @@ def models_of(status: int, body: bytes) -> Models:
     return Models(LISTED if named or not entries else FOREIGN, named)
 
 
+def identify(get: Callable[[str], Any]) -> Identity:
+    """What a server says it is on the first of the paths that says something.
+
+    `get` asks one of them and returns an `Answer` of `client`; its errors are passed on.
+    """
+    nothing = Identity(None, None, False)
+    answers = (get(path) for path in VERSION_PATHS)
+    found = (identity_of(answer.status, answer.body, answer.server) for answer in answers)
+    return next((identity for identity in found if identity != nothing), nothing)
+
+
 def identity_of(status: int, body: bytes, server_header: str = "") -> Identity:
-    """What an answer of `/version` says; a server without that path says nothing. Our simulator names itself in both."""
+    """What an answer of a version's path says; a server without that path says nothing. Our simulator names itself in both."""
     document = _json(body) if status == 200 else None
     fields = document if isinstance(document, dict) else {}
-    version, engine = (None if fields.get(key) is None else str(fields[key]) for key in ("version", "engine"))
+    version, engine = (_word(fields.get(key)) for key in ("version", "engine"))
     return Identity(version, engine, fields.get("simulated") is True or server_header.startswith(_SIMULATOR))
+
+
+def _word(value: Any) -> str | None:
+    """A version or name as a server gives it, without what neither has; None where it gives none."""
+    text = re.sub(r"[^\w.+!-]", "", str(value)) if isinstance(value, (str, int, float)) else ""
+    return text[:_VERSION_LENGTH] or None
 
 
 def judge(status: int | None, body: bytes, served_model_name: str) -> Verdict:
@@ -70,17 +94,19 @@ def judge(status: int | None, body: bytes, served_model_name: str) -> Verdict:
             "wrong", f"/v1/models answers {status}: the key in inference_server_api_key_file is not the server's", []
         )
     if answer.kind == LOADING:
-        return Verdict("waiting", "/v1/models answers 503: the server is loading", [])
+        return Verdict("waiting", f"/v1/models answers {status}: the server is loading", [])
     if status != 200:
         return Verdict("wrong", f"/v1/models answers {status}, expected 200: this is no OpenAI-compatible server", [])
     if answer.kind == FOREIGN:
         return Verdict("wrong", "/v1/models answers no list of models: this is no OpenAI-compatible server", [])
     models = list(answer.entries)
+    if not models:
+        return Verdict("waiting", "/v1/models lists nothing: the server is loading", [])
     if served_model_name in models:
         return Verdict("ready", f"{served_model_name} is served", models)
     return Verdict(
         "wrong",
-        f"/v1/models lists {', '.join(models) or 'nothing'}, expected {served_model_name}: "
+        f"/v1/models lists {', '.join(models)}, expected {served_model_name}: "
         "set inference_server_served_model_name to a listed name, or redeploy the server",
         models,
     )

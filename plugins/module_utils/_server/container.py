@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The state of a container, from what `docker inspect` prints. Pure."""
+"""The state of a container, from what `docker inspect` prints, and the beginning of its log."""
 
 from __future__ import annotations
 
+import subprocess
 from typing import NamedTuple
 
 
@@ -43,3 +44,19 @@ def container_end(container: str, state: ContainerState, restarts_before: int) -
     if state.restarts > restarts_before:
         return f"container {container} ended and was started again by Docker (restarts: {state.restarts})"
     return None
+
+
+def container_log_head(container: str, started_at: str, at_most_bytes: int) -> list[str]:
+    """The first lines of a container's log since the start at that time ("": of all that is kept); empty without Docker."""
+    since = ["--since", started_at] if started_at else []
+    try:
+        # The two streams as one, in the order in which they were written.
+        docker = subprocess.Popen(
+            ["docker", "logs", *since, container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+    except OSError:
+        return []
+    with docker:
+        output = docker.stdout.read(at_most_bytes) if docker.stdout else b""
+        docker.kill()  # the log may be much longer
+    return output.decode("utf-8", "replace").splitlines()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a server died, read from its log: the known causes, the texts that name each, and its remedy. Pure.
+"""Why a server died, read from its log: the known causes, the texts that name each, its remedy, and the server's own words for it. Pure.
 
 The texts here are those of programs that every engine uses; an engine's own are `failure_texts` in `_engines/`.
 """
@@ -10,22 +10,33 @@ The texts here are those of programs that every engine uses; an engine's own are
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Sequence
+from itertools import chain
+from typing import Iterable, Iterator, NamedTuple, Sequence
 
 from .._engines import ENGINES
 
 
 class Cause(NamedTuple):
-    """A known cause: its name, what the log says whichever the engine (None: each engine has its own words), and what to do."""
+    """A known cause: its name, what the log says whichever the engine (None: each engine has its own words), and what to do.
+
+    `in_process` is what to do where the server is a process instead of a container, if that is something else.
+    """
 
     name: str
     pattern: str | None
     remedy: str
+    in_process: str = ""
+
+    def remedy_for(self, runtime: str) -> str:
+        """What to do on that runtime."""
+        return self.in_process if runtime == "process" and self.in_process else self.remedy
 
 
-_MEMORY_SHARE_FLAGS = ", ".join(
-    f"{engine.title}: {engine.memory_share_flag}" for engine in ENGINES.values() if engine.memory_share_flag
-)
+def _options(field: str) -> str:
+    """An engine's option for something, of each engine that has one: `vLLM: --max-model-len, SGLang: --context-length`."""
+    named = ((engine.title, getattr(engine, field)) for engine in ENGINES.values())
+    return ", ".join(f"{title}: {option}" for title, option in named if option)
+
 
 # Order matters: the first match wins, so the more exact texts stand first.
 CAUSES = (
@@ -40,19 +51,26 @@ CAUSES = (
         "the file of inference_server_api_key_file must hold a key that the container's user (inference_server_user) may read",
     ),
     Cause(
+        "memory_share_too_small",
+        None,
+        "the weights leave the cache too little of the memory share: raise it in inference_server_extra_args "
+        f"({_options('memory_share_flag')}), or ask for fewer requests at once or a shorter context",
+    ),
+    Cause(
         "gpu_memory",
         r"CUDA out of memory|torch\.OutOfMemoryError",
-        f"stop other programs on the GPU, or lower the memory share ({_MEMORY_SHARE_FLAGS})",
+        f"stop other programs on the GPU, or lower the memory share ({_options('memory_share_flag')})",
     ),
     Cause(
         "context_too_long",
         None,
-        "give the cache more memory or set a smaller --max-model-len in inference_server_extra_args",
+        f"set a shorter context in inference_server_extra_args ({_options('context_flag')}): the model's own at most, and one "
+        "for which the cache has memory",
     ),
     Cause(
-        "driver_too_old",
-        r"NVIDIA driver on your system is too old|CUDA driver version is insufficient|unsatisfied condition: cuda",
-        "upgrade the NVIDIA driver, or set inference_server_image to an image of the CUDA 12 family",
+        "attention_backend",
+        None,
+        "take --attention-backend out of inference_server_extra_args: the engine then chooses one that the model can use",
     ),
     Cause(
         "driver_libraries_mixed",
@@ -60,12 +78,36 @@ CAUSES = (
         "the image's CUDA compatibility libraries stand before the host's: set inference_server_env: {LD_LIBRARY_PATH: "
         "'/usr/lib/x86_64-linux-gnu:/usr/local/nvidia/lib64:/usr/local/cuda/lib64'} without VLLM_ENABLE_CUDA_COMPATIBILITY, or "
         "inference_server_gpu_access: runtime, so that --gpus and not CDI gives the GPUs",
+        "another driver's libraries come before the host's: correct LD_LIBRARY_PATH in inference_server_env",
+    ),
+    Cause(
+        "fabric_manager",
+        r"Error 802\b|system not yet initialized",
+        "start the fabric manager of the driver's version: systemctl enable --now nvidia-fabricmanager",
+    ),
+    Cause(
+        "driver_changed",
+        r"Driver/library version mismatch",
+        "the driver was upgraded while its old module is loaded: reboot the host",
     ),
     Cause(
         "gpus_taken_away",
         r"Failed to initialize NVML: Unknown Error",
         "a `systemctl daemon-reload` took the container's GPUs away: deploy again, which starts it again; the preflight's check "
         "daemon_reload says how the next one keeps them",
+        "the driver has lost the GPUs: see nvidia-smi and dmesg on the host, and reboot it",
+    ),
+    Cause(
+        "gpu_not_supported",
+        r"no kernel image is available for execution on the device",
+        "this build of the engine is not for this GPU: set inference_server_image to an image of a CUDA release that knows it",
+        "this build of the engine is not for this GPU: install one of a CUDA release that knows it",
+    ),
+    Cause(
+        "driver_too_old",
+        r"NVIDIA driver on your system is too old|CUDA driver version is insufficient|unsatisfied condition: cuda",
+        "upgrade the NVIDIA driver, or set inference_server_image to an image of the CUDA 12 family",
+        "upgrade the NVIDIA driver, or install a build of the engine for the CUDA release that it runs",
     ),
     Cause(
         "unknown_flag",
@@ -74,11 +116,15 @@ CAUSES = (
     ),
     Cause(
         "shared_memory_full",
-        None,
+        r"/dev/shm/.*No space left on device",
         "give the container more shared memory; with inference_server_release published it has the host's /dev/shm: free space there",
+        "free space in the host's /dev/shm",
     ),
     Cause(
-        "disk_full", r"No space left on device", "free space on the disk of Docker's data root and of the model cache"
+        "disk_full",
+        r"No space left on device",
+        "free space on the disk of Docker's data root and of the model cache",
+        "free space on the disks of the state folder and of the model cache",
     ),
     Cause(
         "gated_model",
@@ -86,10 +132,29 @@ CAUSES = (
         "accept the model's licence on its page and give the host a token that may read it",
     ),
     Cause(
+        "hub_refuses",
+        r"429 Client Error|Too Many Requests for url",
+        "the hub answers too many requests from this address: give the host a token of the hub, or try again later",
+    ),
+    Cause(
+        "cache_not_writable",
+        r"PermissionError: .*(\.cache/|huggingface|/hub/)|Permission denied: '[^']*(\.cache/|huggingface|/hub/)",
+        "the server's user may not write to the model cache: give it the folder of inference_server_hf_cache_dir "
+        "(inference_server_user)",
+        "the user of the playbook may not write to the model cache: give it the folder, or set HF_HOME in inference_server_env",
+    ),
+    Cause(
         "model_missing",
         r"RepositoryNotFoundError|is not a local folder and is not a valid model identifier|Repo id must be in the form"
         r"|OfflineModeIsEnabled|LocalEntryNotFoundError",
         "correct inference_server_model; a directory must be mounted with inference_server_volumes",
+        "correct inference_server_model: a directory must be on the host, and without the hub its weights in the cache",
+    ),
+    Cause(
+        "model_unknown",
+        r"Transformers does not recognize this architecture|Model architectures .* (are not supported|failed to be inspected)",
+        "this release of the engine does not know the model: take a newer one (inference_server_image)",
+        "this release of the engine does not know the model: install a newer one",
     ),
     Cause(
         "weights_damaged",
@@ -97,11 +162,20 @@ CAUSES = (
         "a weights file is incomplete: remove it from the model's directory or cache and fetch it again",
     ),
     Cause(
+        "too_many_files",
+        r"Too many open files(?!`)",  # vLLM warns of it at each start, in backquotes
+        "raise the limit: nofile in inference_server_ulimits",
+        "raise the limit of open files (ulimit -n) of the user of the playbook",
+    ),
+    Cause(
         "out_of_memory",
-        r"MemoryError|Cannot allocate memory|std::bad_alloc|\bKilled\b",
+        r"MemoryError|Cannot allocate memory|std::bad_alloc|(?-i:(^|\s)Killed(\s|$))",
         "give the host or the container more memory, or ask for less (vLLM on a CPU: VLLM_CPU_KVCACHE_SPACE)",
+        "give the host more memory, or ask for less (vLLM on a CPU: VLLM_CPU_KVCACHE_SPACE)",
     ),
 )
+
+_ERROR = re.compile(r"(?:^|[\s\]])((?:[\w.]*(?:Error|Exception)|[\w./-]+(?: [\w-]+)?: error): \S.*)")
 
 
 def recognise(lines: Sequence[str]) -> Cause | None:
@@ -110,13 +184,21 @@ def recognise(lines: Sequence[str]) -> Cause | None:
     return next((cause for cause in CAUSES if _is_named(cause, text)), None)
 
 
-def first_error(lines: Sequence[str]) -> str | None:
-    """The first exception among the lines that an engine logs as errors; None when there is none.
+def own_words(lines: Sequence[str], cause: Cause | None) -> str:
+    """What the server itself says of its end: its last error, first of all of the known cause; without one its last line.
 
-    Where one process fails because another did, the log ends with the second one's words ("See root cause above").
+    Errors that only follow from another one are left out (`consequences` in `_engines/`). Empty without a log.
     """
-    found = (re.search(r"\bERROR\b.*?[\s\]]((?:\w+\.)*\w*(?:Error|Exception): .+)", line) for line in lines)
-    return next((match.group(1).strip() for match in found if match), None)
+    of_the_cause = [line for line in reversed(lines) if cause and _is_named(cause, line)]
+    found = chain(_errors(of_the_cause), of_the_cause, _errors(reversed(lines)), reversed(lines))
+    return next(found, "").strip()
+
+
+def _errors(lines: Iterable[str]) -> Iterator[str]:
+    found = (_ERROR.search(line) for line in lines)
+    consequences = [engine.consequences for engine in ENGINES.values() if engine.consequences]
+    texts = (match.group(1).strip() for match in found if match)
+    return (text for text in texts if not any(re.search(pattern, text) for pattern in consequences))
 
 
 def _is_named(cause: Cause, text: str) -> bool:

@@ -179,7 +179,8 @@ def _process(settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
     command = [fill(token, values) for token in settings["command"] or context.engine["process_command"]]
     visible = {"CUDA_VISIBLE_DEVICES": ",".join(settings["uuids"])} if settings["uuids"] else {}
     return {
-        "argv": [*command, *engine_argv(settings, context.engine, context.recipe, values)],
+        # The published arguments may begin with the command: in a container they are all that is run.
+        "argv": [*command, *flags_in(engine_argv(settings, context.engine, context.recipe, values))],
         "env": {**visible, **settings["env"]},
     }
 

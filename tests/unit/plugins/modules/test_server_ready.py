@@ -5,8 +5,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
 from ansible_collections.llmfleet.serving.plugins.modules import server_ready
 
 from tests.support.core import patch_module_args
@@ -34,6 +38,14 @@ def test_a_server_that_serves_is_ready_and_says_what_it_is(run):
         result = run(server.url + "/")
     assert (result["ready"], result["models"], result["attempts"]) == (True, ["m"], 1)
     assert (result["engine_version"], result["engine"], result["simulated"]) == ("0.1.0", "vllm", True)
+
+
+@pytest.mark.parametrize("path", ["/server_info", "/get_server_info"])
+def test_the_version_of_sglang_is_in_another_place(run, path):
+    with http_server(
+        {**WELL, path: (200, b'{"version": " 0.5.17\\n", "internal_states": [{"memory": {}}]}')}
+    ) as server:
+        assert run(server.url)["engine_version"] == "0.5.17"
 
 
 def test_a_server_without_a_version_says_nothing(run):
@@ -75,4 +87,82 @@ def test_of_several_servers_the_one_that_waits_is_named(run):
 def test_a_check_asks_once_and_does_not_fail(run):
     with http_server({"/v1/models": (404, b"")}) as server:
         assert run(server.url, _ansible_check_mode=True)["ready"] is False
-    assert [path for path, _headers, _body in server.requests] == ["/v1/models", "/version"]
+    asked = [path for path, _headers, _body in server.requests]
+    assert asked == ["/v1/models", "/version", "/server_info", "/get_server_info"]
+
+
+LOGS = Path(__file__).resolve().parents[2] / "fixtures" / "server_logs"
+POLL = '[2026-11-26 13:41:05] INFO:     127.0.0.1:52068 - "GET /v1/models HTTP/1.1" 503 Service Unavailable\n'
+
+
+def asks_process(folder, url="http://127.0.0.1:9"):
+    return {"servers": [{"base_url": url, "process_dir": str(folder)}], "timeout_s": 5}
+
+
+@pytest.fixture
+def pretended_docker(tmp_path, monkeypatch):
+    """A `docker` whose container runs, or has ended, and whose log is in the file `log`."""
+    program = tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = inspect ] && exec cat {tmp_path}/state\n'
+        f'[ "$2" = --tail ] && exec tail -n "$3" {tmp_path}/log\nexec cat {tmp_path}/log\n'
+    )
+    program.chmod(0o755)
+    (tmp_path / "state").write_text("running 0 0 false 2026-11-26T13:38:50Z\n")
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def container(url="http://127.0.0.1:9"):
+    return {"servers": [{"base_url": url, "container": "llmfleet-server"}], "timeout_s": 5}
+
+
+def long_start():
+    """A real start's log behind whose end an hour of our own questions stands."""
+    return (LOGS / "sglang_started.txt").read_text() + POLL * 2 * 7200
+
+
+def test_our_own_questions_do_not_push_the_phases_out_of_a_containers_log(run, pretended_docker):
+    (pretended_docker / "log").write_text(long_start())
+    with http_server(WELL) as server:
+        result = run(**container(server.url))
+    assert (result["phases"]["load_s"], result["phases"]["compile_s"]) == (2.83, 82.6)
+
+
+def test_our_own_questions_are_no_news_of_a_containers_start(run, pretended_docker):
+    (pretended_docker / "log").write_text(long_start())
+    (waiting,) = run(**container(), slice_s=0.01)["waiting"]
+    assert (waiting["stage"], waiting["last_line"][-8:]) == ("started", "to roll!")
+
+
+def test_a_dead_container_says_why_in_one_line_with_a_bounded_end_of_its_log(run, pretended_docker):
+    (pretended_docker / "state").write_text("exited 1 0 false 2026-11-26T13:38:50Z\n")
+    (pretended_docker / "log").write_text((LOGS / "sglang_model_missing.txt").read_text() + POLL * 4000)
+    result = run(**container(), status=1)
+    assert "is not served at http://127.0.0.1:9: OSError: Repo id must be" in result["msg"]
+    assert "inference_server_volumes" in result["msg"] and len(result["msg"].splitlines()) == 1
+    assert (len(result["log_tail"]), result["log_tail"][-1][:7]) == (20, "OSError")
+
+
+def test_a_dead_process_says_why_with_the_remedy_of_a_process(run, tmp_path):
+    (tmp_path / "server.log").write_text((LOGS / "sglang_model_missing.txt").read_text())
+    result = run(**asks_process(tmp_path), status=1)
+    assert (result["cause"], "inference_server_volumes" in result["msg"]) == ("model_missing", False)
+    assert "the server's process ended" in result["msg"]
+
+
+def test_our_own_questions_do_not_push_the_phases_out_of_a_process_log(run, tmp_path):
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        record = {"pid": process.pid, "identity": server_process.identity(process.pid), "digest": "", "argv": []}
+        (tmp_path / "process.json").write_text(json.dumps(record))
+        (tmp_path / "server.log").write_text(long_start())
+        with http_server(WELL) as server:
+            phases = run(**asks_process(tmp_path, server.url))["phases"]
+        (waiting,) = run(**asks_process(tmp_path), slice_s=0.01)["waiting"]
+    finally:
+        process.kill()
+        process.wait()
+    assert (phases["load_s"], phases["compile_s"]) == (2.83, 82.6)
+    assert (waiting["stage"], waiting["last_line"][-8:]) == ("started", "to roll!")

@@ -60,8 +60,16 @@ def test_no_answer_is_a_failure_with_the_reason(run):
     assert "does not answer: [Errno 111] Connection refused" in run("http://127.0.0.1:9", status=1)["msg"]
 
 
-def test_what_is_only_reported_fails_nothing(run):
-    assert run("http://127.0.0.1:9", tests={**ONLY_CHAT, "chat": "report"})["summary"]["chat"] == "fail"
+def test_what_is_only_reported_fails_nothing_and_is_told_in_one_line(run):
+    result = run("http://127.0.0.1:9", tests={**ONLY_CHAT, "chat": "report"})
+    assert result["summary"]["chat"] == "fail"
+    assert result["reported"].startswith("chat at http://127.0.0.1:9: /v1/chat/completions does not answer")
+    assert "\n" not in result["reported"]
+
+
+def test_where_nothing_fails_nothing_is_told(run):
+    with http_server({"/v1/chat/completions": (200, CHAT)}) as server:
+        assert run(server.url)["reported"] == ""
 
 
 def test_a_key_that_cannot_be_read_is_said(run, tmp_path):

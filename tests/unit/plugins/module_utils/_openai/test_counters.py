@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.counters import deltas, parse_counters
 
@@ -33,7 +35,48 @@ def test_vllm() -> None:
 
 def test_sglang() -> None:
     result = parse_counters(SGLANG)
-    assert (result["prompt_tokens"], result["prefix_cache_hits"], result["preemptions"]) == (50.0, 4.0, None)
+    assert (result["prompt_tokens"], result["prefix_cache_hits"], result["preemptions"]) == (50.0, 4.0, 0.0)
+
+
+METRICS = Path(__file__).resolve().parents[3] / "fixtures" / "server_metrics"
+
+
+def sglang(name: str) -> dict[str, float | None]:
+    return parse_counters((METRICS / f"sglang_{name}.txt").read_text())
+
+
+def test_what_a_real_sglang_has_not_counted_yet_is_zero() -> None:
+    assert sglang("before") == {
+        "prompt_tokens": 204.0,
+        "generation_tokens": 3176.0,
+        "prefix_cache_queries": 204.0,
+        "prefix_cache_hits": 0.0,
+        "preemptions": 0.0,
+    }
+    changes = deltas(sglang("before"), sglang("after"))
+    assert (changes["prompt_tokens"], changes["prefix_cache_hits"], changes["preemptions"]) == (1324096.0, 0.0, 0.0)
+
+
+def test_the_first_warm_run_of_a_real_sglang_is_seen() -> None:
+    page = (METRICS / "sglang_after.txt").read_text() + 'sglang:cached_tokens_total{cache_source="device"} 73952.0\n'
+    assert deltas(sglang("before"), parse_counters(page))["prefix_cache_hits"] == 73952.0
+
+
+def test_an_sglang_that_has_answered_nothing_yet_has_counted_nothing() -> None:
+    assert set(parse_counters('sglang:num_running_reqs{model_name="m"} 0.0\n').values()) == {0.0}
+
+
+def test_an_old_vllm_without_a_counter_does_not_have_it() -> None:
+    assert parse_counters("vllm:prompt_tokens_total 5.0\n")["prefix_cache_hits"] is None
+
+
+def test_a_counter_that_appears_meanwhile_has_counted_from_nothing() -> None:
+    changes = deltas(parse_counters("vllm:prompt_tokens_total 5.0\n"), parse_counters(VLLM))
+    assert (changes["prefix_cache_hits"], changes["generation_tokens"]) == (16.0, 100.0)
+
+
+def test_without_a_page_before_nothing_is_known() -> None:
+    assert set(deltas(parse_counters(""), parse_counters(VLLM)).values()) == {None}
 
 
 @pytest.mark.parametrize(

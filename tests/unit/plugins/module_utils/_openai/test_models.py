@@ -29,14 +29,14 @@ def models(*names):
         (200, models("mine"), "ready", "mine"),
         (200, models("other", "mine"), "ready", "mine"),
         (200, models("other"), "wrong", "inference_server_served_model_name"),
-        (200, models(), "wrong", "nothing"),
+        (200, models(), "waiting", "nothing"),
         (200, b"<html>", "wrong", "OpenAI"),
         (200, b"[]", "wrong", "OpenAI"),
         (200, b'{"data": [{"name": "mine"}]}', "wrong", "OpenAI"),
         (401, b"", "wrong", "inference_server_api_key_file"),
         (403, b"", "wrong", "inference_server_api_key_file"),
         (404, b"", "wrong", "404"),
-        (503, b"", "waiting", "503"),
+        *((status, b"", "waiting", str(status)) for status in (429, 502, 503, 504)),
         (None, b"nothing answers", "waiting", "nothing answers"),
     ],
 )
@@ -97,6 +97,9 @@ def test_an_entry_keeps_what_else_it_says():
         (404, b"", "llmfleet-simulator/0.1.0", Identity(None, None, True)),
         (200, b"[]", "", Identity(None, None, False)),
         (200, b"<html>", "", Identity(None, None, False)),
+        (200, b'{"version": " 0.5.17\\n\\u001b[31m", "api_key": "k"}', "", Identity("0.5.1731m", None, False)),
+        (200, b'{"version": {"a": 1}}', "", Identity(None, None, False)),
+        (200, b'{"version": "' + b"9" * 1000 + b'"}', "", Identity("9" * 64, None, False)),
     ],
 )
 def test_what_a_server_says_it_is(status, body, header, identity):

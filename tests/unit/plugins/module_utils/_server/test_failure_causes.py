@@ -7,7 +7,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import first_error, recognise
+from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import (
+    CAUSES,
+    own_words,
+    recognise,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,17 +25,48 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_c
         ),
         ("ValueError: No available memory for the cache blocks.", "context_too_long"),
         ("RuntimeError: The NVIDIA driver on your system is too old (found version 12040)", "driver_too_old"),
-        (
-            "RuntimeError: Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions before calling NumCudaDevices() "
-            "that might have already set an error? Error 803: system has unsupported display driver / cuda driver combination",
-            "driver_libraries_mixed",
-        ),
-        ("RuntimeError: Failed to initialize NVML: Unknown Error", "gpus_taken_away"),
         ("vllm: error: unrecognized arguments: --bogus", "unknown_flag"),
         ("OSError: [Errno 28] No space left on device", "disk_full"),
         ("huggingface_hub.errors.GatedRepoError: 401 Client Error", "gated_model"),
         ("OSError: /x is not a local folder and is not a valid model identifier listed on the hub", "model_missing"),
         ("MemoryError", "out_of_memory"),
+        ("server.sh: line 1:    77 Killed                  python3 -m sglang.launch_server", "out_of_memory"),
+        ("RuntimeError: Not enough memory. Please try to increase --mem-fraction-static.", "memory_share_too_small"),
+        (
+            "RuntimeError: Hybrid (mamba/linear-attention) state cache is too small to serve any requests.",
+            "memory_share_too_small",
+        ),
+        (
+            "ValueError: Loaded weights leave no GPU memory for the KV cache under --mem-fraction-static=0.2.",
+            "memory_share_too_small",
+        ),
+        ("AssertionError: Lfm2MoeForCausalLM does not support triton attention backend, as the", "attention_backend"),
+        (
+            "NCCL WARN Error: failed to extend /dev/shm/nccl-nMgBXu to 33030532 bytes, error: No space left on device (28)",
+            "shared_memory_full",
+        ),
+        (
+            "RuntimeError: Unexpected error from cudaGetDeviceCount(). Error 803: system has unsupported display driver",
+            "driver_libraries_mixed",
+        ),
+        ("Failed to initialize NVML: Unknown Error", "gpus_taken_away"),
+        ("RuntimeError: CUDA error: Error 802: system not yet initialized", "fabric_manager"),
+        (
+            "RuntimeError: CUDA error: no kernel image is available for execution on the device",
+            "gpu_not_supported",
+        ),
+        ("Failed to initialize NVML: Driver/library version mismatch", "driver_changed"),
+        ("requests.exceptions.HTTPError: 429 Client Error: Too Many Requests for url: https://x", "hub_refuses"),
+        (
+            "PermissionError: [Errno 13] Permission denied: '/root/.cache/huggingface/hub/models--a--b'",
+            "cache_not_writable",
+        ),
+        (
+            "ValueError: The checkpoint you are trying to load has model type `lfm9` but Transformers does not recognize "
+            "this architecture.",
+            "model_unknown",
+        ),
+        ("OSError: [Errno 24] Too many open files", "too_many_files"),
     ],
 )
 def test_a_known_text_has_a_cause_and_a_remedy(line, name):
@@ -40,7 +75,9 @@ def test_a_known_text_has_a_cause_and_a_remedy(line, name):
     assert cause.remedy
 
 
-@pytest.mark.parametrize("lines", [[], ["INFO all is well"], ["killed_by = none"]])
+@pytest.mark.parametrize(
+    "lines", [[], ["INFO all is well"], ["killed_by = none"], ["INFO request abc was killed by client"]]
+)
 def test_an_unknown_log_has_no_cause(lines):
     assert recognise(lines) is None
 
@@ -51,6 +88,12 @@ LOGS = Path(__file__).resolve().parents[3] / "fixtures" / "server_logs"
 @pytest.mark.parametrize(
     ("log", "name"),
     [
+        ("sglang_context_over_model", "context_too_long"),
+        ("sglang_invalid_parser", "unknown_flag"),
+        ("sglang_memory_share_too_small", "memory_share_too_small"),
+        ("sglang_model_missing", "model_missing"),
+        ("sglang_out_of_gpu_memory", "gpu_memory"),
+        ("sglang_unknown_flag", "unknown_flag"),
         ("vllm_context_over_model", "context_too_long"),
         ("vllm_invalid_choice", "unknown_flag"),
         ("vllm_invalid_parser", "unknown_flag"),
@@ -69,9 +112,32 @@ def test_the_real_engines_log_is_recognised(log, name):
     assert recognise((LOGS / f"{log}.txt").read_text().splitlines()).name == name
 
 
-@pytest.mark.parametrize("log", ["vllm_started", "vllm_memory_limit"])
+@pytest.mark.parametrize("log", ["sglang_started", "vllm_started", "vllm_memory_limit"])
 def test_a_log_without_a_failure_names_no_cause(log):
     assert recognise((LOGS / f"{log}.txt").read_text().splitlines()) is None
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("sglang_context_over_model", "ValueError: Warning: User-specified context_length (200000) is greater"),
+        ("sglang_invalid_parser", "sglang serve: error: argument --tool-call-parser: invalid choice: 'lfm3'"),
+        ("sglang_memory_share_too_small", "RuntimeError: Not enough GPU memory for hybrid"),
+        ("sglang_model_missing", "OSError: Repo id must be in the form"),
+        ("sglang_out_of_gpu_memory", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.69 GiB"),
+        ("sglang_unknown_flag", "sglang serve: error: unrecognized arguments: --no-such-flag 1"),
+        ("vllm_context_over_model", "Value error, User-specified max_model_len"),
+        ("vllm_kvcache_over_memory", "ValueError: Available memory on node 0"),
+        ("vllm_kvcache_too_small", "ValueError: To serve at least one request"),
+        ("vllm_port_taken", "OSError: [Errno 98] Address already in use"),
+        ("vllm_shm_too_small", "RuntimeError: Insufficient space in /dev/shm"),
+        ("vllm_unknown_flag", "vllm: error: unrecognized arguments: --max-modellen 5"),
+        ("vllm_weights_truncated", "safetensors._safetensors_rust.SafetensorError: Error while deserializing header"),
+    ],
+)
+def test_the_servers_own_words_are_the_first_error_and_not_what_follows_from_it(log, words):
+    lines = (LOGS / f"{log}.txt").read_text().splitlines()
+    assert own_words(lines, recognise(lines)).startswith(words)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +149,7 @@ def test_a_log_without_a_failure_names_no_cause(log):
                 "(Worker pid=38) ERROR 11-26 20:28:47 [multiproc_executor.py:948] Traceback (most recent call last):",
                 "(Worker pid=38) ERROR 11-26 20:28:47 [multiproc_executor.py:948] RuntimeError: only width of 4",
                 "(EngineCore pid=25) ERROR 11-26 20:28:49 [core.py:1433] Exception: WorkerProc initialization failed",
+                "RuntimeError: Engine core initialization failed. See root cause above.",
             ],
             "RuntimeError: only width of 4",
         ),
@@ -90,10 +157,35 @@ def test_a_log_without_a_failure_names_no_cause(log):
             ["ERROR 11-26 [core.py:1] torch.cuda.DeferredCudaCallError: CUDA call failed lazily"],
             "torch.cuda.DeferredCudaCallError: CUDA call failed lazily",
         ),
-        (["RuntimeError: Engine core initialization failed. See root cause above."], None),
-        (["ERROR 11-26 [core.py:1] EngineCore failed to start."], None),
-        ([], None),
+        (["ValueError: one", "KeyError: 'two'", "INFO bye"], "KeyError: 'two'"),
     ],
 )
-def test_the_first_error_of_a_process_is_not_the_last_of_another(lines, error):
-    assert first_error(lines) == error
+def test_without_a_known_cause_the_last_error_counts_that_does_not_follow_from_another(lines, error):
+    assert own_words(lines, None) == error
+
+
+def test_without_an_error_the_last_line_counts():
+    assert own_words(["INFO starting", " bye "], None) == "bye"
+    assert own_words([], None) == ""
+
+
+def remedy(name, runtime="docker"):
+    return next(cause for cause in CAUSES if cause.name == name).remedy_for(runtime)
+
+
+def test_too_small_a_memory_share_has_the_opposite_remedy_of_too_large_a_one():
+    assert "raise" in remedy("memory_share_too_small") and "lower the memory share" in remedy("gpu_memory")
+    assert all("SGLang: --mem-fraction-static" in remedy(name) for name in ("memory_share_too_small", "gpu_memory"))
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
+def test_a_process_has_no_remedy_of_containers(cause):
+    words = (
+        "mounted",
+        "container",
+        "Docker",
+        "inference_server_volumes",
+        "inference_server_image",
+        "inference_server_ulimits",
+    )
+    assert cause.name == "key_unreadable" or not [word for word in words if word in cause.remedy_for("process")]

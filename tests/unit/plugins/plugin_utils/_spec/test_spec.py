@@ -137,6 +137,26 @@ def test_published_differs_from_the_source_by_the_loopback_address_alone(backend
 
 
 @pytest.mark.parametrize(
+    ("backend", "command"), [("vllm", ["vllm", "serve"]), ("sglang", ["python3", "-m", "sglang.launch_server"])]
+)
+def test_published_as_a_process_has_the_command_once_and_the_same_arguments(backend, command):
+    argv = only(backend=backend, runtime="process", release="published")["argv"]
+    first = next(at for at, token in enumerate(argv) if token.startswith("--"))
+    source = source_command(backend)
+    source_flags = source[source.index("--model-path" if backend == "sglang" else "--model") :]
+    assert argv[:first] == command
+    assert [("0.0.0.0" if token == "127.0.0.1" else token) for token in argv[first:]] == source_flags
+
+
+@pytest.mark.parametrize(
+    ("release", "intent", "reported"),
+    [("stable", "agent", True), ("stable", "benchmark", False), ("published", "agent", False)],
+)
+def test_an_agents_answers_say_what_the_cache_served(release, intent, reported):
+    assert ("--enable-cache-report" in only(backend="sglang", release=release, intent=intent)["argv"]) is reported
+
+
+@pytest.mark.parametrize(
     ("driver", "backend", "image"),
     [
         ("580.95.05", "vllm", "vllm/vllm-openai:v0.33.0"),
