@@ -28,7 +28,8 @@ def settings_of(action_class: Any, role: Path, variables: dict[str, Any]) -> dic
     """The role's settings on a host of which nothing is known, beside the role's private variables."""
     file, loader = role / "vars" / "main.yml", DataLoader()
     private = load_templates(file) if file.exists() else {}
-    variables = {"group_names": [], "ansible_facts": {}, "ansible_check_mode": False, **private, **variables}
+    around = {"group_names": [], "ansible_facts": {}, "ansible_check_mode": False, "ansible_search_path": [str(role)]}
+    variables = {**around, **private, **variables}
     task = SimpleNamespace(args={"role": role.name}, async_val=0, check_mode=False, action="role_settings")
     connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=""))
     templar = Templar(loader, variables=variables)
