@@ -60,7 +60,13 @@ import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._knobs import coerced, typed
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, plain
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import deployment, profiles, spec, tensor_parallel
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import (
+    deployment,
+    lora,
+    profiles,
+    spec,
+    tensor_parallel,
+)
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.engine import known_release
 
 
@@ -85,6 +91,11 @@ def _coerced(want: Mapping[str, Any], role: Path) -> dict[str, Any]:
     options = _read(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
     named = {f"inference_server_{name}": value for name, value in want.items()}
     return {name.removeprefix("inference_server_"): value for name, value in coerced(named, options).items()}
+
+
+def server_paths(want: dict[str, Any]) -> list[str]:
+    """The files on a host that its server's specification depends on: the key's and those of adapters."""
+    return lora.probed_paths(plain(want))
 
 
 def knowledge(
@@ -238,6 +249,7 @@ class FilterModule:
             "rollback_outcome": rollback_outcome,
             "rollback_point": rollback_point,
             "server_fact": server_fact,
+            "server_paths": server_paths,
             "server_pinned": server_pinned,
             "unused_volumes": unused_volumes,
         }

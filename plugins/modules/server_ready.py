@@ -40,6 +40,11 @@ options:
     description: The name that C(/v1/models) must list.
     type: str
     required: true
+  adapters:
+    description: Names of LoRA adapters that C(/v1/models) must list besides.
+    type: list
+    elements: str
+    default: []
   api_key_file:
     description: File on the host that holds the servers' key.
     type: path
@@ -241,7 +246,7 @@ class Server:
         `/health` does not object.
         """
         models = f"{self.base_url}/v1/models"
-        verdict = judge(*asked(models, self.headers), served_model_name)
+        verdict = judge(*asked(models, self.headers), served_model_name, self.module.params["adapters"])
         if verdict.state == "ready" and self.headers:
             verdict = with_key(verdict, asked(models, {})[0])
         return verdict if verdict.state != "ready" else with_health(verdict, asked(f"{self.base_url}/health", {})[0])
@@ -391,6 +396,7 @@ def main() -> None:
                 "mutually_exclusive": [("process_dir", "container")],
             },
             "served_model_name": {"type": "str", "required": True},
+            "adapters": {"type": "list", "elements": "str", "default": []},
             "api_key_file": {"type": "path", "no_log": False},
             "timeout_s": {"type": "float", "default": 900},
             "poll_interval_s": {"type": "float", "default": 0.5},

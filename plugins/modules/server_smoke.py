@@ -28,6 +28,11 @@ options:
     description: The name that the model is served under.
     type: str
     required: true
+  adapters:
+    description: Names of LoRA adapters that the servers offer besides.
+    type: list
+    elements: str
+    default: []
   api_key_file:
     description: File on the host that holds the servers' key.
     type: path
@@ -46,6 +51,11 @@ options:
         default: required
       stream:
         description: A streamed chat completion brings events with text and ends with C([DONE]).
+        type: str
+        choices: [required, report, skip]
+        default: required
+      lora:
+        description: A chat completion with each of O(adapters) brings text.
         type: str
         choices: [required, report, skip]
         default: required
@@ -89,7 +99,7 @@ summary:
   description: Each test's worst outcome over all servers, V(pass), V(fail) or V(skip).
   returned: always
   type: dict
-  sample: {chat: pass, stream: pass, context: pass, messages: pass, tool_call: fail, reasoning: skip}
+  sample: {chat: pass, stream: pass, lora: skip, context: pass, messages: pass, tool_call: fail, reasoning: skip}
 reported:
   description: The tests that failed and are only reported, as text; empty where there are none.
   returned: success
@@ -139,6 +149,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint 
 DEFAULTS = {
     "chat": "required",
     "stream": "required",
+    "lora": "required",
     "context": "report",
     "messages": "report",
     "tool_call": "skip",
@@ -193,6 +204,7 @@ def main() -> None:
         argument_spec={
             "base_urls": {"type": "list", "elements": "str", "required": True},
             "served_model_name": {"type": "str", "required": True},
+            "adapters": {"type": "list", "elements": "str", "default": []},
             "api_key_file": {"type": "path", "no_log": False},
             "context_tokens": {"type": "int"},
             "tests": {
@@ -216,7 +228,7 @@ def main() -> None:
     results = [
         run(base_url, test, headers, params["timeout_s"])
         for base_url in ([] if module.check_mode else params["base_urls"])
-        for test in smoke.smoke_tests(params["served_model_name"], params["context_tokens"])
+        for test in smoke.smoke_tests(params["served_model_name"], params["context_tokens"], params["adapters"])
         if modes[test.name] != "skip"
     ]
     failed = [item for item in results if item["status"] == "fail"]

@@ -63,3 +63,26 @@ def test_a_new_recipe_is_all_that_a_new_model_needs(scratch):
     fact = fact_of(scratch, "one")
     assert listed(fact) == [("vast", "made-up/Vast-400B")]
     assert (fact["smoke"]["context"], fact["model"]) == ("pass", "made-up/Vast-400B")
+
+
+def test_an_adapter_is_served_tested_benchmarked_and_shown_to_clients(fleet):
+    folder = fleet.folder / "support-de"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text("{}")
+    fleet.add("one", inference_server_lora=[{"name": "support-de", "source": str(folder)}])
+    deployed = fleet.play("deploy.yml")
+    assert deployed.rc == 0, deployed.output
+    fact = fact_of(fleet, "one")
+    assert (fact["lora"], fact["smoke"]["lora"]) == (["support-de"], "pass")
+    assert [name for name, _root in listed(fact)] == ["lfm25_8b_a1b", "support-de"]
+    again = fleet.play("deploy.yml")
+    assert (again.rc, again.changed("one")) == (0, 0)
+    assert fleet.play("clients.yml").rc == 0
+    snippet = (fleet.folder / "state" / "one" / "clients" / "openai_client.py").read_text()
+    assert "support-de" in snippet
+    benched = fleet.play("bench.yml", benchmark_model="support-de")
+    assert benched.rc == 0, benched.output
+    refused = fleet.play("deploy.yml", inference_server_lora=[{"name": "x", "source": "/nonexistent/x"}])
+    assert refused.rc != 0 and "the host has no /nonexistent/x/adapter_config.json" in refused.failures("one")
+    assert fleet.play("deploy.yml", inference_server_lora=[]).rc == 0
+    assert [name for name, _root in listed(fact)] == ["lfm25_8b_a1b"]

@@ -29,7 +29,15 @@ ADDED: dict[str, set[str]] = {
         *(
             f"inference_server/{entry}/inference_server_{name}"
             for entry in ("main", "absent", "clients", "rollback")
-            for name in ("engine_version", "gpu_access")
+            for name in (
+                "engine_version",
+                "gpu_access",
+                "lora",
+                "lora.name",
+                "lora.source",
+                "lora.revision",
+                "lora.rank",
+            )
         ),
         *(f"gpu_preflight/main/gpu_preflight_{name}" for name in ("gpu_access", "model", "tensor_parallel_size")),
     },
@@ -38,9 +46,19 @@ ADDED: dict[str, set[str]] = {
         "gpu_preflight/gpu_preflight_model",
         "gpu_preflight/gpu_preflight_tensor_parallel_size",
         "inference_server/inference_server_gpu_access",
+        "inference_server/inference_server_lora",
         "inference_server/inference_server_engine_version",
         "report/report_contact",
         "report/report_failure_reason",
+    },
+    "module_options": {
+        *("host_facts/", "host_facts/fact_path", "host_facts/gather_subset"),
+        *("role_settings/", "role_settings/home", "role_settings/role"),
+        *("server_ready/adapters", "server_smoke/adapters", "server_smoke/tests.lora"),
+    },
+    "fact_keys": {
+        "llmfleet_server.lora",
+        *(f"llmfleet_server_good.current.spec.{name}" for name in ("lora", "lora_fetched")),
     },
     "filters": {
         "announced_change",
@@ -53,11 +71,8 @@ ADDED: dict[str, set[str]] = {
         "orphaned_instances",
         "rollback_outcome",
         "rollback_point",
+        "server_paths",
         "unused_volumes",
-    },
-    "module_options": {
-        *("host_facts/", "host_facts/fact_path", "host_facts/gather_subset"),
-        *("role_settings/", "role_settings/home", "role_settings/role"),
     },
 }
 

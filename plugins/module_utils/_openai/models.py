@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Sequence
 
 from .._engines import ENGINES
 
@@ -84,8 +84,11 @@ def _word(value: Any) -> str | None:
     return text[:_VERSION_LENGTH] or None
 
 
-def judge(status: int | None, body: bytes, served_model_name: str) -> Verdict:
-    """Judges one answer of `/v1/models`; `status` is None when nothing answered and `body` then says why."""
+def judge(status: int | None, body: bytes, served_model_name: str, adapters: Sequence[str] = ()) -> Verdict:
+    """Judges one answer of `/v1/models`; `status` is None when nothing answered and `body` then says why.
+
+    `adapters` are the names that must be listed besides.
+    """
     if status is None:
         return Verdict("waiting", body.decode(errors="replace"), [])
     answer = models_of(status, body)
@@ -100,6 +103,11 @@ def judge(status: int | None, body: bytes, served_model_name: str) -> Verdict:
     if answer.kind == FOREIGN:
         return Verdict("wrong", "/v1/models answers no list of models: this is no OpenAI-compatible server", [])
     models = list(answer.entries)
+    missing = [name for name in adapters if name not in models]
+    if served_model_name in models and missing:
+        remedy = "see in the server's log why it did not load them, or take them out of inference_server_lora"
+        reason = f"/v1/models lists {', '.join(models)}, expected the adapters {', '.join(missing)} too: {remedy}"
+        return Verdict("wrong", reason, models)
     if not models:
         return Verdict("waiting", "/v1/models lists nothing: the server is loading", [])
     if served_model_name in models:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict, NamedTuple
+from typing import Any, Callable, Dict, NamedTuple, Sequence
 
 MODES = ("required", "report", "skip")
 _TOOL = {
@@ -40,8 +40,11 @@ class SmokeTest(NamedTuple):
     judge: Judge
 
 
-def smoke_tests(served_model_name: str, context_tokens: int | None) -> list[SmokeTest]:
-    """The tests in the order in which they run, from what every client needs to what only some models can do."""
+def smoke_tests(served_model_name: str, context_tokens: int | None, adapters: Sequence[str] = ()) -> list[SmokeTest]:
+    """The tests in the order in which they run, from what every client needs to what only some models can do.
+
+    Test `lora` comes once for each of the adapters, by its name.
+    """
     chat = {"model": served_model_name, "temperature": 0}
     hello = [{"role": "user", "content": "Say hello in one short sentence."}]
     tool = [{"role": "user", "content": "What is the weather in Paris? Call the tool."}]
@@ -54,6 +57,7 @@ def smoke_tests(served_model_name: str, context_tokens: int | None) -> list[Smok
             {**chat, "messages": hello, "max_tokens": 32, "stream": True},
             judge_stream,
         ),
+        *(_adapter_test(name, hello) for name in adapters),
         SmokeTest(
             "context", "/v1/models", None, lambda answer: judge_context(answer, served_model_name, context_tokens)
         ),
@@ -66,6 +70,19 @@ def smoke_tests(served_model_name: str, context_tokens: int | None) -> list[Smok
         ),
         SmokeTest("reasoning", "/v1/chat/completions", {**chat, "messages": sums, "max_tokens": 2048}, judge_reasoning),
     ]
+
+
+def _adapter_test(name: str, messages: list[dict[str, str]]) -> SmokeTest:
+    """A chat with an adapter; the outcome names it."""
+
+    def judge(answer: bytes) -> str:
+        try:
+            return f"{name}: {judge_chat(answer)}"
+        except SmokeError as error:
+            raise SmokeError(f"{name}: {error}") from error
+
+    body = {"model": name, "temperature": 0, "messages": messages, "max_tokens": 32}
+    return SmokeTest("lora", "/v1/chat/completions", body, judge)
 
 
 def refusal_of(answer: bytes) -> str:

@@ -106,6 +106,7 @@ def server_fact(
             "driver_version": gpu["driver_version"],
             "uuids": [card["uuid"] for card in gpu["cards"]],
         },
+        "lora": spec.get("lora", []),
         "instances": [
             {key: instance[key] for key in ("name", "base_url", "port", "gpu_uuids")} for instance in spec["instances"]
         ],

@@ -16,7 +16,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._server.weights i
 
 from .._version import at_least
 from .._version_floors import DRIVER_BY_CUDA
-from .flags import merge_flags, parse_args, to_argv
+from .flags import Flags, merge_flags, parse_args, to_argv
 
 
 def choose_image(images: Sequence[Mapping[str, Any]], driver_version: str | None) -> Mapping[str, Any]:
@@ -86,9 +86,13 @@ def version_problems(want: Mapping[str, Any], engine: Mapping[str, Any]) -> list
 
 
 def engine_argv(
-    want: Mapping[str, Any], engine: Mapping[str, Any], recipe: Mapping[str, Any], values: Mapping[str, Any]
+    want: Mapping[str, Any],
+    engine: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    values: Mapping[str, Any],
+    adapters: Flags | None = None,
 ) -> list[str]:
-    """The engine's arguments: the published benchmark's for `published`, else engine < recipe < intent < operator."""
+    """The engine's arguments: the published benchmark's for `published`, else engine < recipe < intent < adapters < operator."""
     extra = parse_args(want["extra_args"])
     if want["release"] == "published":
         argv = [fill(token, values) for token in recipe["published"][want["backend"]]["argv"]]
@@ -96,9 +100,8 @@ def engine_argv(
     base = {name: _filled(value, values) for name, value in engine["flags"].items()}
     if want.get("model_revision"):
         base["--revision"] = want["model_revision"]
-    return to_argv(
-        merge_flags(base, recipe.get("flags", {}).get(want["backend"], {}), engine["intents"][want["intent"]], extra)
-    )
+    own = recipe.get("flags", {}).get(want["backend"], {})
+    return to_argv(merge_flags(base, own, engine["intents"][want["intent"]], adapters or {}, extra))
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:

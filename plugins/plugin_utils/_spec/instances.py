@@ -27,6 +27,7 @@ from .gpu_assignment import (
     docker_flags,
     group_gpus,
 )
+from .lora import adapters_of, lora_flags, marks, mounts
 from .validation import is_itself
 
 KEY_FILE = "/run/secrets/llmfleet_api_key"
@@ -65,6 +66,7 @@ def instances_of(want: Mapping[str, Any], context: Context) -> list[dict[str, An
             "env": {str(key): str(value) for key, value in want["env"].items()},
             "files": {},
             "key_mark": key_mark(want, context.host),
+            **({"lora": marks(want, context.host)} if adapters_of(want) else {}),
         }
         instance.update(build({**settings, "env": instance["env"]}, context))
         command = docker_run_command(instance) if want["runtime"] == "docker" else instance["argv"]
@@ -131,11 +133,11 @@ def _container(settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
     inside = engine["container_port"]
     stable = settings["release"] == "stable"
     home = engine["user_home"] if settings["user"] else "/root"
-    mounts = [f"{settings['hf_cache_dir']}:{home}/.cache/huggingface"] if settings["hf_cache_dir"] else []
+    volumes = [f"{settings['hf_cache_dir']}:{home}/.cache/huggingface"] if settings["hf_cache_dir"] else []
     if stable and settings["compile_cache"]:
-        mounts += [f"{volume}:{home}/{folder}" for volume, folder in engine["compile_cache"].items()]
+        volumes += [f"{volume}:{home}/{folder}" for volume, folder in engine["compile_cache"].items()]
     if settings["api_key_file"]:
-        mounts.append(f"{settings['api_key_file']}:{KEY_FILE}:ro")
+        volumes.append(f"{settings['api_key_file']}:{KEY_FILE}:ro")
     uuids = [gpu["uuid"] for gpu in host["gpu"]["cards"]]
     by_cdi = settings.get("gpu_access") != "runtime" and has_cdi(host.get("docker", {}), host.get("toolkit", {}), uuids)
     no_gpu = context.gpu_profile.get("gpu_class") == "cpu"
@@ -146,10 +148,16 @@ def _container(settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
         "argv": _container_argv(
             settings,
             engine,
-            engine_argv(settings, engine, context.recipe, _values(settings, host="0.0.0.0", port=inside)),
+            engine_argv(
+                settings,
+                engine,
+                context.recipe,
+                _values(settings, host="0.0.0.0", port=inside),
+                lora_flags(settings, engine, home),
+            ),
         ),
         "env": {**({"HF_HUB_OFFLINE": "1"} if is_prefetched(settings) else {}), **settings["env"]},
-        "volumes": [*mounts, *settings["volumes"]],
+        "volumes": [*volumes, *mounts(settings), *settings["volumes"]],
         "ports": [_published(settings["bind_address"], f"{settings['port']}:{inside}")],
         "ipc_mode": "private" if stable else "host",
         "shm_size": engine["shm_size"] if stable else None,
@@ -177,10 +185,11 @@ def _requests(wanted: list[str] | None, present: Sequence[str], cdi: bool) -> li
 def _process(settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
     values = _values(settings)
     command = [fill(token, values) for token in settings["command"] or context.engine["process_command"]]
+    adapters = lora_flags(settings, context.engine, None)
     visible = {"CUDA_VISIBLE_DEVICES": ",".join(settings["uuids"])} if settings["uuids"] else {}
     return {
         # The published arguments may begin with the command: in a container they are all that is run.
-        "argv": [*command, *flags_in(engine_argv(settings, context.engine, context.recipe, values))],
+        "argv": [*command, *flags_in(engine_argv(settings, context.engine, context.recipe, values, adapters))],
         "env": {**visible, **settings["env"]},
     }
 
@@ -195,6 +204,8 @@ def _simulator(settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
         "gpu": context.gpu_profile.get("gpu_class") or "unknown",
         **copy.deepcopy(dict(settings["simulator"])),
     }
+    if adapters_of(settings):
+        options["adapters"] = [adapter["name"] for adapter in adapters_of(settings)]
     timings = {**context.engine["simulated_timing"], **(context.gpu_profile.get("simulated_timing") or {})}
     timing = timings.get(options.setdefault("engine", "vllm"))
     if timing:

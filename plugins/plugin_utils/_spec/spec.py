@@ -22,6 +22,7 @@ from .engine import (
     version_problems,
 )
 from .instances import Context, digest_of, instances_of
+from .lora import adapters_of, fetched, lora_problems
 from .tensor_parallel import Gpus, size_problems, tensor_parallel_size
 from .validation import (
     engine_flag_problems,
@@ -44,7 +45,8 @@ def server_spec(
     """The server as one plain dict: what to run, with which arguments, files, mounts and ports, and where it will answer.
 
     Keys: `backend`, `runtime`, `release`, `intent`, `model`, `model_revision`, `served_model_name`, `api_key_file`,
-    `simulated`, `gpu_class`, `license`, `smoke`, `prefetch`, `context_tokens`, `image` (None for a process), `warnings`, `endpoint` (the
+    `simulated`, `gpu_class`, `license`, `smoke`, `prefetch`, `lora` (names of the adapters), `lora_fetched` (what role model_cache brings
+    of them), `context_tokens`, `image` (None for a process), `warnings`, `endpoint` (the
     first instance's) and `instances`, each with `name`, `port`, `base_url`, `gpu_uuids`, `watch` (for module server_ready),
     `argv`, `env`, `files` (name in the instance's folder -> content), `key_mark`, `run_command` (the same as one line for a shell)
     and, for a container, `image`, `entrypoint`, `volumes`, `ports`, `ipc_mode`, `shm_size`, `ulimits`, `user`, `device_requests`,
@@ -76,6 +78,8 @@ def server_spec(
         "license": recipe.get("license"),
         "smoke": smoke_tests(want, engine, recipe),
         "prefetch": is_prefetched(want),
+        "lora": [adapter["name"] for adapter in adapters_of(want)],
+        "lora_fetched": fetched(want),
         "context_tokens": context_tokens(instances[0]["argv"], recipe),
         "image": instances[0].get("image"),
         "warnings": warnings(want, recipe, gpus) + _flag_warnings(instances[0]["argv"], engine),
@@ -122,6 +126,7 @@ def _choice_problems(
     if engine.get("intents") and want["intent"] not in engine["intents"]:
         intents = ", ".join(engine["intents"])
         found.append(Problem(f"inference_server_intent is {want['intent']!r}", f"one of {intents}"))
+    found += lora_problems(want, engine, recipe, host)
     return found + version_problems(want, engine) + key_file_problems(want, host)
 
 

@@ -658,6 +658,7 @@ class Connection(asyncio.Protocol):
 class Generation(NamedTuple):
     """What a client asked to be generated."""
 
+    model: str  # the name that was asked for
     chat: bool
     prompt: array[int]
     target: int  # tokens that will come
@@ -772,7 +773,7 @@ class WholeReply(Reply):
             "id": self.id,
             "object": "chat.completion" if generation.chat else "text_completion",
             "created": self.created,
-            "model": self.simulator.settings.served_name,
+            "model": generation.model,
             "choices": [choice],
             "usage": self.usage(self.count),
         }
@@ -847,7 +848,7 @@ class StreamReply(Reply):
             "id": self.id,
             "object": "chat.completion.chunk" if self.generation.chat else "text_completion",
             "created": self.created,
-            "model": self.simulator.settings.served_name,
+            "model": self.generation.model,
             "choices": choices,
         }
 
@@ -1305,7 +1306,10 @@ class Simulator:
             "parent": None,
             "max_model_len": self.settings.max_model_len,
         }
-        connection.answer({"object": "list", "data": [model]})
+        adapters = [
+            {**model, "id": name, "root": name, "parent": self.settings.served_name} for name in self.settings.adapters
+        ]
+        connection.answer({"object": "list", "data": [model, *adapters]})
 
     def _tokenize(self, connection: Connection, request: Request) -> None:
         body = request.json()
@@ -1375,7 +1379,7 @@ class Simulator:
 
     def _check_model(self, body: dict[str, Any]) -> None:
         model = body.get("model")
-        if model is not None and model != self.settings.served_name:
+        if model is not None and model not in (self.settings.served_name, *self.settings.adapters):
             raise HTTPError(404, f"The model `{model}` does not exist.", "model")
 
     def _parse_generation(self, body: dict[str, Any], chat: bool) -> Generation:
@@ -1402,6 +1406,7 @@ class Simulator:
         if not isinstance(options, dict):
             raise HTTPError(400, "stream_options must be an object", "stream_options")
         return Generation(
+            model=str(body.get("model") or self.settings.served_name),
             chat=chat,
             prompt=prompt,
             target=natural if stops else target,
@@ -1481,6 +1486,7 @@ class Settings:
     port: int = option(8000, "port to listen on; 0 takes a free one and prints it")
     model: str = option("LiquidAI/LFM2.5-8B-A1B", "model that /v1/models names as root")
     served_model_name: str = option("", "name that requests must use (default: the model)")
+    adapters: tuple[str, ...] = option((), "names of LoRA adapters, a JSON list; they answer as the model does")
     gpu: str = option("generic", "GPU class that /version names; the timing is the option `timing`")
     engine: str = option("vllm", "vllm: prefill mixed into decode steps; sglang: prefill first")
     timing: Timing = field(
@@ -1537,7 +1543,14 @@ def as_switch(value: Any) -> bool:
     return switches[str(value).lower()]
 
 
-CONVERTERS: dict[type, Callable[[Any], Any]] = {Timing: as_timing, list: as_list, bool: as_switch}
+def as_names(value: Any) -> tuple[str, ...]:
+    value = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) and name for name in value):
+        raise ValueError("give a list of names")
+    return tuple(value)
+
+
+CONVERTERS: dict[type, Callable[[Any], Any]] = {Timing: as_timing, list: as_list, tuple: as_names, bool: as_switch}
 MINIMA = {"port": 0, "time_scale": 1e-6, "max_model_len": 2, "max_num_seqs": 1, "max_cached_tokens": 0,
           "stream_interval": 1, "reasoning_tokens": 0, "startup_delay_s": 0}  # fmt: skip
 
@@ -1578,7 +1591,7 @@ def parse_arguments(argv: Sequence[str] | None) -> Settings:
     defaults = Settings()
     for item in fields(Settings):
         default = getattr(defaults, item.name)
-        shown = "" if default in ("", []) or isinstance(default, Timing) else f" (default: {default})"
+        shown = "" if default in ("", [], ()) or isinstance(default, Timing) else f" (default: {default})"
         flag = "--" + item.name.replace("_", "-")
         parser.add_argument(flag, default=argparse.SUPPRESS, metavar="VALUE", help=item.metadata["help"] + shown)
     given = vars(parser.parse_args(argv))

@@ -79,3 +79,13 @@ def test_a_key_that_cannot_be_read_is_said(run, tmp_path):
         in run("http://127.0.0.1:9", status=1, api_key_file=str(missing))["msg"]
     )
     assert run("http://127.0.0.1:9", api_key_file=str(missing), _ansible_check_mode=True)["results"] == []
+
+
+def test_each_adapter_is_asked_by_its_name(run):
+    with http_server({"/v1/chat/completions": (200, CHAT)}) as server:
+        result = run(server.url, adapters=["de", "fr"])
+        assert [json.loads(body)["model"] for _path, _headers, body in server.requests] == ["m", "de", "fr"]
+    assert result["summary"]["lora"] == "pass"
+    with http_server({"/v1/chat/completions": (200, b"{}")}) as server:
+        failed = run(server.url, status=1, adapters=["de"], tests={**ONLY_CHAT, "chat": "skip"})
+    assert "lora at" in failed["msg"] and "de: the answer has no message" in failed["msg"]

@@ -104,3 +104,13 @@ def test_an_entry_keeps_what_else_it_says():
 )
 def test_what_a_server_says_it_is(status, body, header, identity):
     assert identity_of(status, body, header) == identity
+
+
+@pytest.mark.parametrize(
+    ("names", "state", "words"),
+    [(["mine", "de", "fr"], "ready", "mine is served"), (["mine", "de"], "wrong", "expected the adapters fr too")],
+)
+def test_adapters_must_be_listed_besides(names, state, words):
+    body = json.dumps({"data": [{"id": name} for name in names]}).encode()
+    verdict = judge(200, body, "mine", ["de", "fr"])
+    assert verdict.state == state and words in verdict.reason
