@@ -89,11 +89,14 @@ def vllm_flags() -> Iterator[tuple[str, Flag]]:
         "tool_call_parser": ToolParserManager.list_registered(),
         "reasoning_parser": ReasoningParserManager.list_registered() + no_parser,
     }
-    for action in make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))._actions:
-        if any(name.startswith("--") for name in action.option_strings):
-            of_build = action.option_strings[0] in BUILD_CHOICES
+    parser = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))
+    for action in parser._actions:
+        # Since 0.33 an option has names that its help does not show.
+        names = [name for name, owner in parser._option_string_actions.items() if owner is action]
+        if any(name.startswith("--") for name in names):
+            of_build = names[0] in BUILD_CHOICES
             yield make_flag(
-                list(action.option_strings),
+                names,
                 values_of(action.nargs),
                 UNKNOWN if of_build else registered.get(action.dest, action.choices),
                 UNKNOWN if action.default == argparse.SUPPRESS else action.default,

@@ -11,6 +11,7 @@ functions. Here the fields become the same keywords of argparse, without importi
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ REGISTERED = {
 }
 NO_PARSER = "parse_reasoning_parser"  # the type of an option that takes `none` too
 PLAIN_NAMES = (NO_PARSER, "BooleanOptionalAction")  # what means something here although it is no data
+OPPOSITE = {"enable": "--disable-", "disable": "--enable-"}
 SIMPLE = ("bool", "str", "int", "float", "tuple", "list", "set", "dict")
 
 
@@ -380,10 +382,17 @@ def _frontend(sources: Sources, serve: str) -> Iterator[tuple[list[str], Keyword
         yield ["--" + name.replace("_", "-")], entry
 
 
+def _with_opposites(names: list[str], *, pairs: bool) -> list[str]:
+    """The names with `--no-x` behind each, and where the release has such `pairs` (since 0.33) with `--disable-x` for `--enable-x`."""
+    named = [form for name in names for form in ([name, "--no-" + name[2:]] if name.startswith("--") else [name])]
+    swapped = [re.sub("^--(enable|disable)-", lambda found: OPPOSITE[found.group(1)], name) for name in names]
+    return named + [new for new, name in zip(swapped, names, strict=True) if pairs and new != name]
+
+
 def _flag(sources: Sources, names: list[str], keywords: Keywords) -> tuple[str, Flag]:
     action = keywords.get("action")
     if action == "BooleanOptionalAction":
-        names = [form for name in names for form in ([name, "--no-" + name[2:]] if name.startswith("--") else [name])]
+        names = _with_opposites(names, pairs="EnableDisableAction" in sources.bindings("vllm.utils.argparse_utils"))
     values = "none" if action in ("store_true", "BooleanOptionalAction") else values_of(keywords.get("nargs"))
     choices = keywords.get("choices", UNKNOWN)
     if names[0] in REGISTERED:

@@ -120,9 +120,9 @@ SOURCES = {
 }
 
 
-def flags_with(serve):
+def flags_with(serve, **more):
     """The flags of sources whose server's part is at that place."""
-    sources = {**SOURCES, f"{serve}/cli_args.py": SERVE, f"{serve}/utils/__init__.py": "PORT = 8000"}
+    sources = {**SOURCES, **more, f"{serve}/cli_args.py": SERVE, f"{serve}/utils/__init__.py": "PORT = 8000"}
     return json.loads(json.dumps(dict(wheel_flags(sources.get))))
 
 
@@ -169,3 +169,10 @@ def test_nothing_else_is_an_option(flags):
 
 def test_the_server_is_found_where_older_releases_have_it(flags):
     assert flags_with("vllm/entrypoints/launchers") == flags
+
+
+def test_a_release_that_pairs_enable_with_disable_takes_the_older_negation_too():
+    pairs = {"vllm/utils/argparse_utils.py": "class EnableDisableAction(BooleanOptionalAction):\n    pass"}
+    flags = flags_with("vllm/entrypoints/common", **pairs)
+    assert flags["--enable-log"]["aliases"] == ["--no-enable-log", "--disable-log"]
+    assert flags["--quiet"]["aliases"] == ["--no-quiet", "-q"]
