@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils import _knobs
@@ -50,7 +51,7 @@ class ActionModule(ActionBase):
             values = self._evaluated(_knobs.environment(task_vars or {}, options, prefixes), options, ROLES / role)
             settings = _knobs.typed(values, options, home)
         except UserError as error:
-            raise AnsibleActionFail(str(error)) from None
+            return {"failed": True, "msg": str(error)}
         shown = {name.removeprefix(f"{role}_"): value for name, value in settings.items()}
         secret = any(options[name].get("no_log") and value for name, value in settings.items())
         return {"changed": False, "typed": shown, "_ansible_no_log": secret}
@@ -64,17 +65,30 @@ class ActionModule(ActionBase):
         """
         paths = [str(folder), *variables.get("ansible_search_path", [])]
         variables = {**variables, "role_path": str(folder), "ansible_search_path": paths}
-        templar = self._templar.copy_with_new_env(available_variables=variables)
         values, problems = {}, []
-        for name, option in options.items():
-            try:
-                value = templar.template(variables.get(name))
-                values[name] = value if _knobs.is_given(name, value) else templar.template(option.get("default"))
-            except AnsibleError as error:
-                problems.append(Problem(f"{name} cannot be evaluated: {error}", "", f"correct {name} where it is set"))
+        with seen_by(self._templar, variables):
+            for name, option in options.items():
+                try:
+                    value = self._templar.template(variables.get(name))
+                    given = _knobs.is_given(name, value)
+                    values[name] = value if given else self._templar.template(option.get("default"))
+                except AnsibleError as error:
+                    found = f"{name} cannot be evaluated: {error}"
+                    problems.append(Problem(found, remedy=f"correct {name} where it is set"))
         if problems:
             raise UserError(*problems)
         return values
+
+
+@contextmanager
+def seen_by(templar: Any, variables: dict[str, Any]) -> Iterator[None]:
+    """Other variables for templates, and for the lookups in them: before ansible-core 2.19 a copy of a templar shares its lookups."""
+    before = templar.available_variables
+    templar.available_variables = variables
+    try:
+        yield
+    finally:
+        templar.available_variables = before
 
 
 @lru_cache(maxsize=None)
