@@ -299,6 +299,31 @@ def test_a_new_driver_gets_a_new_cdi_specification(fleet, card):
         fleet.sh("debian13", f"rm {SPECIFICATION}")
 
 
+def test_a_specification_that_the_engine_cannot_read_is_written_again(fleet):
+    """What the engine says of versions is the engine's own word: the table in _version_floors.py must agree with it."""
+    gpu = "docker run --rm --device nvidia.com/gpu=all 127.0.0.1:5000/probe:1 nvidia-smi -L 2>&1 || :"
+    assert fleet.sh("debian13", f"grep -c additionalGids {SPECIFICATION}") != "0\n"  # 0.7.0, which this engine reads
+    assert fleet.sh("debian13", gpu).splitlines() == CARDS
+    fleet.sh("debian13", f"sed -i '/cdiVersion/ s/0.7.0/0.8.0/' {SPECIFICATION}")
+    assert "unresolvable CDI devices" in fleet.sh("debian13", gpu)
+    run = fleet.prepare("debian13")
+    assert run.rc == 0, run.output
+    assert "(cdi_specification)" in run.output
+    assert run.changed("debian13") == 1
+    assert fleet.sh("debian13", gpu).splitlines() == CARDS
+    assert fleet.prepare("debian13").changed("debian13") == 0
+
+
+def test_a_toolkit_that_is_newer_than_the_engine_is_said_to_be(fleet, card):
+    card("debian13", f"echo 0.8.0 >/etc/pretend/cdi_version; rm {SPECIFICATION}")
+    try:
+        run = fleet.prepare("debian13")
+        assert run.rc != 0
+        assert "unresolvable CDI devices" in run.output and "the toolkit is newer than Docker can read" in run.output
+    finally:
+        fleet.sh("debian13", f"rm -f {SPECIFICATION}")
+
+
 def test_a_container_that_gets_no_gpu_is_told_with_the_remedy(fleet):
     before = fleet.fingerprint("lived_in")
     run = fleet.prepare("lived_in", nvidia_container_toolkit_probe_image="127.0.0.1:5000/none:1")
