@@ -25,6 +25,12 @@ SCENARIO = "hosts_prepare"
 PROGRAMS = Path(sys.executable).parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--forky", action="store_true", help="Debian forky too: Docker 28, Python 3.14 (a minute more for its image)"
+    )
+
+
 @dataclass
 class Run:
     """How a playbook ended: its exit status, what it printed, and the module calls that each host cost."""
@@ -129,3 +135,20 @@ def small(fleet: Fleet, work_dir: Path) -> Iterator[str]:
     run_step("start a bare host with a small disk", argv, work_dir / "small.log", timeout_s=600)
     yield "small"
     subprocess.run(hosts_sh("down", "small"), check=False)
+
+
+@pytest.fixture(scope="session")
+def forky(request: pytest.FixtureRequest, work_dir: Path, engine: str) -> Iterator[Fleet]:
+    """A Debian of the future: Docker 28 with CDI on and the cgroup driver systemd. It needs no other host."""
+    if not request.config.getoption("--forky"):
+        pytest.skip("only with --forky")
+    fleet = Fleet(work_dir)
+    argv = hosts_sh("up", "forky", "forky", "--volume", "/var/lib/docker", "--device-cgroup-rule", "c 10:* rwm")
+    run_step("start a host of Debian forky (with its image, two minutes)", argv, work_dir / "forky.log", timeout_s=600)
+    try:
+        fleet.sh(
+            "forky", "apt-get update -q && apt-get install -q -y --no-install-recommends docker.io docker-cli 2>&1"
+        )
+        yield fleet
+    finally:
+        subprocess.run(hosts_sh("down", "forky"), check=False)

@@ -10,6 +10,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 fixtures=$here/../unit/fixtures/nvidia_smi
 prefix=llmfleet-host-
+unified=/tmp/llmfleet-host-cgroup2
 
 # Two hosts of one suite that start at once wait for one image.
 build() {
@@ -19,6 +20,17 @@ build() {
     ) 9>"/tmp/llmfleet-host-$1.lock"
 }
 
+# The control groups that a suite's systemd knows: from 258 on (forky) it refuses those of version 1, which this machine may still have.
+control_groups() {
+    if [ "$1" != forky ] || [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+        echo /sys/fs/cgroup
+        return
+    fi
+    mkdir -p "$unified"
+    mountpoint -q "$unified" || mount -t cgroup2 none "$unified"
+    echo "$unified"
+}
+
 up() {
     host=$1
     suite=$2
@@ -26,11 +38,12 @@ up() {
     image=llmfleet-host:$suite
     down "$host"
     build "$suite" "$image"
+    groups=$(control_groups "$suite")
     # --privileged is more than systemd and an engine inside need, and some machines refuse it.
     docker run --detach --name "$prefix$host" --hostname "$host" --label org.llmfleet.test=hosts \
         --cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add MKNOD --cap-add SYS_PTRACE \
         --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined \
-        --tmpfs /run --tmpfs /tmp --volume /sys/fs/cgroup:/sys/fs/cgroup:rw --cgroupns host \
+        --tmpfs /run --tmpfs /tmp --volume "$groups:/sys/fs/cgroup:rw" --cgroupns host \
         "$@" "$image" /lib/systemd/systemd >/dev/null
     docker cp "$here/pretend" "$prefix$host:/opt/pretend"
     docker cp "$fixtures" "$prefix$host:/opt/pretend/nvidia_smi"
@@ -41,6 +54,7 @@ up() {
 down() {
     for host in "$@"; do
         docker rm --force --volumes "$prefix$host" >/dev/null 2>&1 || :
+        [ "$host" != forky ] || umount "$unified" 2>/dev/null || :
     done
 }
 

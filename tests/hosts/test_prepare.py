@@ -302,6 +302,7 @@ def test_a_new_driver_gets_a_new_cdi_specification(fleet, card):
 def test_a_specification_that_the_engine_cannot_read_is_written_again(fleet):
     """What the engine says of versions is the engine's own word: the table in _version_floors.py must agree with it."""
     gpu = "docker run --rm --device nvidia.com/gpu=all 127.0.0.1:5000/probe:1 nvidia-smi -L 2>&1 || :"
+    assert fleet.prepare("debian13").rc == 0
     assert fleet.sh("debian13", f"grep -c additionalGids {SPECIFICATION}") != "0\n"  # 0.7.0, which this engine reads
     assert fleet.sh("debian13", gpu).splitlines() == CARDS
     fleet.sh("debian13", f"sed -i '/cdiVersion/ s/0.7.0/0.8.0/' {SPECIFICATION}")
@@ -315,7 +316,7 @@ def test_a_specification_that_the_engine_cannot_read_is_written_again(fleet):
 
 
 def test_a_toolkit_that_is_newer_than_the_engine_is_said_to_be(fleet, card):
-    card("debian13", f"echo 0.8.0 >/etc/pretend/cdi_version; rm {SPECIFICATION}")
+    card("debian13", f"echo 0.8.0 >/etc/pretend/cdi_version; rm -f {SPECIFICATION}")
     try:
         run = fleet.prepare("debian13")
         assert run.rc != 0

@@ -40,9 +40,11 @@ ADDED: dict[str, set[str]] = {
             )
         ),
         *(f"gpu_preflight/main/gpu_preflight_{name}" for name in ("gpu_access", "model", "tensor_parallel_size")),
+        "nvidia_container_toolkit/main/nvidia_container_toolkit_server_access",
     },
     "role_defaults": {
         "gpu_preflight/gpu_preflight_gpu_access",
+        "nvidia_container_toolkit/nvidia_container_toolkit_server_access",
         "gpu_preflight/gpu_preflight_model",
         "gpu_preflight/gpu_preflight_tensor_parallel_size",
         "inference_server/inference_server_gpu_access",

@@ -34,7 +34,8 @@ def toolkit_changes(host: Host, want: Want) -> Changes:
     """What to do about the NVIDIA container toolkit.
 
     `want`: `mode` (`install` or `verify`), `version` (empty for any that is new enough), `version_tested` (installed
-        when none is wanted), `version_min`, `hold`, `access` (`auto`, `cdi` or `runtime`) and `packages`.
+        when none is wanted), `version_min`, `hold`, `access` (`auto`, `cdi` or `runtime`), `server_access` (`auto`,
+        or `runtime` where servers take `--gpus` all the same) and `packages`.
     Returns `problems`, `install`, `packages`, `downgrade`, `release`, `hold`, `config`, `restart`, `refresh_cdi`,
         `guard`, `changes` (any of these), and what they take: `access` (`cdi` or `runtime`), `daemon_options`,
         `guard_rule` and `cdi_path`.
@@ -50,6 +51,8 @@ def toolkit_changes(host: Host, want: Want) -> Changes:
     kept = [] if install or stale else toolkit["cdi_specs"]
     will_be = version if install else toolkit["version"]
     access = access_of(docker["version"], will_be, kept) if want["access"] == "auto" else want["access"]
+    row = toolkit_row(will_be)
+    by_hook = want.get("server_access") == "runtime" or row is None or not row.refreshes
     options = daemon_options(access, docker["version"])
     current = docker["daemon_config"]["content"]
     changes = {
@@ -58,7 +61,7 @@ def toolkit_changes(host: Host, want: Want) -> Changes:
         "downgrade": install and at_least(toolkit["version"], version) and not matches(toolkit["version"], version),
         **holds(packages, list(want["packages"]), want["hold"], install, verify),
         "config": not verify and merge_config(current, {}, options) != current,
-        "restart": not verify and access == "runtime" and _docker_is_older(docker, toolkit),
+        "restart": not verify and (access == "runtime" or by_hook) and _docker_is_older(docker, toolkit),
         "refresh_cdi": not verify and access == "cdi" and (install or stale),
         "guard": not verify and toolkit["guard_rule"] != GUARD_RULE,
     }

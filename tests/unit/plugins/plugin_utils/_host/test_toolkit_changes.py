@@ -20,6 +20,7 @@ TOOLKIT = {
     "version_min": "1.17.8",
     "hold": False,
     "access": "auto",
+    "server_access": "auto",
     "packages": FOUR,
 }
 
@@ -80,6 +81,14 @@ def test_a_host_without_a_toolkit():
         ([], {"access": "runtime"}, {"access": "runtime", "config": True, "restart": False}),
         ([("toolkit.hook_changed_at_s", 3000.0)], {"access": "runtime"}, {"restart": True}),
         ([("toolkit.hook_changed_at_s", 3000.0)], {}, {"restart": False, "refresh_cdi": True}),
+        # A server that takes --gpus beside CDI: Docker must have started after the hook came.
+        ([("toolkit.hook_changed_at_s", 3000.0)], {"server_access": "runtime"}, {"access": "cdi", "restart": True}),
+        (
+            [("toolkit.hook_changed_at_s", 3000.0), ("toolkit.version", "1.17.8")],
+            {},
+            {"access": "cdi", "restart": True},
+        ),
+        ([("toolkit.version", "1.17.8")], {}, {"access": "cdi", "restart": False}),
         ([("gpu.driver_version", "590.1")], {}, {"refresh_cdi": True, "cdi_path": "/var/run/cdi/nvidia.yaml"}),
         ([("toolkit.guard_rule", "old")], {}, {"guard": True}),
         # What the toolkit writes, Docker cannot read: --gpus.
