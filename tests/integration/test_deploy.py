@@ -142,6 +142,15 @@ def test_a_failed_host_prints_its_cause_first_and_one_bounded_end_of_the_log(fle
     assert refused.failures("one").startswith(f"lfm25_8b_a1b is not served at {fleet_url(fleet)}: {cause}")
 
 
+def test_what_is_only_reported_and_fails_is_printed_in_one_line(fleet):
+    fleet.add("one", inference_server_smoke={"tool_call": "report"})
+    deployed = fleet.play("deploy.yml")
+    assert deployed.rc == 0, deployed.output
+    (line,) = [line for line in deployed.output.splitlines() if "tool_call at http" in line]
+    assert fleet_url(fleet) in line
+    assert fact_of(fleet, "one")["smoke"]["tool_call"] == "fail"
+
+
 def fleet_url(fleet):
     return f"http://127.0.0.1:{fleet.hosts['one'][1]['inference_server_port']}"
 
