@@ -36,3 +36,12 @@ attributes:
     description: Shows what a real run would change.
     support: none
 """
+
+    ACTION_GROUP = r"""
+attributes:
+  action_group:
+    description: Use C(group/llmfleet.serving.serving) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - llmfleet.serving.serving
+"""

@@ -22,6 +22,8 @@ description:
     joins it, and with another workload is refused; there is never a second load on one server (address and port, where all addresses
     of the host itself are the same).
   - The controller shows how far each host is every O(progress_interval) seconds.
+extends_documentation_fragment:
+  - llmfleet.serving.attributes.action_group
 attributes:
   check_mode:
     description:

@@ -41,6 +41,8 @@ options:
     description: How long Docker may take to answer after a reload or a restart, in seconds.
     type: int
     default: 120
+extends_documentation_fragment:
+  - llmfleet.serving.attributes.action_group
 attributes:
   check_mode:
     support: full

@@ -17,6 +17,7 @@ description:
   - So a fact outlives the controller, the fact cache and an execution environment.
 extends_documentation_fragment:
   - llmfleet.serving.attributes.change
+  - llmfleet.serving.attributes.action_group
 attributes:
   idempotent:
     description: An equal fact is not written again.

@@ -25,6 +25,7 @@ options:
     default: ["!all", "!min", local]
 extends_documentation_fragment:
   - llmfleet.serving.attributes.info
+  - llmfleet.serving.attributes.action_group
 author:
   - The llmfleet authors (@llmfleet)
 """

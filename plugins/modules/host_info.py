@@ -51,6 +51,7 @@ options:
     default: 5.0
 extends_documentation_fragment:
   - llmfleet.serving.attributes.info
+  - llmfleet.serving.attributes.action_group
 """
 
 EXAMPLES = r"""

@@ -20,6 +20,7 @@ description:
 extends_documentation_fragment:
   - llmfleet.serving.lambda_cloud
   - llmfleet.serving.lambda_cloud.module
+  - llmfleet.serving.attributes.action_group
 attributes:
   check_mode:
     description: Reads the account, predicts the change and makes none. The cost limit is checked too.

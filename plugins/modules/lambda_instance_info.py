@@ -16,6 +16,7 @@ extends_documentation_fragment:
   - llmfleet.serving.lambda_cloud
   - llmfleet.serving.lambda_cloud.module
   - llmfleet.serving.attributes.info
+  - llmfleet.serving.attributes.action_group
 options:
   tags:
     description: Only instances that carry all of these tags.

@@ -18,6 +18,7 @@ description:
   - Without a network, the weights come from O(archive).
 extends_documentation_fragment:
   - llmfleet.serving.attributes.change
+  - llmfleet.serving.attributes.action_group
 attributes:
   idempotent:
     description: A complete revision is not fetched again.

@@ -19,6 +19,7 @@ options:
     required: true
 extends_documentation_fragment:
   - llmfleet.serving.attributes.controller
+  - llmfleet.serving.attributes.action_group
 attributes:
   check_mode:
     description: Prints in check mode as well.

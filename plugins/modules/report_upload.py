@@ -40,6 +40,7 @@ options:
     default: 30.0
 extends_documentation_fragment:
   - llmfleet.serving.attributes.controller
+  - llmfleet.serving.attributes.action_group
 attributes:
   check_mode:
     description: In check mode nothing is sent.

@@ -50,6 +50,7 @@ options:
     type: str
 extends_documentation_fragment:
   - llmfleet.serving.attributes.controller
+  - llmfleet.serving.attributes.action_group
 attributes:
   check_mode:
     description: In check mode the report is rendered, and nothing is written.

@@ -28,6 +28,7 @@ options:
     default: ""
 extends_documentation_fragment:
   - llmfleet.serving.attributes.controller
+  - llmfleet.serving.attributes.action_group
 attributes:
   check_mode:
     description: Does the same in check mode.

@@ -16,6 +16,7 @@ description:
   - A process started with another O(digest) is restarted. A process with the same digest is left running.
 extends_documentation_fragment:
   - llmfleet.serving.attributes.change
+  - llmfleet.serving.attributes.action_group
 attributes:
   idempotent:
     description: A running server with the same digest is left running.

@@ -15,6 +15,8 @@ description:
   - Shows on the controller, while it waits, what each server is doing and the last line of its log.
   - Watches the process or container meanwhile. When it dies, the wait fails at once, with the error that its log ends with and, where
     the log shows a known cause, the remedy.
+extends_documentation_fragment:
+  - llmfleet.serving.attributes.action_group
 attributes:
   check_mode:
     description: Asks once, waits for nothing and never fails.

@@ -14,6 +14,8 @@ description:
   - Sends each server one small request for each ability and judges the answer.
   - A V(required) test that fails, fails the module. A test with V(report) that fails is in RV(reported). A test with V(skip) is
     not sent.
+extends_documentation_fragment:
+  - llmfleet.serving.attributes.action_group
 attributes:
   check_mode:
     description: Sends nothing.

@@ -99,3 +99,10 @@ def test_group_vars_hold_knowledge_and_no_knob(path):
     assert list(content) == ["gpu_profile"]
     assert set(content["gpu_profile"]) == {"gpu_class", "name", "name_pattern", "published_key"}
     assert content["gpu_profile"]["gpu_class"] == path.stem
+
+
+def test_the_action_group_holds_every_module_and_each_says_so():
+    groups = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]
+    modules = sorted((ROOT / "plugins" / "modules").glob("*.py"))
+    assert groups == {"serving": [path.stem for path in modules]}
+    assert [path.stem for path in modules if "llmfleet.serving.attributes.action_group" not in path.read_text()] == []

@@ -9,8 +9,9 @@ from __future__ import annotations
 import http.client
 import time
 import urllib.error
-import urllib.request
 from typing import Any
+
+from ansible.module_utils.urls import open_url
 
 
 def probe_url(url: str, timeout_s: float) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def probe_url(url: str, timeout_s: float) -> dict[str, Any]:
     started = time.monotonic()
     status, error = None, None
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=timeout_s) as answer:
+        with open_url(url, method="HEAD", timeout=timeout_s) as answer:
             status = answer.status
     except urllib.error.HTTPError as refusal:
         status = refusal.code

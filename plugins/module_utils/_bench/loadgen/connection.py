@@ -13,7 +13,7 @@ import errno
 import os
 import socket
 import time
-from typing import List, Tuple
+from typing import List, NoReturn, Tuple
 
 from ..._openai.endpoint import Address
 from ..._openai.http1 import END_OF_CHUNKS, StreamError, parse_head
@@ -39,6 +39,11 @@ receive_buffer = memoryview(
     bytearray(256 * 1024)
 )  # shared by all connections of a process: a read is copied out at once
 _buffers = [receive_buffer]
+
+
+def no_socket() -> NoReturn:
+    """A connection that is closed was to be used: a fault of the event loop."""
+    raise RuntimeError("the connection is closed")
 
 
 class Connection:
@@ -106,8 +111,7 @@ class Connection:
 
         An acknowledgement of every event costs as much as reading it; and the requests of a run should be alike.
         """
-        assert self.sock is not None
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        (self.sock or no_socket()).setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
 
     def _opened(self) -> bool:
         """The connection stands. False when it has failed after all."""
@@ -122,9 +126,9 @@ class Connection:
         self.sock, self.state, self.watched = None, CLOSED, 0
 
     def _retransmits(self) -> int:
-        assert self.sock is not None
+        sock = self.sock or no_socket()
         try:
-            info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_RETRANSMITS + 4)
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_RETRANSMITS + 4)
         except OSError:
             return 0
         return int.from_bytes(info[_TCP_INFO_RETRANSMITS:], "little") if len(info) > _TCP_INFO_RETRANSMITS else 0
@@ -148,11 +152,9 @@ class Connection:
 
     def writable(self) -> bool:
         """The socket can be written, or the connection attempt has ended. True when the exchange is over."""
-        assert self.sock is not None
+        sock = self.sock or no_socket()
         exchanging = self._exchanging
-        if self.state == CONNECTING and not self._connect_result(
-            self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        ):
+        if self.state == CONNECTING and not self._connect_result(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
             return exchanging
         return exchanging and self.state in (IDLE, SENDING) and self._send()
 
@@ -161,14 +163,14 @@ class Connection:
         return payload
 
     def _send(self) -> bool:
-        assert self.sock is not None
+        sock = self.sock or no_socket()
         if self.state == IDLE:
             self._payload = self._encode(self._payload)
         self.state = SENDING
         try:
             while self._payload:
                 self.recording.sent_ns = now_ns()  # the last write is the one whose time stays
-                self._payload = self._payload[self.sock.send(self._payload) :]
+                self._payload = self._payload[sock.send(self._payload) :]
         except BlockingIOError:
             return False
         except OSError as error:
@@ -178,9 +180,9 @@ class Connection:
 
     def readable(self) -> bool:
         """Something has arrived: records it. True when the exchange is over."""
-        assert self.sock is not None
+        sock = self.sock or no_socket()
         try:
-            size, ancillary, _, _ = self.sock.recvmsg_into(_buffers, ANCILLARY_BYTES)
+            size, ancillary, _, _ = sock.recvmsg_into(_buffers, ANCILLARY_BYTES)
         except BlockingIOError:
             return False
         except OSError as error:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ssl
 
 from ..._openai.endpoint import Address
-from .connection import HANDSHAKING, IDLE, Ancillary, Connection, receive_buffer
+from .connection import HANDSHAKING, IDLE, Ancillary, Connection, no_socket, receive_buffer
 
 
 class TlsConnection(Connection):
@@ -45,10 +45,10 @@ class TlsConnection(Connection):
 
     def _flush(self) -> bool:
         """Sends what TLS itself has to say: small messages, which fit into the socket's buffer."""
-        assert self.sock is not None
+        sock = self.sock or no_socket()
         try:
             while self._outgoing.pending:
-                self.sock.sendall(self._outgoing.read())
+                sock.sendall(self._outgoing.read())
         except OSError as error:
             self._broken(error)
             return False
