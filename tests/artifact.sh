@@ -43,7 +43,7 @@ links=$(find . -type l)
   echo "the artifact holds other links than playbooks/group_vars: $links" >&2
   exit 1
 }
-for kept_out in ansible.cfg tests inventory molecule playbooks/collections run .venv; do
+for kept_out in ansible.cfg tests/unit tests/support inventory molecule playbooks/collections run .venv; do
   [ ! -e "$kept_out" ] || { echo "the artifact holds $kept_out" >&2; exit 1; }
 done
 
