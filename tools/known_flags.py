@@ -205,7 +205,7 @@ def field_values(declared: str, keywords: Mapping[str | None, ast.expr], argumen
         extra = arguments.get("action_kwargs")
         boolean = "Boolean" in ast.unparse(keywords["action"])
         return "none" if boolean else values_of(extra.get("nargs") if isinstance(extra, dict) else None)
-    if declared == "bool":
+    if declared in ("bool", "Optional[bool]"):
         return "none"
     if "nargs" in arguments:
         return values_of(arguments["nargs"])

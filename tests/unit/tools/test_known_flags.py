@@ -21,6 +21,7 @@ class Parallel:
     quiet: A[bool, "Say less."] = False
     tp_size: A[int, Arg(help="Width.", aliases=["--tensor-parallel-size"], resolvable=True)] = 1
     named: A[str, Arg(help="Other name.", cli_name="--other")] = "x"
+    lora: A[Optional[bool], "Serve adapters."] = None
     hidden: A[bool, Arg(help="Not an option.", no_cli=True)] = False
     level: A[Optional[Literal["low", "high"]], "Level."] = None
     quantization: A[str, Arg(help="How.", choices=QUANTIZATION_CHOICES)] = "fp8"
@@ -61,6 +62,7 @@ def flags():
     [
         ("--host", {"aliases": [], "values": "one", "default": "127.0.0.1"}),
         ("--quiet", {"aliases": [], "values": "none", "default": False}),
+        ("--lora", {"aliases": [], "values": "none", "default": None}),
         ("--tp-size", {"aliases": ["--tensor-parallel-size"], "values": "one", "default": 1}),
         ("--other", {"aliases": [], "values": "one", "default": "x"}),
         ("--level", {"aliases": [], "values": "one", "choices": ["low", "high"], "default": None}),
