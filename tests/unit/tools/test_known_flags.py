@@ -84,7 +84,7 @@ def test_each_form_of_declaration_is_read(flags, name, flag):
 
 
 def test_fields_without_an_option_are_left_out(flags):
-    assert len(flags) == 16
+    assert len(flags) == 17
     assert not {"--rank", "--plain", "--hidden"} & flags.keys()
 
 
