@@ -36,8 +36,6 @@ KEY_FILE = "/run/secrets/llmfleet_api_key"
 # so its patience with a start is one for all: a knob here would recreate every container when it is turned.
 HEALTHCHECK_TIMES = {"interval": "30s", "timeout": "20s", "retries": 3, "start_period": "3600s"}
 
-_HEALTH_PROBE = "import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/health', timeout=15)"
-
 
 @dataclass(frozen=True)
 class Context:
@@ -165,7 +163,7 @@ def _container(settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
         "user": settings["user"] or None,
         "device_requests": requests,
         "healthcheck": {
-            "test": ["CMD", "python3", "-c", _HEALTH_PROBE.format(port=inside)],
+            "test": ["CMD", "python3", "-c", engine["health_probe"].format(port=inside)],
             **HEALTHCHECK_TIMES,
         },
     }
