@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +128,8 @@ class Awx:
     ) -> Job:
         """Runs a job template; `sliced` is (number from 1, count), `artifacts` what the job before it in a workflow handed over."""
         self.jobs += 1
-        private = self.folder / f"awx_{self.jobs}_x"
+        # Directly in /tmp, as AWX has it: ansible-core 2.20 and newer open a socket in TMPDIR, whose path must be short.
+        private = Path(tempfile.mkdtemp(prefix=f"awx_{self.jobs}_"))
         for name in ("inventory", "env", "cp", "tmp", f"artifacts/{self.jobs}/fact_cache"):
             (private / name).mkdir(parents=True)
         shutil.copytree(self.project, private / "project", symlinks=True)
