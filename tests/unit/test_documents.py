@@ -74,6 +74,33 @@ def test_paths_exist(name):
     assert {path for path in paths_in(name) if not exists(path) and not exists(str(beside / path))} == set()
 
 
+# Headings of README.md that certification asks for, in its order.
+CERTIFIED = (
+    "Description",
+    "Requirements",
+    "Installation",
+    "Use Cases",
+    "Testing",
+    "Contributing",
+    "Support",
+    "Release Notes and Roadmap",
+    "Related Information",
+    "License Information",
+)
+
+
+def test_the_readme_has_the_headings_of_certification_and_a_trial_before_them():
+    headings = re.findall(r"^## (.+)$", FENCE.sub("", read("README.md")), re.MULTILINE)
+    assert [heading for heading in headings if heading in CERTIFIED] == list(CERTIFIED)
+    assert headings.index("Try it") < headings.index("Requirements")
+
+
+def test_every_guide_of_the_documentation_site_is_in_its_list():
+    listed = yaml.safe_load(read("docs/docsite/extra-docs.yml"))["sections"]
+    guides = {Path(name).stem for name in FILES if name.startswith("docs/docsite/rst/")}
+    assert {guide for section in listed for guide in section["toctree"]} == guides
+
+
 def test_a_path_that_does_not_exist_would_be_seen():
     assert exists("roles/*/README.md") and exists("roles/inference_server/vars/models/NAME.yml")
     assert exists("plugins/modules") and exists("group_vars/<class>.yml")

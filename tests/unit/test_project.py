@@ -70,7 +70,13 @@ def test_a_checkout_gets_the_newest_core_that_its_python_allows(python):
 
 
 @pytest.mark.parametrize(
-    ("name", "at_least"), [("requirements.txt", 16), ("requirements-dev.txt", 16), ("requirements-awx.txt", 1)]
+    ("name", "at_least"),
+    [
+        ("requirements.txt", 16),
+        ("requirements-dev.txt", 16),
+        ("requirements-docs.txt", 16),
+        ("requirements-awx.txt", 1),
+    ],
 )
 def test_every_package_is_pinned_with_hashes_and_no_index_is_named(name, at_least):
     text = (ROOT / name).read_text()
