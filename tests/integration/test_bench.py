@@ -119,7 +119,7 @@ def test_hosts_that_are_lost_on_the_way_are_reported(fleet):
     assert played.rc != 0
     assert played.stats["dark"] == {"goes": 1}
     assert "llmfleet.serving.bench_serve" not in played.tasks_of("goes")
-    assert "ansible.builtin.setup" in played.tasks_of("goes")
+    assert "llmfleet.serving.host_facts" in played.tasks_of("goes")
     hosts = rows(fleet.report())
     assert {name: row["status"] for name, row in hosts.items()} == {"sound": "ok", "dies": "invalid", "goes": "failed"}
     assert "unreachable" in hosts["goes"]["reason"]

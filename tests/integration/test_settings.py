@@ -75,7 +75,7 @@ def test_what_is_not_of_its_type_is_refused_by_name_before_anything_is_changed(f
     assert refused.rc != 0
     assert f"{next(iter(choice))}" in refused.output
     assert not (fleet.folder / "state").exists()
-    assert refused.module_calls("one") == ([] if playbook != "bench.yml" else ["ansible.builtin.setup"])
+    assert refused.module_calls("one") == ([] if playbook != "bench.yml" else ["llmfleet.serving.host_facts"])
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
