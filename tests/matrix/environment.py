@@ -72,14 +72,21 @@ def make(choice: Choice, packages: Sequence[str]) -> Environment:
 
 
 def _install(environment: Environment, choice: Choice, packages: Sequence[str]) -> None:
-    venv = environment.folder / "venv"
-    _run(str(choice.program), "-m", "venv", str(venv))
-    pip = (str(environment.programs / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
-    _run(*pip, "install", f"ansible-core=={choice.row.core}", *packages)
+    install_packages(environment, str(choice.program), [f"ansible-core=={choice.row.core}", *packages])
     with tempfile.TemporaryDirectory(dir=environment.folder) as folder:
-        _run(*pip, "download", "--no-deps", "--dest", folder, f"ansible=={choice.row.ansible}")
+        _run(*_pip(environment), "download", "--no-deps", "--dest", folder, f"ansible=={choice.row.ansible}")
         unpack(next(Path(folder).glob("*.whl")), environment.collections)
     check_version(choice.row, environment.collections)
+
+
+def install_packages(environment: Environment, program: str, packages: Sequence[str]) -> None:
+    """A virtual environment of a Python, with packages of the index. Raises Refused."""
+    _run(program, "-m", "venv", "--clear", str(environment.folder / "venv"))
+    _run(*_pip(environment), "install", *packages)
+
+
+def _pip(environment: Environment) -> tuple[str, ...]:
+    return (str(environment.programs / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
 
 
 def unpack(wheel: Path, target: Path) -> None:

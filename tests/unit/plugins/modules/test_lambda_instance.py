@@ -5,6 +5,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,6 +18,7 @@ from tests.support.core import patch_module_args
 from tests.support.lambda_cloud import KEY, Account, serve, ssh_banner
 
 WANTED = {"name": "a", "instance_type": "gpu_1x_h100_sxm5", "ssh_key": "fleet", "max_usd_per_hour": 10}
+ROOT = Path(__file__).parents[4]
 BROKEN = (502, "bad gateway", {})
 
 
@@ -227,3 +232,27 @@ def test_info_picks_by_tag(call, account):
     listed = call(module=lambda_instance_info, tags={"campaign": "x"})
     assert [entry["name"] for entry in listed["instances"]] == ["a"]
     assert listed["account_usd_per_hour"] == 6.28
+
+
+# --- the count of managed nodes (extensions/audit/event_query.yml) -------------------------------------------------------
+
+
+def test_the_query_of_managed_nodes_reads_what_the_module_documents():
+    queries = yaml.safe_load((ROOT / "extensions" / "audit" / "event_query.yml").read_text())
+    (query,) = [entry["query"] for entry in queries.values()]
+    documented = yaml.safe_load(lambda_instance.RETURN)
+    read = re.findall(r"(?<![\w.])\.(\w+)", query)
+    assert set(queries) == {"llmfleet.serving.lambda_instance"}
+    assert read[0] in documented
+    assert set(read[1:]) <= set(documented["instance"]["contains"])
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="there is no jq here")
+def test_the_query_gives_one_node_for_an_instance_and_none_without(call, account):
+    query = yaml.safe_load((ROOT / "extensions" / "audit" / "event_query.yml").read_text())
+    query = query["llmfleet.serving.lambda_instance"]["query"]
+    results = [call(**WANTED), call(name="nobody", state="absent"), {"msg": "failed"}]
+    text = "\n".join(json.dumps(result) for result in results)
+    done = subprocess.run(["jq", "-c", query], input=text, capture_output=True, text=True, check=True)
+    (node,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert node["name"] == node["canonical_facts"]["id"] == results[0]["instance"]["id"]
