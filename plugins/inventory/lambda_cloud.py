@@ -54,9 +54,7 @@ options:
 
 EXAMPLES = r"""
 # fleet.lambda_cloud.yml; the key is in LAMBDA_API_KEY. ansible-inventory -i fleet.lambda_cloud.yml --playbook-dir playbooks --graph
-plugin: llmfleet.serving.lambda_cloud
-
----
+# The shortest is one line: plugin: llmfleet.serving.lambda_cloud
 # One campaign's hosts, its answers cached for a minute, and one more group for each type.
 plugin: llmfleet.serving.lambda_cloud
 api_key_file: ~/.config/lambda/key

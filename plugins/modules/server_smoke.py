@@ -208,7 +208,7 @@ def main() -> None:
             "served_model_name": {"type": "str", "required": True},
             "adapters": {"type": "list", "elements": "str", "default": []},
             "api_key_file": {"type": "path", "no_log": False},
-            "context_tokens": {"type": "int"},
+            "context_tokens": {"type": "int", "no_log": False},
             "tests": {
                 "type": "dict",
                 "default": {},

@@ -37,7 +37,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "client": {"type": "str", "choices": ["native", "vllm"], "default": "native"},
     "vllm_command": {"type": "list", "elements": "str"},
     "vllm_image": {"type": "str"},
-    "vllm_tokenizer": {"type": "str"},
+    "vllm_tokenizer": {"type": "str", "no_log": False},
     "vllm_volumes": {"type": "list", "elements": "str", "default": []},
     "workload": {
         "type": "str",
@@ -47,10 +47,10 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     },
     "dataset": {"type": "str", "choices": ["random", "file"], "default": "random"},
     "dataset_path": {"type": "path"},
-    "input_tokens": {"type": "int"},
-    "output_tokens": {"type": "int"},
+    "input_tokens": {"type": "int", "no_log": False},  # a number of tokens is no secret
+    "output_tokens": {"type": "int", "no_log": False},
     "range_ratio": {"type": "float", "default": 0.0},
-    "prefix_tokens": {"type": "int", "default": 0},
+    "prefix_tokens": {"type": "int", "default": 0, "no_log": False},
     "num_prompts": {"type": "int"},
     "max_concurrency": {"type": "int"},
     "request_rate": {"type": "str", "default": "inf"},
