@@ -29,6 +29,8 @@ def newest_first(folders: list[Path]) -> list[Path]:
 def _of_pyenv(version: str) -> list[Path]:
     """pyenv's own programs: its `pythonX.Y` on PATH runs only where that version has been chosen."""
     root = os.environ.get("PYENV_ROOT") or _output("pyenv", "root") or str(Path.home() / ".pyenv")
+    if not os.access(root, os.R_OK | os.X_OK):  # not there, or another user's, whose variable outlived `su`
+        return []
     return [folder / "bin" / "python" for folder in newest_first([*Path(root).glob(f"versions/{version}.*")])]
 
 
