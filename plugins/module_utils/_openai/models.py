@@ -15,7 +15,8 @@ from .._engines import ENGINES
 # Where a version is asked for: the path of most engines, then those of engines without it.
 VERSION_PATHS = ("/version", *(path for engine in ENGINES.values() for path in engine.version_paths))
 _VERSION_LENGTH = 64
-_NOT_YET = (429, 502, 503, 504)  # while an engine loads, it or a proxy before it answers so
+# While an engine loads, it or a proxy before it answers so; the last five are a content delivery network's, which does not reach it.
+_NOT_YET = (408, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524)
 LISTED, REFUSED, LOADING, FOREIGN = "listed", "refused", "loading", "foreign"
 _SIMULATOR = "llmfleet-simulator"
 
@@ -52,7 +53,8 @@ def models_of(status: int, body: bytes) -> Models:
     if status in _NOT_YET:
         return Models(LOADING, {})
     document = _json(body) if status == 200 else None
-    entries = document.get("data") if isinstance(document, dict) else None
+    entries = document.get("data", {}) if isinstance(document, dict) else {}
+    entries = [] if entries is None else entries  # nothing, in another spelling
     if not isinstance(entries, list):
         return Models(FOREIGN, {})
     named = {str(entry["id"]): entry for entry in entries if isinstance(entry, dict) and "id" in entry}

@@ -38,8 +38,17 @@ def _options(field: str) -> str:
     return ", ".join(f"{title}: {option}" for title, option in named if option)
 
 
+_SHM = r"(?<![\w./-])/dev/shm/"
+_CACHE = r"(/\.(cache|triton|config)\b|huggingface|/hub/(models--|\.locks))"
+
 # Order matters: the first match wins, so the more exact texts stand first.
 CAUSES = (
+    Cause(
+        "inner_port_taken",
+        r"failed to listen on any local network address|ZMQError: Address already in use",
+        "another program holds a port that the engine's processes use among themselves, not inference_server_port: deploy again, for "
+        "most take another one then; or stop what listens there (ss -ltnp)",
+    ),
     Cause(
         "port_taken",
         r"address already in use|Errno 98\b",
@@ -58,7 +67,7 @@ CAUSES = (
     ),
     Cause(
         "gpu_memory",
-        r"CUDA out of memory|torch\.OutOfMemoryError",
+        r"(CUDA|HIP) out of memory|torch\.(cuda\.)?OutOfMemoryError|CUDA (driver )?error: out of memory|CUBLAS_STATUS_ALLOC_FAILED",
         f"stop other programs on the GPU, or lower the memory share ({_options('memory_share_flag')})",
     ),
     Cause(
@@ -74,7 +83,8 @@ CAUSES = (
     ),
     Cause(
         "driver_libraries_mixed",
-        r"Error 803\b|unsupported display driver / cuda driver combination",
+        r"(?-i:Error 80[34]: )|unsupported display driver / cuda driver combination|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"
+        r"|forward compatibility was attempted on non supported HW|CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE",
         "the image's CUDA compatibility libraries stand before the host's: set inference_server_env: {LD_LIBRARY_PATH: "
         "'/usr/lib/x86_64-linux-gnu:/usr/local/nvidia/lib64:/usr/local/cuda/lib64'} without VLLM_ENABLE_CUDA_COMPATIBILITY, or "
         "inference_server_gpu_access: runtime, so that --gpus and not CDI gives the GPUs",
@@ -82,12 +92,12 @@ CAUSES = (
     ),
     Cause(
         "fabric_manager",
-        r"Error 802\b|system not yet initialized",
+        r"(?-i:Error 802: )|CUDA error: system not yet initialized|CUDA_ERROR_SYSTEM_NOT_READY",
         "start the fabric manager of the driver's version: systemctl enable --now nvidia-fabricmanager",
     ),
     Cause(
         "driver_changed",
-        r"Driver/library version mismatch",
+        r"Driver/library version mismatch|NVML/RM version mismatch",
         "the driver was upgraded while its old module is loaded: reboot the host",
     ),
     Cause(
@@ -99,7 +109,7 @@ CAUSES = (
     ),
     Cause(
         "gpu_not_supported",
-        r"no kernel image is available for execution on the device",
+        r"no kernel image is available for execution on the device|ptxas fatal\s*: Value 'sm_\w+' is not defined",
         "this build of the engine is not for this GPU: set inference_server_image to an image of a CUDA release that knows it",
         "this build of the engine is not for this GPU: install one of a CUDA release that knows it",
     ),
@@ -116,7 +126,8 @@ CAUSES = (
     ),
     Cause(
         "shared_memory_full",
-        r"/dev/shm/.*No space left on device",
+        rf"{_SHM}.*No space left on device|No space left on device.*{_SHM}|Error while \w+ shared memory segment {_SHM}"
+        r"|unable to \w+( \d+ bytes)?( from| to)? file </torch_|insufficient shared memory",
         "give the container more shared memory; with inference_server_release published it has the host's /dev/shm: free space there",
         "free space in the host's /dev/shm",
     ),
@@ -128,20 +139,21 @@ CAUSES = (
     ),
     Cause(
         "gated_model",
-        r"GatedRepoError|Access to model .* is restricted|401 Client Error|You must have access to it",
+        r"GatedRepoError|Access to model .* is restricted|Cannot access gated repo|401 Client Error|Client error '401 "
+        r"|You must have access to it",
         "accept the model's licence on its page and give the host a token that may read it",
     ),
     Cause(
         "hub_refuses",
-        r"429 Client Error|Too Many Requests for url",
+        r"429 Client Error|Client error '429 |Too Many Requests for url|rate limit your IP",
         "the hub answers too many requests from this address: give the host a token of the hub, or try again later",
     ),
     Cause(
         "cache_not_writable",
-        r"PermissionError: .*(\.cache/|huggingface|/hub/)|Permission denied: '[^']*(\.cache/|huggingface|/hub/)",
-        "the server's user may not write to the model cache: give it the folder of inference_server_hf_cache_dir "
-        "(inference_server_user)",
-        "the user of the playbook may not write to the model cache: give it the folder, or set HF_HOME in inference_server_env",
+        rf"(PermissionError|Permission denied|Read-only file system)\b.*{_CACHE}",
+        "the server's user (inference_server_user) may not write to a cache: give it the folder of inference_server_hf_cache_dir; for a "
+        "path outside of that, such as /.cache, set HOME in inference_server_env to a folder that it may write to",
+        "the user of the playbook may not write to a cache: give it the folder, or set HF_HOME or HOME in inference_server_env",
     ),
     Cause(
         "model_missing",
@@ -152,7 +164,8 @@ CAUSES = (
     ),
     Cause(
         "model_unknown",
-        r"Transformers does not recognize this architecture|Model architectures .* (are not supported|failed to be inspected)",
+        r"Transformers does not recognize this architecture|Model architectures .* (are not supported|failed to be inspected)"
+        r"|Unrecognized model in |has no \w+ implementation and the Transformers implementation is not compatible",
         "this release of the engine does not know the model: take a newer one (inference_server_image)",
         "this release of the engine does not know the model: install a newer one",
     ),
@@ -169,19 +182,23 @@ CAUSES = (
     ),
     Cause(
         "out_of_memory",
-        r"MemoryError|Cannot allocate memory|std::bad_alloc|(?-i:(^|\s)Killed(\s|$))",
+        # A shell says that its program was killed; a request that a client killed is none.
+        r"\bMemoryError\b|_ArrayMemoryError|Cannot allocate memory|std::bad_alloc|(?-i:^\s*Killed\s*$|: line \d+:\s+\d+ Killed\b)",
         "give the host or the container more memory, or ask for less (vLLM on a CPU: VLLM_CPU_KVCACHE_SPACE)",
         "give the host more memory, or ask for less (vLLM on a CPU: VLLM_CPU_KVCACHE_SPACE)",
     ),
 )
 
+# A line of these levels names no cause: what it speaks of was tried again, or done without. The level stands first, behind the
+# names of processes and the time (vLLM, SGLang, uvicorn), or before the place (glog); Python names the kind of a warning.
+_QUIET = re.compile(r"(?:[(\[][^)\]]*[)\]]\s*)*(?:DEBUG|INFO|WARNING)\b|\[[IW]\d{4} |\S+:\d+: \w+Warning: ")
 _ERROR = re.compile(r"(?:^|[\s\]])((?:[\w.]*(?:Error|Exception)|[\w./-]+(?: [\w-]+)?: error): \S.*)")
 
 
 def recognise(lines: Sequence[str]) -> Cause | None:
-    """The first known cause that the log names; None when it names none."""
-    text = "\n".join(lines)
-    return next((cause for cause in CAUSES if _is_named(cause, text)), None)
+    """The first known cause that the log names; None when it names none. A line that only informs or warns names none."""
+    serious = _serious(lines)
+    return next((cause for cause in CAUSES if any(_is_named(cause, line) for line in serious)), None)
 
 
 def own_words(lines: Sequence[str], cause: Cause | None) -> str:
@@ -189,9 +206,15 @@ def own_words(lines: Sequence[str], cause: Cause | None) -> str:
 
     Errors that only follow from another one are left out (`consequences` in `_engines/`). Empty without a log.
     """
-    of_the_cause = [line for line in reversed(lines) if cause and _is_named(cause, line)]
-    found = chain(_errors(of_the_cause), of_the_cause, _errors(reversed(lines)), reversed(lines))
+    latest_first = _serious(lines)[::-1]
+    of_the_cause = [line for line in latest_first if cause and _is_named(cause, line)]
+    found = chain(_errors(of_the_cause), of_the_cause, _errors(latest_first), reversed(lines))
     return next(found, "").strip()
+
+
+def _serious(lines: Sequence[str]) -> list[str]:
+    """The lines that do more than inform or warn."""
+    return [line for line in lines if not _QUIET.match(line)]
 
 
 def _errors(lines: Iterable[str]) -> Iterator[str]:
@@ -201,6 +224,6 @@ def _errors(lines: Iterable[str]) -> Iterator[str]:
     return (text for text in texts if not any(re.search(pattern, text) for pattern in consequences))
 
 
-def _is_named(cause: Cause, text: str) -> bool:
+def _is_named(cause: Cause, line: str) -> bool:
     own = [engine.failure_texts.get(cause.name) for engine in ENGINES.values()]
-    return any(re.search(pattern, text, re.IGNORECASE) for pattern in (cause.pattern, *own) if pattern)
+    return any(re.search(pattern, line, re.IGNORECASE) for pattern in (cause.pattern, *own) if pattern)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,31 @@ def test_a_check_asks_once_and_does_not_fail(run):
     assert asked == ["/v1/models", "/version", "/server_info", "/get_server_info"]
 
 
+# What a proxy, or the engine itself, answers while the engine loads.
+NOT_YET = [(status, b"<html>loading") for status in (429, 502, 503, 504)] + [
+    (200, b'{"object": "list", "data": []}'),
+    (200, b'{"object": "list", "data": null}'),
+]
+
+
+@pytest.mark.parametrize("answer", NOT_YET)
+def test_behind_a_proxy_it_waits_until_its_limit(run, answer):
+    with http_server({"/v1/models": answer}) as proxy:
+        result = run(proxy.url, status=1, timeout_s=0.3)
+    assert "not ready after 0.3 s" in result["msg"] and "the server is loading" in result["msg"]
+    assert result["elapsed_s"] >= 0.3 and result["attempts"] > 1
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"), [("/v1/models", answer) for answer in NOT_YET] + [("/health", answer) for answer in NOT_YET[:4]]
+)
+def test_behind_a_proxy_it_sees_the_engine_come(run, path, answer):
+    with http_server({**WELL, path: answer}) as proxy:
+        threading.Timer(0.15, lambda: proxy.answers.update(WELL)).start()
+        result = run(proxy.url, timeout_s=10)
+    assert result["ready"] is True and result["elapsed_s"] >= 0.1
+
+
 LOGS = Path(__file__).resolve().parents[2] / "fixtures" / "server_logs"
 POLL = '[2026-11-26 13:41:05] INFO:     127.0.0.1:52068 - "GET /v1/models HTTP/1.1" 503 Service Unavailable\n'
 
@@ -150,6 +176,24 @@ def test_a_dead_process_says_why_with_the_remedy_of_a_process(run, tmp_path):
     result = run(**asks_process(tmp_path), status=1)
     assert (result["cause"], "inference_server_volumes" in result["msg"]) == ("model_missing", False)
     assert "the server's process ended" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("sglang_out_of_gpu_memory", "torch.OutOfMemoryError: CUDA out of memory."),
+        ("sglang_memory_share_too_small", "RuntimeError: Not enough GPU memory for hybrid"),
+        ("sglang_unknown_flag", "sglang serve: error: unrecognized arguments: --no-such-flag 1"),
+        ("vllm_port_taken", "OSError: [Errno 98] Address already in use"),
+        ("vllm_shm_too_small", "RuntimeError: Insufficient space in /dev/shm"),
+        ("vllm_weights_truncated", "safetensors._safetensors_rust.SafetensorError"),
+    ],
+)
+def test_the_true_line_comes_first_and_once(run, tmp_path, log, words):
+    (tmp_path / "server.log").write_text((LOGS / f"{log}.txt").read_text())
+    message = run(**asks_process(tmp_path), status=1)["msg"]
+    assert message.startswith(f"m is not served at http://127.0.0.1:9: {words}")
+    assert message.count(words) == 1
 
 
 def test_our_own_questions_do_not_push_the_phases_out_of_a_process_log(run, tmp_path):

@@ -36,7 +36,9 @@ def models(*names):
         (401, b"", "wrong", "inference_server_api_key_file"),
         (403, b"", "wrong", "inference_server_api_key_file"),
         (404, b"", "wrong", "404"),
-        *((status, b"", "waiting", str(status)) for status in (429, 502, 503, 504)),
+        *((status, b"", "waiting", str(status)) for status in (408, 425, 429, 502, 503, 504, 520, 522)),
+        (200, b'{"object": "list", "data": null}', "waiting", "nothing"),
+        (500, b"", "wrong", "500"),
         (None, b"nothing answers", "waiting", "nothing answers"),
     ],
 )

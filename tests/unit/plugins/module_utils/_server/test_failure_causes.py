@@ -82,6 +82,128 @@ def test_an_unknown_log_has_no_cause(lines):
     assert recognise(lines) is None
 
 
+# Inputs from public reports, each with the cause that is right: the kind matters, so several spellings of one.
+REPORTED = [
+    ("shared_memory_full", "OSError: [Errno 28] No space left on device: '/dev/shm/psm_1234'"),
+    ("shared_memory_full", "RuntimeError: unable to write to file </torch_2324_1>: No space left on device (28)"),
+    (
+        "shared_memory_full",
+        "RuntimeError: unable to mmap 67108864 bytes from file </torch_2324_1>: Cannot allocate memory (12)",
+    ),
+    (
+        "shared_memory_full",
+        "gpu01:12:34 [0] misc/shmutils.cc:72 NCCL WARN Error: failed to extend /dev/shm/nccl-nMgBXu to 33030532 bytes, error: "
+        "No space left on device (28)",
+    ),
+    (
+        "shared_memory_full",
+        "g:1:2 [0] NCCL WARN Call to posix_fallocate failed : No space left on device\n"
+        "g:1:2 [0] NCCL WARN Error while creating shared memory segment /dev/shm/nccl-Z2nIDw (size 9637888)",
+    ),
+    (
+        "shared_memory_full",
+        "ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm).",
+    ),
+    ("disk_full", "OSError: [Errno 28] No space left on device: '/root/.cache/huggingface/hub/models--a--b/blobs/x'"),
+    ("disk_full", "OSError: [Errno 28] No space left on device: '/data/dev/shm/x'"),
+    ("disk_full", "64 GiB are free in /dev/shm\nOSError: [Errno 28] No space left on device"),
+    (
+        "driver_libraries_mixed",
+        "RuntimeError: Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions before calling "
+        "NumCudaDevices() that might have already set an error? Error 803: system has unsupported display driver / cuda driver "
+        "combination",
+    ),
+    (
+        "driver_libraries_mixed",
+        "torch.AcceleratorError: CUDA error: system has unsupported display driver / cuda driver combination",
+    ),
+    ("driver_libraries_mixed", "RuntimeError: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"),
+    ("driver_libraries_mixed", "RuntimeError: Error 804: forward compatibility was attempted on non supported HW"),
+    ("fabric_manager", "RuntimeError: Unexpected error from cudaGetDeviceCount(). Error 802: system not yet initialized"),
+    ("fabric_manager", "torch.AcceleratorError: CUDA error: system not yet initialized"),
+    ("gpu_not_supported", "torch.AcceleratorError: CUDA error: no kernel image is available for execution on the device"),
+    ("gpu_not_supported", "ptxas fatal   : Value 'sm_103a' is not defined for option 'gpu-name'"),
+    ("driver_changed", "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 580.95"),
+    ("driver_changed", "pynvml.NVMLError_LibRmVersionMismatch: RM has detected an NVML/RM version mismatch."),
+    ("hub_refuses", "requests.exceptions.HTTPError: 429 Client Error: Too Many Requests for url: https://hub/api/a"),
+    (
+        "hub_refuses",
+        "huggingface_hub.errors.HfHubHTTPError: Client error '429 Too Many Requests' for url 'https://hub/api/a'",
+    ),
+    ("gated_model", "Cannot access gated repo for url https://hub/m/resolve/main/config.json."),
+    ("gated_model", "httpx.HTTPStatusError: Client error '401 Unauthorized' for url 'https://hub/api/a'"),
+    ("cache_not_writable", "PermissionError: [Errno 13] Permission denied: '/root/.cache'"),
+    ("cache_not_writable", "PermissionError: [Errno 13] Permission denied: '/.cache'"),
+    ("cache_not_writable", "OSError: [Errno 30] Read-only file system: '/data/hf/hub/models--a--b'"),
+    ("cache_not_writable", "OSError: PermissionError at /root/.cache/huggingface/hub/models--x when downloading x."),
+    ("model_unknown", "  Value error, has model type `x` but Transformers does not recognize this architecture. This"),
+    ("model_unknown", "ValueError: Model architectures ['Lfm9ForCausalLM'] are not supported for now. Supported: []"),
+    (
+        "model_unknown",
+        "ValueError: Lfm9 has no SGlang implementation and the Transformers implementation is not compatible with SGLang.",
+    ),
+    ("model_unknown", "ValueError: Unrecognized model in /models/x. Should have a `model_type` key in its config.json"),
+    ("too_many_files", "OSError: [Errno 24] Too many open files: '/model/a.safetensors'"),
+    ("too_many_files", "zmq.error.ZMQError: Too many open files"),
+    ("gpu_memory", "torch.cuda.OutOfMemoryError: CUDA error: out of memory"),
+    ("gpu_memory", "torch.AcceleratorError: CUDA error: out of memory"),
+    ("port_taken", "ERROR:    [Errno 98] error while attempting to bind on address ('127.0.0.1', 8000): address already in use"),
+    (
+        "inner_port_taken",
+        "torch.distributed.DistNetworkError: The server socket has failed to listen on any local network address. port: 29500, "
+        "useIpv6: false, code: -98, name: EADDRINUSE, message: address already in use",
+    ),
+    ("inner_port_taken", "zmq.error.ZMQError: Address already in use (addr='tcp://127.0.0.1:5557')"),
+    ("out_of_memory", "Killed"),
+]  # fmt: skip
+
+# What looks like a cause and is none: a request that was killed, a warning about what was tried again, a number.
+HARMLESS = [
+    "INFO 11-26 request abc was killed by client",
+    "request cmpl-1 was Killed by client",
+    "[2026-11-26 13:46:24] Request abc: Killed",
+    "(EngineCore pid=25) ERROR 11-26 20:28:47 [core.py:802] ERROR 802 tokens",
+    "the tracing system not yet initialized",
+    '10.0.0.1:3 - "POST /v1/chat/completions HTTP/1.1" 429 Too Many Requests',
+    "WARNING 11-26 20:28:47 [x.py:1] 429 Client Error: Too Many Requests for url: https://x. Retrying in 1s [Retry 1/5].",
+    "(Worker_TP0 pid=38) WARNING 11-26 20:28:47 [x.py:1] no kernel image is available for execution on the device, falling back",
+    "WARNING: PermissionError: [Errno 13] Permission denied: '/root/.cache/vllm/torch_compile_cache', caching disabled",
+    "[2026-11-26 13:46:24 TP0] WARNING: CUDA out of memory, trying a smaller batch",
+    "[W1126 18:06:45.525458018 utils.cpp:41] Warning: Address already in use",
+    "/site-packages/x.py:1731: UserWarning: CUDA out of memory",
+    "INFO 11-26 [x.py:1] MemoryError handler installed",
+    "(APIServer pid=1) WARNING 11-26 [model.py:2660] User-specified max_model_len (4000000) is greater than the derived max_model_len",
+    "WARNING 11-26 TransformersForCausalLM has no vLLM implementation, falling back to Transformers implementation.",
+    "PermissionError: [Errno 13] Permission denied: '/data/secret.txt'",
+    "This can cause fd limit errors like `OSError: [Errno 24] Too many open files`. Consider increasing with ulimit -n",
+]
+
+
+@pytest.mark.parametrize(("name", "text"), REPORTED)
+def test_what_was_reported_has_its_cause(name, text):
+    cause = recognise(["INFO starting", *text.splitlines()])
+    assert cause is not None and cause.name == name
+
+
+@pytest.mark.parametrize("line", HARMLESS)
+def test_what_only_looks_like_a_cause_is_none(line):
+    assert recognise(["INFO starting", line]) is None
+
+
+@pytest.mark.parametrize("line", HARMLESS)
+def test_what_only_looks_like_a_cause_hides_none(line):
+    lines = [line, "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.69 GiB", line]
+    cause = recognise(lines)
+    assert cause is not None and cause.name == "gpu_memory"
+    assert own_words(lines, cause).startswith("torch.OutOfMemoryError")
+
+
+def test_a_warning_is_not_the_servers_last_error():
+    assert own_words(["RuntimeError: only width of 4", "WARNING 11-26 [x.py:1] ImportError: no such kernel"], None) == (
+        "RuntimeError: only width of 4"
+    )
+
+
 LOGS = Path(__file__).resolve().parents[3] / "fixtures" / "server_logs"
 
 
