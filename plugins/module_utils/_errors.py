@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Iterable, NamedTuple
 
+from ._secrets import hidden
+
 
 class Problem(NamedTuple):
     """One problem: what was found, what was expected, and what to do next.
@@ -20,9 +22,9 @@ class Problem(NamedTuple):
     remedy: str = ""
 
     def __str__(self) -> str:
-        """The problem in sentences."""
+        """The problem in sentences, without secrets."""
         parts = [self.found, self.expected and f"Expected: {self.expected}", self.remedy and f"Remedy: {self.remedy}"]
-        return " ".join(_sentence(part) for part in parts if part)
+        return hidden(" ".join(_sentence(part) for part in parts if part))
 
 
 def _sentence(text: str) -> str:
@@ -37,11 +39,11 @@ def listed(problems: Iterable[Problem]) -> str:
 
 
 class UserError(Exception):
-    """What the user can correct: one problem or several."""
+    """What the user can correct: one problem or several, without the secrets that a host, a server or an option has put into them."""
 
     def __init__(self, *problems: Problem) -> None:
-        self.problems = problems
-        super().__init__(listed(problems))
+        self.problems = tuple(Problem(*map(hidden, problem)) for problem in problems)
+        super().__init__(listed(self.problems))
 
     @property
     def first(self) -> Problem:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from typing import Tuple
 from urllib.parse import urlsplit
 
 from .._errors import Problem, UserError
+from .._secrets import HIDDEN
 
 USER_AGENT = "llmfleet-bench-serve"
 Address = Tuple[int, Tuple]  # address family and socket address
 
 _PROBE_S = 2.0
+_KEY = re.compile(rb"[\x21-\x7e]{1,8192}")  # what a header can carry
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -51,9 +54,9 @@ def parse_base_url(text: str) -> Endpoint:
     """Parses `http://host:8000`; a trailing slash or `/v1` is accepted and dropped. Raises UserError."""
     problem = UserError(
         Problem(
-            f"base_url is {text!r}.",
-            "http://HOST[:PORT] or https://HOST[:PORT].",
-            "Set base_url to the server's address.",
+            f"base_url is {without_user(text)!r}.",
+            "http://HOST[:PORT] or https://HOST[:PORT], without user and password.",
+            "Set base_url to the server's address; a key goes into a file (api_key_file).",
         )
     )
     try:
@@ -61,12 +64,18 @@ def parse_base_url(text: str) -> Endpoint:
         port = parts.port
     except ValueError as error:
         raise problem from error
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.query or parts.username:
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.query or "@" in text:
         raise problem
     prefix = parts.path.rstrip("/")
     if prefix.endswith("/v1"):
         prefix = prefix[: -len("/v1")]
     return Endpoint(parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme], prefix)
+
+
+def without_user(text: str) -> str:
+    """What was given as an address, to be shown: nothing of what stands before an @, however the rest is written."""
+    scheme, mark, rest = text.rpartition("://")
+    return f"{scheme}{mark}{HIDDEN}@{rest.rpartition('@')[2]}" if "@" in rest else text
 
 
 @dataclass(frozen=True)
@@ -110,7 +119,7 @@ def read_key(path: str | None) -> str | None:
     if not path:
         return None
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        key = Path(path).read_bytes().strip()
     except OSError as error:
         raise UserError(
             Problem(
@@ -119,6 +128,11 @@ def read_key(path: str | None) -> str | None:
                 "Correct api_key_file.",
             )
         ) from error
+    if not _KEY.fullmatch(key):
+        found = "holds no key" if not key else "holds more than a key, or other characters"
+        remedy = "Write the key into it: printable characters without blanks, in one line."
+        raise UserError(Problem(f"api_key_file {path} {found}.", "a file with the key alone.", remedy))
+    return key.decode()
 
 
 def resolve(endpoint: Endpoint) -> Address:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import hidden, hidden_argv
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.start_phases import pull_s
 
 from .engine import release_of
@@ -93,7 +94,7 @@ def server_fact(
             key: spec[key]
             for key in ("backend", "runtime", "release", "intent", "image", "model", "served_model_name", "endpoint")
         },
-        "argv": first["argv"],
+        "argv": hidden_argv(first["argv"]),
         "simulated": spec["simulated"] or bool(ready.get("simulated")),
         "image_digest": spec.get("image_digest"),
         "model_revision": ready.get("model_revision") or spec["model_revision"],
@@ -110,7 +111,7 @@ def server_fact(
         "instances": [
             {key: instance[key] for key in ("name", "base_url", "port", "gpu_uuids")} for instance in spec["instances"]
         ],
-        "run_command": first["run_command"],
+        "run_command": hidden(first["run_command"]),
         "spec_digest": spec["digest"],
         "smoke": ready.get("smoke"),
         "ready_s": ready["elapsed_s"] if ready.get("started") else previous.get("ready_s"),

@@ -21,6 +21,7 @@ from .engine import (
     smoke_tests,
     version_problems,
 )
+from .exposure import open_problems, secret_problems
 from .instances import Context, digest_of, instances_of
 from .lora import adapters_of, fetched, lora_problems
 from .tensor_parallel import Gpus, size_problems, tensor_parallel_size
@@ -119,7 +120,7 @@ def _choice_problems(
     host: Mapping[str, Any],
 ) -> list[Problem]:
     """What is wrong with the choices, before there is an instance."""
-    found = [*problems(want), *profile_problems(want, gpu_profile, host["gpu"]["cards"])]
+    found = [*problems(want), *secret_problems(want), *profile_problems(want, gpu_profile, host["gpu"]["cards"])]
     if want["release"] == "published" and want["backend"] not in recipe.get("published", {"simulator": {}}):
         nothing = f"nothing was published for {want['model']} on {want['backend']}"
         found.append(Problem(f"inference_server_release is published, and {nothing}", remedy="use stable"))
@@ -137,8 +138,8 @@ def _flag_warnings(argv: list[str], engine: Mapping[str, Any]) -> list[str]:
 def _instance_problems(
     want: Mapping[str, Any], engine: Mapping[str, Any], instances: list[dict[str, Any]], host: Mapping[str, Any]
 ) -> list[Problem]:
-    """What is wrong with the instances: ports that are taken, flags that the engine would refuse."""
-    faults = [
+    """What is wrong with the instances: ports that are taken, flags that the engine would refuse, an address that is open to others."""
+    faults = open_problems(want, instances) + [
         problem
         for instance in instances
         for problem in port_problems(instance["name"], instance["port"], host, want["runtime"])

@@ -22,8 +22,6 @@ RUNTIMES = ("docker", "process")
 
 RELEASES = ("stable", "published")
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
 
 def problems(want: Mapping[str, Any]) -> list[Problem]:
     """Everything wrong with the operator's choices; empty when all is well.
@@ -42,13 +40,6 @@ def problems(want: Mapping[str, Any]) -> list[Problem]:
         faults.append(
             Problem(
                 "inference_server_served_model_name is empty", remedy="set it to the name that clients will ask for"
-            )
-        )
-    if want["bind_address"] not in LOOPBACK and not want["api_key_file"]:
-        faults.append(
-            Problem(
-                f"inference_server_bind_address is {want['bind_address']}, which opens the server to the network without a key",
-                remedy="set inference_server_api_key_file, or keep 127.0.0.1",
             )
         )
     if want["backend"] != "simulator" and want["runtime"] == "process" and want["api_key_file"]:

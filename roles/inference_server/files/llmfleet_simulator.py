@@ -1205,7 +1205,7 @@ class Simulator:
         self._inbox: deque[tuple[Connection, Request]] = deque()
         self._rules = [FaultRule(rule) for rule in settings.faults]
         self._send_log = SendLog(settings.send_log) if settings.send_log else None
-        self._api_key = Path(settings.api_key_file).read_text().strip().encode() if settings.api_key_file else None
+        self._api_key = read_key(settings.api_key_file) if settings.api_key_file else None
         self._server: Any = None  # asyncio's, while listening
         self._started = int(time.time())
         self._routes: dict[str, tuple[str, Handler]] = {
@@ -1471,6 +1471,14 @@ class Simulator:
 
 
 # ---------------------------------------------------------------------------------------------------- main
+
+
+def read_key(path: str) -> bytes:
+    """The key in a file. Raises OSError where there is none: with an empty key the server would be open."""
+    key = Path(path).read_bytes().strip()
+    if not key:
+        raise OSError(f"{path} holds no key")
+    return key
 
 
 def option(default: Any, text: str) -> Any:

@@ -33,6 +33,13 @@ def call(*arguments):
     )
 
 
+def test_an_empty_key_opens_no_door(tmp_path):
+    (tmp_path / "key").write_text(" \n")
+    done = call("--port", "0", "--api-key-file", str(tmp_path / "key"))
+    assert done.returncode == 1
+    assert "holds no key" in done.stderr
+
+
 def test_it_is_python_3_8():
     ast.parse(PROGRAM.read_text(), feature_version=(3, 8))
 

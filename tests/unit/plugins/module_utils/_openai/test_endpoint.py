@@ -83,3 +83,27 @@ def test_a_key_that_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path / "missing", tmp_path):
         with pytest.raises(UserError, match=f"api_key_file {path} cannot be read"):
             read_key(str(path))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b" \n", b"c4nary-Value\nX-Injected: 1", b"c4nary-Value two", "c4nary-Valué".encode(), b"\xff\xfe"]
+)
+def test_a_file_that_is_no_key_is_refused_and_not_shown(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "key").write_bytes(content)
+    with pytest.raises(UserError, match="api_key_file") as caught:
+        read_key(str(tmp_path / "key"))
+    assert "c4nary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:c4nary-Value@host:8000", "https://c4nary-Value@host", "me:c4nary-Value@host:8000", "http://me:a/c4nary-Value@host",
+        "http://me:8000#c4nary-Value@host", "http://me:c4nary-Value#@host", "http://me:c4nary-Value@x@host", "http://@host",
+        "c4nary-Value@",
+    ],
+)  # fmt: skip
+def test_an_address_with_user_and_password_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(UserError, match="base_url") as caught:
+        parse_base_url(url)
+    assert "c4nary" not in str(caught.value) + str(caught.value.problems)
