@@ -71,8 +71,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     f"{BENCH}.result": (*GROUND, *bench("settings", "record", "metrics", "repeats", "validity", "clients.base")),
     f"{BENCH}.runner": (*GROUND, *bench("settings", "repeats", "result", "clients.base")),
-    # Progress is what a job writes down, and of a server it locks the address.
-    f"{BENCH}.job": (*GROUND, f"{OPENAI}.endpoint", *bench("settings", "loadgen.progress")),
+    f"{BENCH}.lock": (*GROUND, f"{OPENAI}.endpoint"),
+    f"{BENCH}.job": (*GROUND, *bench("settings", "loadgen.progress", "lock")),  # progress is what a job writes down
     f"{BENCH}.task": (*GROUND, OPENAI, BENCH),
     # -- on the controller ----------------------------------------------------------------------------------------------
     "plugin_utils._plain": (),

@@ -15,9 +15,9 @@ Four things happen one after the other, and no file does two of them:
     judge     metrics.py repeats.py validity.py gpu_power.py, written down by result.py
               pure functions on records: figures, intervals, checks; then the fact and the record
 
-What holds them together: task.py (the verbs of the module), job.py (the detached process), runner.py (repeats and levels),
-clients/base.py (what is done around any load), clients/native.py and clients/vllm.py (what can send one), child_process.py
-(programs that end with the job).
+What holds them together: task.py (the verbs of the module), job.py (the detached process), lock.py (one load at a time),
+runner.py (repeats and levels), clients/base.py (what is done around any load), clients/native.py and clients/vllm.py (what can
+send one), child_process.py (programs that end with the job).
 
 A run outlives the connection that started it, and its load is sent by processes of its own. Hence two forks:
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import socket
 import time
 import traceback
 from dataclasses import dataclass
@@ -23,55 +22,13 @@ from typing import Any, Callable
 
 from .._errors import Problem, UserError
 from .._files import log_tail, read_json, write_json
-from .._openai.endpoint import Address
 from .loadgen.progress import Counts
+from .lock import ServerLock
 
 _POLL_S = 0.1
 _WRITE_EVERY_S = 1.0
 _ORPHAN_AFTER_S = 60.0  # without a heartbeat
 _STARTING, _DONE, _FAILED = "starting", "done", "failed"
-
-
-class ServerLock:
-    """At most one load on a server: an abstract Unix socket, which the kernel frees with the last process of the job.
-
-    Its name is valid for all users of the host (strictly, of the network namespace, as is the server's address).
-    """
-
-    def __init__(self, name: str, holder: socket.socket) -> None:
-        self.name, self._holder = name, holder
-
-    @staticmethod
-    def name_for(address: Address) -> str:
-        """The name of the lock on the server at a socket address; all addresses of this host are one."""
-        host = "local" if _is_local(address) else address[1][0]
-        return f"llmfleet-bench-{host}-{address[1][1]}"
-
-    @classmethod
-    def acquire(cls, address: Address) -> ServerLock | None:
-        """The lock, or None while a load is running."""
-        name, holder = cls.name_for(address), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            holder.bind(f"\0{name}")
-        except OSError:
-            holder.close()
-            return None
-        return cls(name, holder)
-
-    def release(self) -> None:
-        """Gives up this process's hold; a job that was forked meanwhile keeps its own."""
-        self._holder.close()
-
-
-def _is_local(address: Address) -> bool:
-    """Whether the address is one of this host: only to such a socket can be bound."""
-    family, (host, _, *rest) = address
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((host, 0, *rest))
-    except OSError:
-        return False
-    return True
 
 
 @dataclass(frozen=True)
@@ -193,7 +150,7 @@ def start(folder: JobFolder, lock: ServerLock, monitor: Monitor, work: Callable[
             os._exit(0)  # never back into the caller's code, nor through its exit handlers
     os.waitpid(child, 0)
     os.close(log)
-    lock.release()
+    lock.leave()
 
 
 def _live(folder: JobFolder, log: int, monitor: Monitor, outcome: Callable[[], dict[str, Any]]) -> None:

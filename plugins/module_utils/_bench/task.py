@@ -14,7 +14,8 @@ from .._errors import Problem, UserError
 from .._openai.endpoint import Access, parse_base_url, read_key, resolve
 from .clients import CLIENTS
 from .clients.base import Client, Session
-from .job import JobFolder, Monitor, Running, ServerLock, start, wait
+from .job import JobFolder, Monitor, Running, start, wait
+from .lock import ServerLock
 from .options import make_settings
 from .runner import FACT_NAME, Run, new_run_id, run_benchmark, run_folder
 from .settings import Settings
@@ -72,11 +73,15 @@ class Task:
         """Starts a job, or joins the one that measures the same thing on this server already."""
         if self._params["run_id"]:
             return self._join(self._params["run_id"])
-        lock = ServerLock.acquire(self._address)
+        lock = ServerLock.acquire(self._address, self._state_dir)
         if lock is None:
             return self._join(self._same_run())
-        run, client = self._prepare()
-        client.verify()
+        try:
+            run, client = self._prepare()
+            client.verify()
+        except BaseException:
+            lock.release()
+            raise
         session = run.session
         session.target.close()  # the job opens a connection of its own
         folder = JobFolder(session.folder)
@@ -124,12 +129,12 @@ class Task:
             Problem(
                 f"Another load is running on {self._endpoint.url}, not from {self._state_dir}, or is just starting.",
                 "one load at a time on a server.",
-                "Try again; if it goes on, wait for it, or use the state_dir (and user) that it was started with.",
+                "Try again; if it goes on, wait for it, or use the state_dir that it was started with.",
             )
         )
 
     def _note(self) -> dict[str, str]:
-        """The note about the load on this server; empty when its job is dead, so that the load is another user's."""
+        """The note about the load on this server; empty when its job is dead, so that the load is of another state_dir."""
         note = self._running.read()
         return note if note and self._folder(note["run_id"]).alive() else {}
 
@@ -154,9 +159,7 @@ class Task:
 
     def _cancel(self, check_mode: bool) -> dict[str, Any]:
         """Ends the load on this server, if there is one, and returns what it had measured."""
-        lock = ServerLock.acquire(self._address)
-        if lock is not None:
-            lock.release()
+        if not ServerLock.held(self._address, self._state_dir):
             return {}
         run_id = self._note().get("run_id")
         if run_id is None:

@@ -12,11 +12,11 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.job import
     JobFolder,
     Monitor,
     Running,
-    ServerLock,
     start,
     wait,
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.lock import ServerLock
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 
 ADDRESS = (2, ("192.0.2.1", os.getpid()))
@@ -28,25 +28,9 @@ def folder(tmp_path: Path) -> JobFolder:
 
 
 def lock() -> ServerLock:
-    taken = ServerLock.acquire(ADDRESS)
+    taken = ServerLock.acquire(ADDRESS, Path("/nowhere"))
     assert taken is not None
     return taken
-
-
-def test_a_server_is_locked_once() -> None:
-    first = lock()
-    assert ServerLock.acquire(ADDRESS) is None
-    first.release()
-    lock().release()
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "127.0.0.2"])
-def test_the_addresses_of_this_host_are_one_server(host: str) -> None:
-    assert ServerLock.name_for((2, (host, 8000))) == "llmfleet-bench-local-8000"
-
-
-def test_another_host_is_locked_by_its_address() -> None:
-    assert ServerLock.name_for((2, ("192.0.2.1", 8000))) == "llmfleet-bench-192.0.2.1-8000"
 
 
 def test_a_job_leaves_its_result(folder: JobFolder) -> None:
