@@ -522,7 +522,8 @@ benchmark:
       sample: 0
     energy:
       description:
-        - What the GPUs of O(server_fact) (else all) used during the load, sampled once a second; null where there is no C(nvidia-smi).
+        - What the GPUs of O(server_fact) (else all) used from the first request to the end of the last, sampled once a second; null where
+          there is no C(nvidia-smi).
         - C(energy_j) and C(energy_per_output_token_j) in joules, C(mean_power_w) in watts, C(mean_sm_clock_mhz), C(max_temperature_c),
           C(throttle_reasons), and C(throttled_share), the share of samples with a slowdown for heat or lack of power.
       type: dict

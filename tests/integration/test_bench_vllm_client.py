@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,34 @@ def test_its_result_in_our_schema(server: Simulator, tmp_path: Path) -> None:
     assert (fact["metrics"]["completed"], fact["metrics"]["total_output_tokens"]) == (16, 512)
     assert (fact["metrics"]["p99_itl_ms"], fact["metrics"]["per_user_output_throughput"]) == (4.0, 250.0)
     assert (Path(fact["record_path"]).parent / "vllm-run-1.json").exists()
+
+
+_POWER = """#!{python}
+import pathlib, time
+while True:
+    now = time.time()
+    stamp = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(now)) + f".{{int(now % 1 * 1000):03}}"
+    print(f"{{stamp}}, GPU-a, {{pathlib.Path({file!r}).read_text() or 545}}, 1980, 60, 0x0", flush=True)
+    time.sleep(0.1)
+"""
+
+
+def test_the_energy_of_a_load_leaves_its_clients_start_out(
+    server: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command needs a second before it sends anything, while the GPU draws 70 W; in the load it draws 545 W."""
+    power, program = tmp_path / "power", tmp_path / "bin" / "nvidia-smi"
+    power.write_text("70")
+    program.parent.mkdir()
+    program.write_text(_POWER.format(python=sys.executable, file=str(power)))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("TZ", "America/New_York")
+    monkeypatch.setenv("FAKE_VLLM_SLEEP", "1.5")
+    monkeypatch.setenv("FAKE_VLLM_POWER", str(power))
+    energy = run(server, tmp_path)["benchmark"]["energy"]
+    assert energy["mean_power_w"] == pytest.approx(545, rel=0.1)
+    assert energy["energy_j"] == pytest.approx(energy["mean_power_w"] * 1.5, rel=1e-6)
 
 
 def test_every_run_has_a_seed_of_its_own(server: Simulator, tmp_path: Path) -> None:

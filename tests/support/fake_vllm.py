@@ -15,10 +15,17 @@ from pathlib import Path
 arguments = dict(zip(sys.argv[3::2], sys.argv[4::2]))
 if "FAKE_VLLM_SLEEP" in os.environ:
     time.sleep(float(os.environ["FAKE_VLLM_SLEEP"]))
+begun_s, duration_s = time.perf_counter(), 2.0
+if "FAKE_VLLM_POWER" in os.environ:  # a file that holds what the GPU draws: more while the load runs
+    power, duration_s = Path(os.environ["FAKE_VLLM_POWER"]), 1.5
+    power.write_text("545")
+    time.sleep(duration_s)
+    power.write_text("70")
 count, tokens = int(arguments["--num-prompts"]), int(arguments["--random-output-len"])
 failed = count if "FAKE_VLLM_FAIL" in os.environ else 0
 result = {
-    "duration": 2.0,
+    "duration": duration_s,
+    "start_times": [begun_s, begun_s + 0.01],
     "completed": count - failed,
     "failed": failed,
     "total_input_tokens": (count - failed) * 100,

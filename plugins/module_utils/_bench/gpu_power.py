@@ -2,20 +2,27 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the GPUs used during a load: nvidia-smi, sampled once a second."""
+"""What the GPUs used during a load: nvidia-smi, sampled once a second, integrated from the first request to the end of the last."""
 
 from __future__ import annotations
 
+import calendar
 import math
+import os
 import shutil
 import subprocess
+import time
+from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Sequence
+from typing import Any, Iterable, Sequence, Tuple
 
 from .child_process import die_with_parent
 
-_FIELDS = "uuid,power.draw,clocks.sm,temperature.gpu,clocks_throttle_reasons.active"
+Window = Tuple[float, float]  # begin and end of a load, seconds since the epoch
+
+_FIELDS = "timestamp,uuid,power.draw,clocks.sm,temperature.gpu,clocks_throttle_reasons.active"
+_TIME = "%Y/%m/%d %H:%M:%S"  # of nvidia-smi, followed by a point and milliseconds
 _END_S = 5.0
 
 # Bits of nvmlClocksThrottleReasons (nvml.h). The first two and the last say that no work or no clock was asked for.
@@ -32,8 +39,9 @@ _SLOWED = 0x08 | 0x20 | 0x40 | 0x80  # a power cap is how a GPU is run, the othe
 
 @dataclass(frozen=True)
 class Sample:
-    """One GPU at one moment; None where the driver does not say."""
+    """One GPU at one moment, `at_s` seconds since the epoch; None where the driver does not say."""
 
+    at_s: float
     uuid: str
     power_w: float | None
     sm_clock_mhz: float | None
@@ -42,13 +50,22 @@ class Sample:
 
 
 def parse_samples(text: str) -> list[Sample]:
-    """The lines of `nvidia-smi --query-gpu --format=csv,noheader,nounits`; a line cut at the end is left out."""
+    """The lines of `nvidia-smi --query-gpu --format=csv,noheader,nounits`, its times in UTC; what is cut or has no time is left out."""
     samples = []
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.split(",")]
-        if len(cells) == len(_FIELDS.split(",")) and cells[-1]:
-            samples.append(Sample(cells[0], _number(cells[1]), _number(cells[2]), _number(cells[3]), _bits(cells[4])))
+        at_s = _time(cells[0]) if len(cells) == len(_FIELDS.split(",")) and cells[-1] else None
+        if at_s is not None:
+            samples.append(Sample(at_s, cells[1], *map(_number, cells[2:5]), _bits(cells[5])))
     return samples
+
+
+def _time(text: str) -> float | None:
+    whole, _dot, fraction = text.partition(".")
+    try:
+        return calendar.timegm(time.strptime(whole, _TIME)) + float(f"0.{fraction or 0}")
+    except ValueError:
+        return None
 
 
 def _number(text: str) -> float | None:
@@ -65,27 +82,57 @@ def _bits(text: str) -> int:
         return 0
 
 
-def summarise(samples: Sequence[Sample], duration_s: float, output_tokens: int) -> dict[str, Any] | None:
-    """Energy of all GPUs over the load, in joules: the sum of their mean powers times its duration. None unsampled."""
+def summarise(samples: Sequence[Sample], window: Window | None, output_tokens: int) -> dict[str, Any] | None:
+    """What all GPUs used within the load's window, energy in joules. None unsampled; without a window no energy is known.
+
+    Samples outside the window, while a client started for example, show where the power came from and count for nothing else.
+    """
     if not samples:
         return None
-    powers = [mean([s.power_w for s in samples if s.uuid == uuid]) for uuid in sorted({s.uuid for s in samples})]
-    power = None if None in powers else math.fsum(p for p in powers if p is not None)
-    energy = None if power is None else power * duration_s
+    by_gpu = {uuid: [s for s in samples if s.uuid == uuid] for uuid in {s.uuid for s in samples}}
+    energies = [_energy_j(of_one, window) if window else None for of_one in by_gpu.values()]
+    energy = None if None in energies else math.fsum(value for value in energies if value is not None)
+    samples = [s for s in samples if window and window[0] <= s.at_s <= window[1]] or samples
     seen = 0
     for sample in samples:
         seen |= sample.reasons
     return {
         "energy_j": energy,
         "energy_per_output_token_j": energy / output_tokens if energy is not None and output_tokens else None,
-        "mean_power_w": power,
+        "mean_power_w": energy / (window[1] - window[0]) if window and energy is not None else None,
         "mean_sm_clock_mhz": mean(sample.sm_clock_mhz for sample in samples),
         "max_temperature_c": max((s.temperature_c for s in samples if s.temperature_c is not None), default=None),
         "throttle_reasons": [name for bit, name in _REASONS.items() if seen & bit],
         "throttled_share": sum(bool(sample.reasons & _SLOWED) for sample in samples) / len(samples),
-        "gpus": len(powers),
+        "gpus": len(by_gpu),
         "samples": len(samples),
     }
+
+
+def _energy_j(samples: Sequence[Sample], window: Window) -> float | None:
+    """The integral of one GPU's power over the window, by trapezoids; None where its power is not known.
+
+    Between two samples the power is taken for a straight line, before the first and after the last for what that one says.
+    """
+    begin, end = window
+    known = sorted((s.at_s, s.power_w) for s in samples if s.power_w is not None)
+    if not known or end <= begin:
+        return None
+    corners = [
+        (begin, _power_at(begin, known)),
+        *(k for k in known if begin < k[0] < end),
+        (end, _power_at(end, known)),
+    ]
+    return math.fsum((t1 - t0) * (p0 + p1) / 2 for (t0, p0), (t1, p1) in zip(corners, corners[1:]))
+
+
+def _power_at(at_s: float, known: Sequence[tuple[float, float]]) -> float:
+    """The power at a time, by the samples around it."""
+    after = bisect_left(known, (at_s, 0.0))
+    if after in (0, len(known)):
+        return known[max(0, after - 1)][1]
+    (t0, p0), (t1, p1) = known[after - 1 : after + 1]
+    return p0 + (p1 - p0) * (at_s - t0) / (t1 - t0)
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -111,6 +158,7 @@ class Sampler:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.DEVNULL,
+                    env={**os.environ, "TZ": "UTC0"},  # it prints local time
                     preexec_fn=die_with_parent(),  # noqa: PLW1509 - there are no threads
                 )
 

@@ -102,7 +102,8 @@ def text_times_ns(record: Record) -> list[int]:
 def tokens_per_text(record: Record) -> list[int] | None:
     """How many tokens each message with text brought, or None where that is not known.
 
-    Known when the server counts with every message, or when there are as many such messages as tokens.
+    Known when the server counts with every message (upwards, and not past the whole), or when there are as many such messages
+    as tokens.
     """
     if len(record.cumulative) == len(record.event_ns):
         counts, before = [], 0
@@ -110,7 +111,8 @@ def tokens_per_text(record: Record) -> list[int] | None:
             if has_text:
                 counts.append(total - before)
                 before = total
-        return counts
+        if counts and min(counts) >= 0 and before <= record.completion_tokens:
+            return counts
     texts = sum(record.has_text)
     return [1] * texts if texts == record.completion_tokens else None
 
@@ -130,12 +132,19 @@ def strict_tpot_ms(record: Record) -> float | None:
     return (times[-1] - times[0]) / _MS / later_tokens if later_tokens > 0 and len(times) > 1 else None
 
 
+def token_gaps(record: Record) -> Iterable[tuple[int, float]]:
+    """(arrival, gap in ms) of each token after the first message: a message of n tokens gives n times an nth of its gap.
+
+    Where tokens are not known, each message is one.
+    """
+    times, counts = text_times_ns(record), tokens_per_text(record)
+    later = zip(times[1:], gaps_ms(times), counts[1:] if counts else [1] * len(times))
+    return ((time, gap / count) for time, gap, count in later for _ in range(count))
+
+
 def strict_itl_ms(record: Record) -> Iterable[float]:
-    """One gap for each token after the first message: a message of n tokens gives n times a nth of its gap."""
-    gaps, counts = gaps_ms(text_times_ns(record)), tokens_per_text(record)
-    if counts is None:
-        return gaps
-    return (gap / count for gap, count in zip(gaps, counts[1:]) for _ in range(count))
+    """The gaps of one request, without their times."""
+    return (gap for _time, gap in token_gaps(record))
 
 
 # -- all requests -----------------------------------------------------------------------------------------------------
@@ -307,7 +316,8 @@ def steady_window(records: Sequence[Record], share: float = 0.95) -> Window | No
 def steady_state(records: Sequence[Record], percents: Sequence[float]) -> dict[str, Any] | None:
     """Metrics of the steady window, by the strict definitions; None without one.
 
-    Tokens count by the time they arrived; TTFT and ITL by the time they ended; TPOT and E2EL by the end of the request.
+    Tokens count by the time they arrived; TTFT and ITL by the time they ended, an ITL for each token as in `strict_metrics`; TPOT and
+    E2EL by the end of the request.
     """
     window = steady_window(records)
     if window is None:
@@ -329,12 +339,6 @@ def steady_state(records: Sequence[Record], percents: Sequence[float]) -> dict[s
         "tpot": [strict_tpot_ms(record) for record in ended],
         "e2el": [strict_e2el_ms(record) for record in ended],
     }
-    figures.update(
-        _summaries(latencies, (gap for record in good for gap in _gaps_within(record, begin, end)), percents)
-    )
+    gaps = (gap for record in good for time, gap in token_gaps(record) if begin < time <= end)
+    figures.update(_summaries(latencies, gaps, percents))
     return figures
-
-
-def _gaps_within(record: Record, begin: int, end: int) -> Iterable[float]:
-    times = text_times_ns(record)
-    return ((b - a) / _MS for a, b in zip(times, times[1:]) if begin < b <= end)

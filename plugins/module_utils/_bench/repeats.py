@@ -12,6 +12,9 @@ from typing import Any, Mapping, Sequence
 
 from .._metric_table import CONFIDENCE, JUDGED, keys_in
 
+_MANY = 1000  # degrees of freedom from which the expansion is exact to all digits that matter
+_TERMS = 60  # of the continued fraction
+
 
 def half_width(values: Sequence[float]) -> float | None:
     """Half the 95 % confidence interval of the mean: t x s / sqrt(n), with s over n - 1. None for one value."""
@@ -25,29 +28,48 @@ def half_width(values: Sequence[float]) -> float | None:
 
 @lru_cache(maxsize=128)
 def student_t(freedom: float) -> float:
-    """The 97.5 % quantile of Student's t, by bisection of its distribution function.
+    """The 97.5 % quantile of Student's t: so many standard errors to either side of a mean hold 95 %.
 
-    So many standard errors to either side of a mean hold 95 %. `freedom`: degrees of freedom, 1 or more, not always whole.
-    The error is below 1e-6 for 1 to 100 whole degrees, 4e-5 for 1,000, and 0.002 between one and two.
+    `freedom`: degrees of freedom, 1 or more, not always whole. The error is below 1e-12, and so is the step between the two
+    ways in which it is computed.
     """
-    low, high = 1.0, 13.0
-    for _step in range(40):
+    return _t_by_bisection(freedom) if freedom < _MANY else _t_by_expansion(freedom)
+
+
+def _t_by_bisection(freedom: float) -> float:
+    low, high = 1.9, 13.0  # the quantiles of one degree of freedom and of infinitely many lie within
+    for _step in range(52):
         middle = (low + high) / 2
         low, high = (middle, high) if _t_tail(middle, freedom) > 0.025 else (low, middle)
     return (low + high) / 2
 
 
 def _t_tail(t: float, freedom: float) -> float:
-    """P(T > t), integrating the density over the angle atan(t / sqrt(freedom)) by Simpson's rule.
+    """P(T > t): half the incomplete beta function (Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.1 and 26.5.27).
 
-    The density is that of Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.1; over the angle it is a power
-    of a cosine, whose integrals for whole degrees of freedom are 26.7.3 and 26.7.4.
+    By its continued fraction (26.5.8), from behind; it converges fast where t is above 1.
     """
-    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
-    start, steps = math.atan(t / math.sqrt(freedom)), 200
-    width = (math.pi / 2 - start) / steps
-    heights = [math.cos(start + width * step) ** (freedom - 1) for step in range(steps + 1)]
-    return scale * width / 3 * (heights[0] + heights[-1] + 4 * sum(heights[1:-1:2]) + 2 * sum(heights[2:-1:2]))
+    a, b, x = freedom / 2, 0.5, freedom / (freedom + t * t)
+    fraction = 1.0
+    for m in range(_TERMS, 0, -1):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        fraction = 1 + even / (1 + odd / fraction)
+    fraction = 1 - (a + b) / (a + 1) * x / fraction
+    scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    return math.exp(scale) / a / fraction / 2
+
+
+def _t_by_expansion(freedom: float) -> float:
+    """For many degrees of freedom: the normal quantile, corrected by powers of 1 / freedom (26.7.5)."""
+    z = 1.959963984540054
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + math.fsum(term / freedom**power for power, term in enumerate(terms, 1))
 
 
 def confidence(repeats: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]] | None:

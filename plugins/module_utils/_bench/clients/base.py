@@ -12,7 +12,7 @@ from typing import Any, Callable, Mapping, Protocol, Sequence
 
 from ..._openai.endpoint import Access
 from .. import validity
-from ..gpu_power import Sampler, summarise
+from ..gpu_power import Sampler, Window, summarise
 from ..loadgen.progress import Counts
 from ..record import Record
 from ..settings import Settings, Workload
@@ -45,6 +45,7 @@ class LoadOutcome:
 
     A client that reports totals alone leaves out what it did not measure: `strict_metrics`, `steady_state`, `records`,
     `workers`. `prompt_overhead_tokens` is what the chat template adds to each prompt, None where that is not known.
+    `window` is when the load ran, without what the client did before and after; None where that is not known.
     """
 
     num_prompts: int
@@ -52,6 +53,7 @@ class LoadOutcome:
     errors: dict[str, dict[str, Any]]
     cancelled: bool
     evidence: validity.Evidence
+    window: Window | None = None
     strict_metrics: dict[str, Any] | None = None
     steady_state: dict[str, Any] | None = None
     prompt_overhead_tokens: int | None = None
@@ -97,8 +99,8 @@ def observed(client: Client, session: Session, name: str, max_concurrency: int, 
         outcome = client.drive(name, max_concurrency, on_tick, sampler.stop)
     finally:
         sampler.stop()
-    duration, output_tokens = outcome.vllm_metrics["duration"] or 0.0, outcome.vllm_metrics["total_output_tokens"]
-    energy = summarise(sampler.samples(), duration, output_tokens)
+    output_tokens = outcome.vllm_metrics["total_output_tokens"]
+    energy = summarise(sampler.samples(), outcome.window, output_tokens)
     counters = session.target.counters_since(before, output_tokens)
     evidence = replace(
         outcome.evidence,

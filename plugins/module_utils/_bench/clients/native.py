@@ -175,6 +175,7 @@ class NativeClient:
     def _outcome(self, workload: Workload, requests: Sequence[Request], result: LoadResult) -> LoadOutcome:
         settings, records = self._settings, result.records
         vllm_metrics = metrics.vllm_metrics(records, result.start_ns, settings.percentiles, settings.slo)
+        began_s = result.start_ns / 1e9
         cancelled = any(record.error == "cancelled" for record in records) or len(records) < len(requests)
         return LoadOutcome(
             num_prompts=len(requests),
@@ -184,6 +185,7 @@ class NativeClient:
             errors=error_classes(records),
             cancelled=cancelled,
             evidence=self._evidence(workload, requests, result, vllm_metrics),
+            window=(began_s, began_s + vllm_metrics["duration"]),
             prompt_overhead_tokens=self.calibration().template_tokens if workload.dataset == "random" else None,
             records=records,
             start_ns=result.start_ns,

@@ -11,6 +11,7 @@ takes a proxy from the environment; and it exits with 0 when every request has f
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -25,6 +26,7 @@ from ..._errors import Problem, UserError
 from ..._files import log_tail, read_json
 from ..._metric_table import FIGURES, LATENCIES, statistic_keys
 from ..child_process import die_with_parent
+from ..gpu_power import Window
 from ..loadgen.progress import Counts
 from ..metrics import derived
 from ..prompts import length_range
@@ -37,6 +39,7 @@ _TEMPLATE_ROOM = 64  # tokens that a chat template may add to a prompt, whose le
 _REPEATED_SHARE = 0.005  # of 512 prompts of its random dataset, two are expected to be equal
 _POLL_S = 0.25
 _END_S = 10.0
+_CLOCK_ROOM_S = 1.0  # between a file's time and the clock
 _LATENCIES = tuple(latency.name for latency in LATENCIES)
 
 
@@ -115,8 +118,30 @@ def metrics(document: Mapping[str, Any], percents: Sequence[float]) -> dict[str,
     return {**figures, **derived(figures)}
 
 
+def load_window(document: Mapping[str, Any], began_s: float, written_s: float, monotonic_s: float) -> Window | None:
+    """When the load of a result file ran, in seconds since the epoch; None where it does not say.
+
+    Its process began at `began_s` and wrote the file at `written_s`; its `start_times` are of CLOCK_MONOTONIC, whose zero was at
+    `monotonic_s`. Where they do not fit (another kernel's clock, an old release) the load is what came before the file.
+    """
+    duration_s, starts = document.get("duration"), document.get("start_times") or [math.nan]
+    try:
+        duration_s, begin_s = float(duration_s), min(map(float, starts)) + monotonic_s
+    except (TypeError, ValueError):
+        return None
+    if not 0 < duration_s < math.inf:
+        return None
+    if not began_s <= begin_s <= begin_s + duration_s <= written_s + _CLOCK_ROOM_S:
+        begin_s = written_s - duration_s
+    return (begin_s, begin_s + duration_s)
+
+
 def outcome_of(
-    document: Mapping[str, Any], workload: Workload, percents: Sequence[float], cancelled: bool
+    document: Mapping[str, Any],
+    workload: Workload,
+    percents: Sequence[float],
+    cancelled: bool,
+    window: Window | None = None,
 ) -> LoadOutcome:
     """What a result file says of a load; an empty one counts as nothing done."""
     figures = metrics(document, percents)
@@ -128,6 +153,7 @@ def outcome_of(
         vllm_metrics=figures,
         errors=_errors(document),
         cancelled=cancelled,
+        window=window,
         evidence=Evidence(
             records=None,
             vllm_metrics=figures,
@@ -199,12 +225,16 @@ class VllmClient:
         seed = zlib.crc32(f"{workload.seed}/{workload.salt}/{name}".encode()) & 0x7FFFFFFF
         url = self._session.access.endpoint.url
         words = arguments(self._settings, workload, url, self._info.model, self._command.tokenizer, seed, result)
+        began_s = time.time()
         finished = self._run([*self._command.prefix, *words], name, workload.num_prompts, on_tick)
         on_end()
         document = read_json(result, at_most_bytes=None)  # with every interval of every answer
         if document is None and finished:
             raise self._no_result(result)
-        return outcome_of(document or {}, workload, self._settings.percentiles, cancelled=not finished)
+        if not isinstance(document, dict):
+            return outcome_of({}, workload, self._settings.percentiles, cancelled=not finished)
+        window = load_window(document, began_s, result.stat().st_mtime, time.time() - time.monotonic())
+        return outcome_of(document, workload, self._settings.percentiles, not finished, window)
 
     def describe(self, outcome: LoadOutcome) -> dict[str, Any]:
         """What measured; how it fared it does not say."""

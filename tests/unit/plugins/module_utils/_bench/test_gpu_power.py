@@ -4,36 +4,90 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.gpu_power import Sampler, parse_samples, summarise
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.gpu_power import (
+    Sample,
+    Sampler,
+    parse_samples,
+    summarise,
+)
+from hypothesis import given
+from hypothesis import strategies as st
 
-TEXT = """GPU-a, 300.00, 1980, 60, 0x0000000000000000
-GPU-b, 100.00, 1000, 50, 0x0000000000000001
-GPU-a, 500.00, 1900, 71, 0x0000000000000024
-GPU-b, 100.00, 1000, 50, 0x0000000000000001
-GPU-a, 50"""
+# Two GPUs, sampled twice, ten seconds apart; the last line is cut.
+TEXT = """2026/11/27 04:00:00.250, GPU-a, 300.00, 1980, 60, 0x0000000000000000
+2026/11/27 04:00:00.251, GPU-b, 100.00, 1000, 50, 0x0000000000000001
+2026/11/27 04:00:10.250, GPU-a, 500.00, 1900, 71, 0x0000000000000024
+2026/11/27 04:00:10.251, GPU-b, 100.00, 1000, 50, 0x0000000000000001
+2026/11/27 04:00:11.250, GPU-a, 50"""
+T0 = 1795752000.25  # the first line's time
+
+
+def test_a_sample_has_the_time_of_its_line_in_utc() -> None:
+    assert [sample.at_s for sample in parse_samples(TEXT)] == pytest.approx([T0, T0 + 0.001, T0 + 10, T0 + 10.001])
 
 
 def test_energy_is_the_sum_over_the_gpus() -> None:
-    result = summarise(parse_samples(TEXT), 10.0, 1000)
+    result = summarise(parse_samples(TEXT), (T0, T0 + 10.001), 1000)
     assert result is not None
-    assert (result["mean_power_w"], result["energy_j"], result["energy_per_output_token_j"]) == (500, 5000, 5)
+    assert (result["mean_power_w"], result["energy_j"]) == (pytest.approx(500, rel=1e-3), pytest.approx(5000, rel=1e-3))
+    assert result["energy_per_output_token_j"] == result["energy_j"] / 1000
     assert (result["gpus"], result["samples"], result["max_temperature_c"]) == (2, 4, 71)
     assert result["mean_sm_clock_mhz"] == pytest.approx(1470)
     assert (result["throttle_reasons"], result["throttled_share"]) == (["sw_power_cap", "sw_thermal_slowdown"], 0.25)
 
 
 def test_a_power_cap_is_no_trouble() -> None:
-    result = summarise(parse_samples("GPU-a, 300, 1, 1, 0x4"), 1.0, 0)
+    result = summarise(parse_samples("2026/11/27 04:00:00.250, GPU-a, 300, 1, 1, 0x4"), (T0, T0 + 1), 0)
     assert result is not None
     assert (result["throttled_share"], result["energy_per_output_token_j"]) == (0, None)
+    assert result["energy_j"] == 300
 
 
 def test_what_a_driver_does_not_report() -> None:
-    result = summarise(parse_samples("GPU-a, [N/A], [N/A], [N/A], [N/A]"), 1.0, 10)
+    line = "2026/11/27 04:00:00.250, GPU-a, [N/A], [N/A], [N/A], [N/A]"
+    result = summarise(parse_samples(f"{line}\n[N/A], GPU-a, 300, 1, 1, 0x0"), (T0, T0 + 1), 10)
     assert result is not None
-    assert (result["energy_j"], result["mean_sm_clock_mhz"], result["max_temperature_c"]) == (None, None, None)
-    assert summarise([], 1.0, 10) is None
+    assert (result["samples"], result["energy_j"], result["mean_power_w"]) == (1, None, None)
+    assert (result["mean_sm_clock_mhz"], result["max_temperature_c"]) == (None, None)
+    assert summarise([], (T0, T0 + 1), 10) is None
+
+
+def test_without_a_window_no_energy_is_known() -> None:
+    result = summarise(parse_samples(TEXT), None, 10)
+    assert result is not None
+    assert (result["energy_j"], result["mean_power_w"], result["max_temperature_c"]) == (None, None, 71)
+
+
+def at_seconds(*powers: float) -> list[Sample]:
+    """One GPU, sampled once a second, hot and slowed down where it works."""
+    return [Sample(float(n), "a", p, 1980.0, 30.0 + p / 10, 0x08 if p > 100 else 0) for n, p in enumerate(powers)]
+
+
+def test_the_idle_start_of_a_client_is_no_part_of_the_load() -> None:
+    """As on an H100: 22 s of imports at 70 W, 78 s of load at 545 W; the mean over all of it is 440 W."""
+    result = summarise(at_seconds(*[70.0] * 22, *[545.0] * 78), (22.0, 100.0), 1000)
+    assert result is not None
+    assert (result["mean_power_w"], result["energy_j"]) == (pytest.approx(545), pytest.approx(545 * 78))
+    assert (result["samples"], result["throttled_share"]) == (78, 1.0)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.2, 3.0), st.floats(10, 700)), min_size=1, max_size=40),
+    st.floats(-3, 60),
+    st.floats(0.01, 90),
+)
+def test_energy_is_the_integral_by_numpy(steps: list[tuple[float, float]], begin: float, length: float) -> None:
+    times, powers = np.cumsum([gap for gap, _ in steps]), np.array([power for _, power in steps])
+    # An independent way: the straight lines between samples, on a grid that has every corner in it.
+    grid = np.unique(np.concatenate([np.linspace(begin, begin + length, 2000), np.clip(times, begin, begin + length)]))
+    joules = np.trapezoid(np.interp(grid, times, powers), grid)
+    samples = [Sample(float(time), "a", float(power), None, None, 0) for time, power in zip(times, powers)]
+    result = summarise(samples, (begin, begin + length), 0)
+    assert result is not None
+    assert result["energy_j"] == pytest.approx(joules, rel=1e-9)
+    assert result["mean_power_w"] == pytest.approx(joules / length, rel=1e-9)
 
 
 @pytest.mark.parametrize("uuids", [[], ["GPU-a", "GPU-b"]])

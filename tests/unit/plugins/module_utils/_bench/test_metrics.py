@@ -171,6 +171,66 @@ def test_the_steady_window_leaves_out_ramp_and_drain() -> None:
     assert figures["completed"] == 6
 
 
+def speculative_waves(rng: np.random.Generator) -> list[Record]:
+    """Eight slots, five answers each, whose messages bring one to four tokens, as the server counts them."""
+    records = []
+    for slot in range(8):
+        now = float(slot)
+        for _answer in range(5):
+            counts = rng.integers(1, 5, size=30)
+            times = now + 20 + np.cumsum(rng.uniform(1, 30, size=30))
+            total = int(counts.sum())
+            records.append(record(now, list(times), tokens=total, cumulative=array("i", np.cumsum(counts).tolist())))
+            now = float(times[-1])
+    return records
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_steady_state_is_numpys(seed: int) -> None:
+    records = speculative_waves(np.random.default_rng(seed))
+    figures, window = metrics_module.steady_state(records, [50, 99]), metrics_module.steady_window(records)
+    assert figures is not None and window is not None
+    begin, end = window
+    gaps, arrived, ttfts, tpots = [], 0, [], []
+    for r in records:  # an independent way: arrays of one request, each gap shared by the tokens that ended it
+        times, counts = np.array(r.event_ns), np.diff(np.array(r.cumulative), prepend=0)
+        inside = (times > begin) & (times <= end)
+        arrived += int(counts[inside].sum())
+        gaps.append(np.repeat(np.diff(times)[inside[1:]] / counts[1:][inside[1:]] / MS, counts[1:][inside[1:]]))
+        if begin < times[0] <= end:
+            ttfts.append((times[0] - r.sent_ns) / MS)
+        if begin < r.ended_ns <= end:
+            tpots.append((times[-1] - times[0]) / MS / counts[1:].sum())
+    itl = np.concatenate(gaps)
+    for key, values in (("itl", itl), ("ttft", ttfts), ("tpot", tpots)):
+        expected = [np.mean(values), np.median(values), np.std(values), np.percentile(values, 99)]
+        found = [figures[f"{name}_{key}_ms"] for name in ("mean", "median", "std", "p99")]
+        assert found == pytest.approx(expected, rel=1e-9)
+    assert figures["output_throughput"] == pytest.approx(arrived / (end - begin) * 1e9)
+    # The mean gap of a token times the tokens of all slots is the time that the slots had.
+    assert figures["mean_itl_ms"] == pytest.approx(itl.sum() / len(itl))
+
+
+def test_the_steady_state_and_the_whole_agree_on_what_a_gap_is() -> None:
+    """Messages of two tokens every 20 ms: a token every 10 ms, in the steady window too."""
+    waves = [
+        record(wave * 1000, [wave * 1000 + 20.0 * n for n in range(1, 51)], tokens=100,
+               cumulative=array("i", range(2, 101, 2)))
+        for wave in range(4)
+        for _ in range(2)
+    ]  # fmt: skip
+    figures = metrics_module.steady_state(waves, [99])
+    assert figures is not None
+    assert figures["mean_itl_ms"] == metrics_module.strict_metrics(waves, 0, [99], {})["mean_itl_ms"] == 10
+
+
+@pytest.mark.parametrize("cumulative", [[1, 2_000_000_000, 6], [3, 1, 6], [1, 3, 7]])
+def test_a_count_that_cannot_be_is_no_count_of_tokens(cumulative: list[int]) -> None:
+    message = record(0, [10, 20, 50], [1, 1, 1], tokens=6, cumulative=array("i", cumulative))
+    assert metrics_module.tokens_per_text(message) is None
+    assert list(metrics_module.strict_itl_ms(message)) == [10, 30]
+
+
 def test_a_short_run_has_no_steady_state() -> None:
     assert metrics_module.steady_state([CHAT], [99]) is None
 

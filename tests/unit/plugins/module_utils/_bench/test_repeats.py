@@ -31,23 +31,26 @@ def test_half_width(values: list[float], expected: float | None) -> None:
     assert half_width(values) == (None if expected is None else pytest.approx(expected, rel=1e-5))
 
 
-@pytest.mark.parametrize(
-    ("freedom", "quantile"),
-    [
-        *((1, 12.706205), (2, 4.302653), (3, 3.182446), (4, 2.776445), (5, 2.570582), (10, 2.228139), (15, 2.131450)),
-        *((20, 2.085963), (30, 2.042272), (39, 2.022691), (100, 1.983972)),
-    ],
-)
-def test_student_t(freedom: int, quantile: float) -> None:
-    assert student_t(freedom) == pytest.approx(quantile, abs=1e-6)
+# scipy.stats.t.ppf(0.975, freedom) of SciPy 1.17
+QUANTILES = {
+    1: 12.706204736175, 1.5: 6.016663104428, 2: 4.302652729749, 3: 3.182446305284, 4: 2.776445105198, 5: 2.570581835636,
+    5.5: 2.501858617589, 10: 2.228138851986, 15: 2.131449545560, 20: 2.085963447266, 29: 2.045229642133, 30: 2.042272456301,
+    30.5: 2.040869445186, 31: 2.039513446396, 39: 2.022690920037, 60: 2.000297822014, 100: 1.983971518524, 150: 1.975905330897,
+    250: 1.969498393421, 500: 1.964719837467, 999.5: 1.962340270384, 1000: 1.962339080826, 1000.5: 1.962337892459,
+    1e4: 1.960201239891, 1e5: 1.959987707535, 1e6: 1.959966356814, 1e9: 1.959963986912,
+}  # fmt: skip
 
 
-def test_student_t_of_many_degrees_of_freedom() -> None:
-    assert student_t(1000) == pytest.approx(1.962339, abs=4e-5)
+@pytest.mark.parametrize(("freedom", "quantile"), QUANTILES.items())
+def test_student_t(freedom: float, quantile: float) -> None:
+    assert student_t(freedom) == pytest.approx(quantile, abs=1e-11)
 
 
-def test_student_t_lies_between_whole_degrees_of_freedom() -> None:
-    assert student_t(5) > student_t(5.5) > student_t(6)
+def test_student_t_falls_without_a_jump() -> None:
+    steps = [30, 30.001, 31, 32, 100, 999.9, 999.999999, 1000, 1000.000001, 1000.1, 1e4, 1e6, 1e12]
+    values = [student_t(freedom) for freedom in steps]
+    assert values == sorted(values, reverse=True)
+    assert student_t(999.999999) - student_t(1000) < 1e-11
 
 
 def test_confidence_leaves_out_what_was_not_measured() -> None:
