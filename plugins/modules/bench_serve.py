@@ -18,9 +18,9 @@ description:
   - The result judges itself. Its status is V(ok), V(invalid) when a check of RV(benchmark.validity) failed, or V(failed) when no request
     succeeded. All three are results, so the task itself succeeds; what cannot be measured at all fails the task before any load is sent.
   - Measuring does not change the server, so only O(state=cancelled) can report a change. The record of each run is kept in O(state_dir).
-  - A run is a detached job on the target, so it goes on when the connection drops. Calling the module again with the same workload
-    joins it, and with another workload is refused; there is never a second load on one server (address and port, where all addresses
-    of the host itself are the same).
+  - A run is a detached job on the target, so it goes on when the connection drops. Calling the module again with the same
+    settings joins it, and with others (of O(validity) and O(percentiles) too) is refused; there is never a second load on one server
+    (address and port, where all addresses of the host itself are the same).
   - The controller shows how far each host is every O(progress_interval) seconds.
 extends_documentation_fragment:
   - llmfleet.serving.attributes.action_group
@@ -289,7 +289,8 @@ options:
     default: measured
   run_id:
     description:
-      - Returns the result of this run, which was started before, instead of starting a run.
+      - Returns the result of this run, which was started before, instead of starting a run. It is judged by the limits that it was
+        started with.
       - With O(state=cancelled) it has no meaning; what is ended is the run that measures this server.
     type: str
   wait:

@@ -54,8 +54,11 @@ def start(server: Simulator, folder: Path, **options: Any) -> tuple[str, JobFold
 def test_a_run_is_joined_by_the_same_and_refuses_another(server: Simulator, tmp_path: Path) -> None:
     run_id, job = start(server, tmp_path)
     assert task(server, tmp_path, wait=False).act(False)["run_id"] == run_id
-    with pytest.raises(UserError, match="another workload"):
+    with pytest.raises(UserError, match="other settings: num_prompts is 40 there and 7 here"):
         task(server, tmp_path, num_prompts=7).act(False)
+    for options in ({"validity": {"closure": 0.5}}, {"percentiles": [75]}, {"model": "another"}):
+        with pytest.raises(UserError, match=f"other settings: {next(iter(options))}"):
+            task(server, tmp_path, **options).act(False)
     with pytest.raises(UserError, match="Another load"):
         task(server, tmp_path, state_dir=str(tmp_path / "elsewhere")).act(False)
     localhost = server.url.replace("127.0.0.1", "localhost")

@@ -18,7 +18,7 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Mapping
 
 from .._errors import Problem, UserError
 from .._files import log_tail, read_json, write_json
@@ -211,9 +211,18 @@ class Running:
     def _path(self) -> Path:
         return self.state_dir / "running" / f"{self.name}.json"
 
-    def write(self, run_id: str, fingerprint: str) -> None:
-        write_json(self._path, {"run_id": run_id, "fingerprint": fingerprint})
+    def write(self, run_id: str, asked: Mapping[str, Any]) -> None:
+        """Notes the run and what was asked of it, in plain JSON types."""
+        write_json(self._path, {"run_id": run_id, "asked": asked})
 
-    def read(self) -> dict[str, str]:
-        """`run_id` and `fingerprint` of the latest run on this server; empty when there was none."""
-        return dict(read_json(self._path) or {})
+    def read(self) -> dict[str, Any]:
+        """`run_id` and `asked` of the latest run on this server; empty when there was none that can be read."""
+        note = read_json(self._path)
+        whole = isinstance(note, dict) and isinstance(note.get("run_id"), str) and isinstance(note.get("asked"), dict)
+        return note if whole else {}
+
+
+def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    """What two calls ask differently, as `validity.closure is 0.1 there and 0.5 here`."""
+    names = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+    return [f"{name} is {theirs.get(name)!r} there and {ours.get(name)!r} here" for name in names]

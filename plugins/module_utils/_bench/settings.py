@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from dataclasses import asdict, dataclass
 from typing import Any, Mapping
@@ -100,9 +98,15 @@ class Settings:
     real_time: bool  # priority of the workers
     repeat_until: float  # relative half width of the 95 % interval at which repeats stop; 0: never early
 
-    def fingerprint(self, base_url: str, client: str) -> str:
-        """Equal for two runs that would measure the same thing (their salts differ)."""
+    def asked(self) -> dict[str, Any]:
+        """What the result depends on, by the names of the options, groups as `validity.closure`; plain JSON types.
+
+        Without the salt, which is new for each run.
+        """
         described = self.workload.describe()
+        described["workload"] = described.pop("name")
         described.pop("salt")
-        text = json.dumps([base_url, client, described, sorted(self.slo.items())], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        groups = {"slo": dict(self.slo), "timeouts": asdict(self.timeouts), "validity": asdict(self.limits)}
+        alone = {name: getattr(self, name) for name in ("workers", "real_time", "repeat_until")}
+        inner = {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
+        return {**described, **alone, **inner, "percentiles": list(self.percentiles)}

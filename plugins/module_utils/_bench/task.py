@@ -14,7 +14,7 @@ from .._errors import Problem, UserError
 from .._openai.endpoint import Access, parse_base_url, read_key, resolve
 from .clients import CLIENTS
 from .clients.base import Client, Session
-from .job import JobFolder, Monitor, Running, start, wait
+from .job import JobFolder, Monitor, Running, differences, start, wait
 from .lock import ServerLock
 from .options import make_settings
 from .runner import FACT_NAME, Run, new_run_id, run_benchmark, run_folder
@@ -32,6 +32,9 @@ _NO_PART_OF_THE_COMMAND = (
     "on_disconnect",
     "progress_interval",
 )
+
+_CLIENT_AND_MODEL = ("client", "model", "vllm_command", "vllm_image", "vllm_tokenizer", "vllm_volumes")
+_SHOWN = 5  # differences between two calls
 
 
 def repeat_command(params: dict[str, Any], salt: str) -> str:
@@ -87,7 +90,7 @@ class Task:
         folder = JobFolder(session.folder)
         alone = self._params["on_disconnect"] == "cancel"
         monitor = Monitor(folder, session.settings.workload.output_tokens, cancel_when_alone=alone)
-        self._running.write(run.run_id, self._fingerprint(session.settings))
+        self._running.write(run.run_id, self._asked(session.settings))
         start(folder, lock, monitor, lambda: run_benchmark(run, client, monitor.tick))
         return self._join(run.run_id)
 
@@ -106,23 +109,26 @@ class Task:
 
     # -- joining ------------------------------------------------------------------------------------------------------
 
-    def _fingerprint(self, settings: Settings) -> str:
-        return settings.fingerprint(self._endpoint.url, self._params["client"])
+    def _asked(self, settings: Settings) -> dict[str, Any]:
+        """Everything that decides over this call's result, by the names of the options."""
+        named = {name: self._params[name] for name in _CLIENT_AND_MODEL}
+        return {"base_url": self._endpoint.url, **named, **settings.asked()}
 
     def _same_run(self) -> str:
-        """The run in progress, when it measures what this call would. Raises UserError."""
+        """The run in progress, when it measures what this call would, and judges it alike. Raises UserError."""
         note = self._note()
         if not note:
             raise self._foreign_load()
-        if note["fingerprint"] != self._fingerprint(make_settings(self._params, salt="")):
+        different = differences(note["asked"], self._asked(make_settings(self._params, salt="")))
+        if different:
             raise UserError(
                 Problem(
-                    f"Run {note['run_id']} is measuring {self._endpoint.url} with another workload.",
-                    "one load at a time on a server.",
-                    "Wait for it, or end it with state=cancelled.",
+                    f"Run {note['run_id']} is measuring {self._endpoint.url} with other settings: {', '.join(different[:_SHOWN])}.",
+                    "one load at a time on a server; the same call joins it.",
+                    "Wait for it, end it with state=cancelled, or ask for the same.",
                 )
             )
-        return note["run_id"]
+        return str(note["run_id"])
 
     def _foreign_load(self) -> UserError:
         return UserError(
@@ -133,7 +139,7 @@ class Task:
             )
         )
 
-    def _note(self) -> dict[str, str]:
+    def _note(self) -> dict[str, Any]:
         """The note about the load on this server; empty when its job is dead, so that the load is of another state_dir."""
         note = self._running.read()
         return note if note and self._folder(note["run_id"]).alive() else {}

@@ -12,6 +12,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.job import
     JobFolder,
     Monitor,
     Running,
+    differences,
     start,
     wait,
 )
@@ -88,5 +89,21 @@ def test_sigterm_stops_a_load(folder: JobFolder) -> None:
 def test_the_note_about_a_run(tmp_path: Path) -> None:
     note = Running(tmp_path, "server")
     assert note.read() == {}
-    note.write("r1", "print")
-    assert note.read() == {"run_id": "r1", "fingerprint": "print"}
+    note.write("r1", {"seed": 0})
+    assert note.read() == {"run_id": "r1", "asked": {"seed": 0}}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"run_id": 1, "asked": {}}', '{"run_id": "r1", "fingerprint": "f"}'])
+def test_a_note_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
+    note = Running(tmp_path, "server")
+    note.write("r1", {})
+    (tmp_path / "running" / "server.json").write_text(text)
+    assert note.read() == {}
+
+
+def test_what_two_calls_ask_differently_is_named() -> None:
+    theirs, ours = {"seed": 0, "validity.closure": 0.1, "slo.ttft": 5.0}, {"seed": 0, "validity.closure": 0.5}
+    assert differences(theirs, ours) == [
+        "validity.closure is 0.1 there and 0.5 here",
+        "slo.ttft is 5.0 there and None here",
+    ]

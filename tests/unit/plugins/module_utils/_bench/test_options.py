@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -75,15 +76,28 @@ def test_the_description_is_json() -> None:
     assert (described["request_rate"], described["burstiness"], described["sweep"]) == ("inf", 1.0, [])
 
 
-def test_the_fingerprint_knows_the_load_and_not_the_salt() -> None:
-    prints = [
-        settings().fingerprint("http://a", "native"),
-        make_settings(OPTIONS, salt="other").fingerprint("http://a", "native"),
-        settings(seed=1).fingerprint("http://a", "native"),
-        settings().fingerprint("http://b", "native"),
-    ]
-    assert prints[0] == prints[1]
-    assert len(set(prints)) == 3
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"workload": "latency"}, "workload"),
+        ({"validity": {"closure": 0.5}}, "validity.closure"),
+        ({"timeouts": {"idle_s": 3}}, "timeouts.idle_s"),
+        ({"slo": {"ttft": 100}}, "slo.ttft"),
+        ({"percentiles": [99.9]}, "percentiles"),
+        ({"repeat_until": 0.01}, "repeat_until"),
+        ({"workers": 2}, "workers"),
+        ({"real_time": True}, "real_time"),
+    ],
+)
+def test_what_a_result_depends_on_is_asked(options: dict[str, Any], name: str) -> None:
+    before, after = settings().asked(), settings(**options).asked()
+    assert before.get(name) != after[name]
+
+
+def test_what_is_asked_is_json_without_the_salt() -> None:
+    asked = settings().asked()
+    assert asked == make_settings(OPTIONS, salt="other").asked() == json.loads(json.dumps(asked))
 
 
 @pytest.mark.parametrize(
