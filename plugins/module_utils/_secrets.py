@@ -103,15 +103,16 @@ def hidden_document(document: Any, *known: str | None) -> Any:
             for key, value in document.items()
         }
     if isinstance(document, (list, tuple)):
-        return [hidden_document(item, *known) for item in document]
+        texts = all(isinstance(item, str) for item in document)
+        return hidden_argv(document, *known) if texts else [hidden_document(item, *known) for item in document]
     return document
 
 
-def hidden_argv(argv: Iterable[str]) -> list[str]:
+def hidden_argv(argv: Iterable[str], *known: str | None) -> list[str]:
     """Arguments of a program without secrets: the value of a flag or variable whose name is a secret's, and what `hidden` finds."""
     words, name = [], ""
     for word in argv:
-        words.append(HIDDEN if is_secret(name, word) and not word.startswith("--") else hidden(word))
+        words.append(HIDDEN if is_secret(name, word) and not word.startswith("--") else hidden(word, *known))
         name = word if word.startswith("--") and "=" not in word else ""
     return words
 

@@ -56,7 +56,9 @@ options:
     choices: [native, vllm]
     default: native
   vllm_command:
-    description: Command for O(client=vllm) that stands for C(vllm) on the target, instead of a container.
+    description:
+      - Command for O(client=vllm) that stands for C(vllm) on the target, instead of a container.
+      - It finds the key of O(api_key_file) in its environment as E(OPENAI_API_KEY). A container gets it on its standard input.
     type: list
     elements: str
   vllm_image:

@@ -6,9 +6,14 @@
 
 from __future__ import annotations
 
+
+
+
+import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +31,38 @@ FAKE = Path(__file__).resolve().parents[1] / "support" / "fake_vllm.py"
 def server(tmp_path: Path) -> Iterator[Simulator]:
     with simulator(tmp_path) as running:
         yield running
+
+
+KEY = "c4nary-Key-0123456789"
+# Stands for `docker`: writes down what a list of processes and `docker inspect` would show, and runs the entry point.
+DOCKER = f"""#!{sys.executable}
+import json, os, sys
+words = sys.argv[1:]
+at = words.index("an-image")
+with open(os.environ["FAKE_DOCKER_SEEN"], "w") as seen:
+    json.dump({{"argv": words, "environment": dict(os.environ)}}, seen)
+entry = words[words.index("--entrypoint") + 1]
+os.execvp(entry, [entry, *words[at + 1 :]])
+"""
+
+
+def secured(folder: Path) -> AbstractContextManager[Simulator]:
+    (folder / "key").write_text(KEY + "\n")
+    return simulator(folder, api_key_file=str(folder / "key"))
+
+
+@pytest.fixture
+def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `docker` on the path, with a `vllm` in its image; the file is what others saw of it."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    vllm = f'#!/bin/sh\nexec {sys.executable} {FAKE} "$@"\n'
+    for name, text in {"docker": DOCKER, "vllm": vllm}.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_DOCKER_SEEN", str(tmp_path / "seen.json"))
+    return tmp_path / "seen.json"
 
 
 def run(server: Simulator, folder: Path, **options: Any) -> dict[str, Any]:
@@ -111,3 +148,30 @@ def test_what_it_cannot_do(server: Simulator, tmp_path: Path, options: dict[str,
     with pytest.raises(UserError, match=part):
         run(server, tmp_path, **options)
     assert server.send_log.read_text() == ""
+
+
+@pytest.mark.parametrize("fault", ["", "FAKE_VLLM_FAIL", "FAKE_VLLM_NOTHING"])
+def test_the_key_reaches_the_container_and_is_seen_nowhere(
+    tmp_path: Path, container: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    if fault:
+        monkeypatch.setenv(fault, "1")
+    options = {"vllm_command": None, "vllm_image": "an-image", "api_key_file": str(tmp_path / "key")}
+    with secured(tmp_path) as server:
+        try:
+            said = json.dumps(run(server, tmp_path, **options))
+        except UserError as error:
+            said = str(error)
+    if fault != "FAKE_VLLM_NOTHING":
+        assert json.loads(next(tmp_path.rglob("vllm-run-1.json")).read_text())["key_has"] == len(KEY)
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path != tmp_path / "key"]
+    assert container in files
+    assert [str(path) for path in files if KEY.encode() in path.read_bytes()] == []
+    assert KEY not in said
+
+
+def test_a_vllm_of_the_host_has_the_key_too(tmp_path: Path) -> None:
+    with secured(tmp_path) as server:
+        fact = run(server, tmp_path, api_key_file=str(tmp_path / "key"))["benchmark"]
+    result = Path(fact["record_path"]).parent / "vllm-run-1.json"
+    assert json.loads(result.read_text())["key_has"] == len(KEY)

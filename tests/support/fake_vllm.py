@@ -23,6 +23,7 @@ if "FAKE_VLLM_POWER" in os.environ:  # a file that holds what the GPU draws: mor
     power.write_text("70")
 count, tokens = int(arguments["--num-prompts"]), int(arguments["--random-output-len"])
 failed = count if "FAKE_VLLM_FAIL" in os.environ else 0
+key = os.environ.get("OPENAI_API_KEY", "")  # what a server answers may have it
 result = {
     "duration": duration_s,
     "start_times": [begun_s, begun_s + 0.01],
@@ -36,7 +37,8 @@ result = {
     "request_goodput": None,
     "max_output_tokens_per_s": 1.0,
     "max_concurrent_requests": 2,
-    "errors": ["Traceback: refused"] * failed,
+    "errors": [f"Traceback: refused {key}"] * failed,
+    "key_has": len(key),
     "seed": arguments["--seed"],
 }
 for name in ("ttft", "tpot", "itl", "e2el"):
@@ -44,4 +46,4 @@ for name in ("ttft", "tpot", "itl", "e2el"):
 if "FAKE_VLLM_NOTHING" not in os.environ:
     (Path(arguments["--result-dir"]) / arguments["--result-filename"]).write_text(json.dumps(result))
 else:
-    print("ValueError: no such tokenizer")
+    print(f"ValueError: no such tokenizer {key}")

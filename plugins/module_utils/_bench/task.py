@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 from .._errors import Problem, UserError
 from .._openai.endpoint import Access, parse_base_url, read_key, resolve
+from .._secrets import hidden_document
 from .clients import CLIENTS
 from .clients.base import Client, Session
 from .job import JobFolder, Monitor, Running, differences, start, wait
@@ -38,10 +40,11 @@ _SHOWN = 5  # differences between two calls
 
 
 def repeat_command(params: dict[str, Any], salt: str) -> str:
-    """The ad-hoc call that repeats this very measurement, prompts included."""
+    """The ad-hoc call that repeats this very measurement, prompts included, as a line for a shell; without secrets."""
     given = {name: value for name, value in params.items() if value not in (None, {}, [])}
     options = {name: value for name, value in given.items() if name not in _NO_PART_OF_THE_COMMAND}
-    return f"ansible HOST -m llmfleet.serving.bench_serve -a '{json.dumps({**options, 'salt': salt})}'"
+    document = json.dumps(hidden_document({**options, "salt": salt}))
+    return f"ansible HOST -m llmfleet.serving.bench_serve -a {shlex.quote(document)}"
 
 
 class Task:

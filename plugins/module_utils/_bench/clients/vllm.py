@@ -18,6 +18,7 @@ import signal
 import subprocess
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Sequence
@@ -25,6 +26,7 @@ from typing import Any, Mapping, Sequence
 from ..._errors import Problem, UserError
 from ..._files import log_tail, read_json
 from ..._metric_table import FIGURES, LATENCIES, statistic_keys
+from ..._secrets import hidden, hidden_argv, hidden_bytes
 from ..child_process import die_with_parent
 from ..gpu_power import Window
 from ..loadgen.progress import Counts
@@ -35,6 +37,7 @@ from ..validity import Evidence
 from .base import Client, LoadOutcome, OnEnd, OnTick, Session
 from .native import NativeClient
 
+_READ_KEY = 'IFS= read -r OPENAI_API_KEY && export OPENAI_API_KEY && exec vllm "$@" </dev/null'
 _TEMPLATE_ROOM = 64  # tokens that a chat template may add to a prompt, whose length it does not know
 _REPEATED_SHARE = 0.005  # of 512 prompts of its random dataset, two are expected to be equal
 _POLL_S = 0.25
@@ -45,13 +48,17 @@ _LATENCIES = tuple(latency.name for latency in LATENCIES)
 
 @dataclass(frozen=True)
 class VllmCommand:
-    """How `vllm` is started on the target: what stands before `bench serve`, and the tokenizer it can load."""
+    """How `vllm` is started on the target: what stands before `bench serve`, and the tokenizer it can load.
+
+    `reads_key` says that it takes the API key from the first line of its standard input; else it finds it in its environment.
+    """
 
     prefix: Sequence[str]
     tokenizer: str
+    reads_key: bool = False
 
 
-def command_from(options: Mapping[str, Any], folder: Path) -> VllmCommand:
+def command_from(options: Mapping[str, Any], folder: Path, has_key: bool) -> VllmCommand:
     """How to start `vllm`: as the options say, else in the server's own image. Raises UserError when neither is known."""
     fact = options["server_fact"]
     image, tokenizer = options["vllm_image"] or fact.get("image"), options["vllm_tokenizer"] or fact.get("model")
@@ -63,18 +70,22 @@ def command_from(options: Mapping[str, Any], folder: Path) -> VllmCommand:
                 "Set vllm_image (or vllm_command) and vllm_tokenizer.",
             )
         )
-    prefix = options["vllm_command"] or docker_prefix(image, options["vllm_volumes"], folder)
-    return VllmCommand(prefix, tokenizer)
+    if options["vllm_command"]:
+        return VllmCommand(options["vllm_command"], tokenizer)
+    return VllmCommand(docker_prefix(image, options["vllm_volumes"], folder, has_key), tokenizer, reads_key=has_key)
 
 
-def docker_prefix(image: str, volumes: Sequence[str], folder: Path) -> list[str]:
-    """Runs `vllm` of an image on the host's network; the key is passed by name, so that no list of processes shows it."""
+def docker_prefix(image: str, volumes: Sequence[str], folder: Path, has_key: bool) -> list[str]:
+    """Runs `vllm` of an image on the host's network. A key comes on standard input: neither a list of processes nor `docker inspect`
+    shows it.
+    """
     mounts = [f"{folder}:{folder}", *volumes]
+    start = ["--interactive", "--entrypoint", "/bin/sh"] if has_key else ["--entrypoint", "vllm"]
     return [
-        *("docker", "run", "--rm", "--init", "--network", "host", "--entrypoint", "vllm"),
-        *("--env", "OPENAI_API_KEY", "--env", "no_proxy", "--env", "NO_PROXY"),
+        *("docker", "run", "--rm", "--init", "--network", "host", *start, "--env", "no_proxy", "--env", "NO_PROXY"),
         *(word for mount in mounts for word in ("--volume", mount)),
         image,
+        *(("-c", _READ_KEY, "vllm") if has_key else ()),
     ]
 
 
@@ -168,7 +179,7 @@ def outcome_of(
 
 def make(session: Session, options: Mapping[str, Any]) -> Client:
     """The client of a run. Raises UserError."""
-    return VllmClient(session, command_from(options, session.folder))
+    return VllmClient(session, command_from(options, session.folder, bool(session.access.api_key)))
 
 
 class VllmClient:
@@ -228,6 +239,8 @@ class VllmClient:
         began_s = time.time()
         finished = self._run([*self._command.prefix, *words], name, workload.num_prompts, on_tick)
         on_end()
+        for path in (self._log, result):
+            _hide_in(path, self._session.access.api_key)
         document = read_json(result, at_most_bytes=None)  # with every interval of every answer
         if document is None and finished:
             raise self._no_result(result)
@@ -254,21 +267,23 @@ class VllmClient:
         """Runs the command to its end, or ends it when the run is cancelled. True when it came to its end."""
         if not on_tick(name, total, Counts()):
             return False
+        key = self._session.access.api_key or ""
         environment = {**os.environ, "no_proxy": "*", "NO_PROXY": "*"}
-        if self._session.access.api_key:
-            environment["OPENAI_API_KEY"] = self._session.access.api_key
+        if key and not self._command.reads_key:
+            environment["OPENAI_API_KEY"] = key
         with self._log.open("a", encoding="utf-8") as log:
-            log.write(" ".join(command) + "\n")
+            log.write(" ".join(hidden_argv(command)) + "\n")
             log.flush()
             process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - there are no threads
             )
+        _hand_over(process, f"{key}\n" if self._command.reads_key else "")
         while process.poll() is None:
             if not on_tick(name, total, Counts()):
                 self._end(process)
@@ -286,7 +301,26 @@ class VllmClient:
             process.wait()
 
 
+def _hand_over(process: subprocess.Popen[bytes], text: str) -> None:
+    """Gives a program its standard input. One that has ended already says why in its log."""
+    if process.stdin:
+        with suppress(BrokenPipeError), process.stdin as pipe:
+            pipe.write(text.encode())
+
+
+def _hide_in(path: Path, key: str | None) -> None:
+    """Takes the key out of a file, where the server's words may have it. The file may be a container's; the folder is ours."""
+    if not key or not path.exists():
+        return
+    content = path.read_bytes()
+    clean = hidden_bytes(content, key)
+    if clean != content:
+        fresh = path.with_name(f"{path.name}.clean")
+        fresh.write_bytes(clean)
+        fresh.replace(path)
+
+
 def _errors(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Its errors, which it does not class."""
     found = [error for error in document.get("errors") or [] if error]
-    return {"request_failed": {"count": len(found), "example": found[0][-300:]}} if found else {}
+    return {"request_failed": {"count": len(found), "example": hidden(str(found[0]))[-300:]}} if found else {}
