@@ -6,9 +6,6 @@
 
 from __future__ import annotations
 
-
-
-
 import json
 import os
 import sys

@@ -309,14 +309,15 @@ def _hand_over(process: subprocess.Popen[bytes], text: str) -> None:
 
 
 def _hide_in(path: Path, key: str | None) -> None:
-    """Takes the key out of a file, where the server's words may have it. The file may be a container's; the folder is ours."""
+    """Takes the key out of a file, where the server's words may have it; its time stays. It may be a container's, the folder is ours."""
     if not key or not path.exists():
         return
-    content = path.read_bytes()
+    content, before = path.read_bytes(), path.stat()
     clean = hidden_bytes(content, key)
     if clean != content:
         fresh = path.with_name(f"{path.name}.clean")
         fresh.write_bytes(clean)
+        os.utime(fresh, ns=(before.st_atime_ns, before.st_mtime_ns))
         fresh.replace(path)
 
 
