@@ -210,6 +210,12 @@ options:
         description: From the request to the end of the answer.
         type: float
         default: 1800
+      control_s:
+        description: >-
+          For a question that is no part of the load, about models, tokens or counters.
+          All counting of tokens may take ten times as long.
+        type: float
+        default: 30
   validity:
     description: Limits of the checks; a figure above its limit makes the result invalid. What is left out keeps its default.
     type: dict

@@ -209,14 +209,22 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._server.log_lines
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.start_phases import phases, slowest, stage
 
 ASK_TIMEOUT_S = 10
+LAST_ASK_S = 0.25  # a server is asked at least once, and by that much a wait may outlast its limit
 
 
-def asked(url: str, headers: dict[str, str]) -> tuple[int | None, bytes]:
-    """Status and body of one GET; None and the reason when nothing answered."""
+def ask_limit_s(ends: float) -> float:
+    """The longest time for one question in a wait that ends at `ends` (monotonic)."""
+    return min(ASK_TIMEOUT_S, max(LAST_ASK_S, ends - time.monotonic()))
+
+
+def asked(url: str, headers: dict[str, str], ends: float) -> tuple[int | None, bytes]:
+    """Status and body of one GET in a wait that ends at `ends`; None and the reason when nothing answered."""
     try:
-        answer = ask(url, headers, ASK_TIMEOUT_S)
+        answer = ask(url, headers, ask_limit_s(ends))
     except NoAnswer as error:
         return None, f"nothing answers at {url} ({error})".encode()
+    if answer.location:
+        return answer.status, answer.excerpt.encode()
     return answer.status, answer.body
 
 
@@ -243,15 +251,17 @@ class Server:
         self.restarts_before: int | None = None  # a server may have restarted long ago; a loop restarts while we watch
         self.started_at = ""
 
-    def verdict(self, served_model_name: str) -> Verdict:
+    def verdict(self, served_model_name: str, ends: float) -> Verdict:
         """The answer of `/v1/models`, judged. A server that lists the name counts when it does not do so without the key, and when
-        `/health` does not object.
+        `/health` does not object. `ends` is when the whole wait does.
         """
         models = f"{self.base_url}/v1/models"
-        verdict = judge(*asked(models, self.headers), served_model_name, self.module.params["adapters"])
+        verdict = judge(*asked(models, self.headers, ends), served_model_name, self.module.params["adapters"])
         if verdict.state == "ready" and self.headers:
-            verdict = with_key(verdict, asked(models, {})[0])
-        return verdict if verdict.state != "ready" else with_health(verdict, asked(f"{self.base_url}/health", {})[0])
+            verdict = with_key(verdict, asked(models, {}, ends)[0])
+        if verdict.state != "ready":
+            return verdict
+        return with_health(verdict, asked(f"{self.base_url}/health", {}, ends)[0])
 
     def death(self) -> str | None:
         """How it ended, as half a sentence; None while it runs or when nothing is watched."""
@@ -297,10 +307,10 @@ class Server:
         last = lines[-1].strip() if lines else ""
         return {"base_url": self.base_url, "stage": stage(lines), "last_line": last[:200]}
 
-    def identity(self) -> Identity:
+    def identity(self, ends: float) -> Identity:
         """What `/version`, or the path of an engine without it, says of the engine."""
         try:
-            return identify(lambda path: ask(self.base_url + path, self.headers, ASK_TIMEOUT_S))
+            return identify(lambda path: ask(self.base_url + path, self.headers, ask_limit_s(ends)))
         except NoAnswer:
             return Identity(None, None, False)
 
@@ -315,13 +325,14 @@ class Wait:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self.servers = [Server(module, described, headers) for described in module.params["servers"]]
         self.began = time.monotonic() - self.params["waited_s"]
+        self.gives_up = self.began + self.params["timeout_s"]
         self.ends = time.monotonic() + self.params["slice_s"] if self.params["slice_s"] else None
         self.attempts = 0
 
     def once(self) -> list[Verdict]:
         """Each server asked once."""
         self.attempts += len(self.servers)
-        return [server.verdict(self.params["served_model_name"]) for server in self.servers]
+        return [server.verdict(self.params["served_model_name"], self.gives_up) for server in self.servers]
 
     def until_ready(self) -> list[Verdict]:
         """Asks until each server serves the model; fails the module when a server never will or the time is over.
@@ -336,7 +347,7 @@ class Wait:
                 # Asked before the answer is judged: another server on the same port must not hide that ours died.
                 death = server.death()
                 self.attempts += 1
-                verdict = server.verdict(self.params["served_model_name"])
+                verdict = server.verdict(self.params["served_model_name"], self.gives_up)
                 if verdict.state == "ready" and not death:
                     ready[server.base_url] = verdict
                 else:
@@ -346,7 +357,7 @@ class Wait:
             if self.ends and time.monotonic() > self.ends:
                 waiting = [server.now() for server in self.servers if server.base_url not in ready]
                 self.module.exit_json(changed=False, ready=False, waiting=waiting, models=[], **self.spent())
-            time.sleep(self.params["poll_interval_s"])
+            time.sleep(max(0.0, min(self.params["poll_interval_s"], self.gives_up - time.monotonic())))
 
     def _refuse(self, server: Server, verdict: Verdict, death: str | None) -> None:
         """Fails the module for a server that died, serves another model or took too long."""
@@ -354,7 +365,7 @@ class Wait:
             self.fail(server, f"{death}; {verdict.reason}", verdict, died=True)
         if verdict.state == "wrong":
             self.fail(server, verdict.reason, verdict)
-        if time.monotonic() - self.began > self.params["timeout_s"]:
+        if time.monotonic() > self.gives_up:
             limit = f"not ready after {self.params['timeout_s']:g} s (inference_server_ready_timeout_s)"
             self.fail(server, f"{limit}: {verdict.reason}", verdict)
 
@@ -415,7 +426,7 @@ def main() -> None:
     verdicts = wait.once() if module.check_mode else wait.until_ready()
     spent = wait.spent()
     start_phases = slowest([phases(server.start_log()) for server in wait.servers])
-    identity = wait.servers[0].identity()
+    identity = wait.servers[0].identity(wait.gives_up)
     module.exit_json(
         changed=False,
         ready=all(verdict.state == "ready" for verdict in verdicts),

@@ -166,7 +166,10 @@ def body_of(base_url: str, test: smoke.SmokeTest, headers: dict, timeout_s: floa
     except NoAnswer as error:
         raise smoke.SmokeError(f"{test.path} does not answer: {error}") from error
     if not 200 <= answer.status < 300:
-        raise smoke.SmokeError(f"{test.path} answers {answer.status}: {smoke.refusal_of(answer.body)}")
+        said = answer.excerpt if answer.location else smoke.refusal_of(answer.body)
+        raise smoke.SmokeError(f"{test.path} answers {answer.status}: {said}")
+    if not answer.whole:
+        raise smoke.SmokeError(f"{test.path} answers with more than {len(answer.body) // 2**20} MiB")
     return answer.body
 
 

@@ -55,7 +55,8 @@ def go_on(phase: str, total: int, counts: Counts) -> bool:
 
 
 def _session(access: Access, folder: Path, salt: str, options: dict[str, Any]) -> Session:
-    settings, target = make_settings({**OPTIONS, **options}, salt=salt), Target(access)
+    settings = make_settings({**OPTIONS, **options}, salt=salt)
+    target = Target(access, settings.timeouts.control_s)
     return Session(settings, access, target, target.inspect(None, settings.workload.endpoint_type), folder)
 
 

@@ -23,7 +23,7 @@ CONTROLLER_GROUND = tuple(
     f"plugin_utils.{name}" for name in ("_plain", "_knobs", "_version", "_version_floors", "_gpu_access")
 )
 OPENAI = "module_utils._openai"
-HTTP = (f"{OPENAI}.http1", f"{OPENAI}.sse")
+HTTP = (f"{OPENAI}.http1", f"{OPENAI}.sse", f"{OPENAI}.documents")
 BENCH = "module_utils._bench"
 
 
@@ -102,8 +102,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 # Files that compute and do nothing else, and the whole of what they, and all that they import, may take from outside the collection.
 PURE = bench("settings", "recording", "record", "metrics", "repeats", "validity")
 PURE_LIBRARY = {
-    "__future__", "array", "bisect", "collections", "dataclasses", "functools", "hashlib", "json", "math", "operator", "re", "typing",
-    "zlib",
+    "__future__", "array", "bisect", "collections", "dataclasses", "functools", "hashlib", "itertools", "json", "math", "operator", "re",
+    "typing", "zlib",
 }  # fmt: skip
 
 FLOORS = 10  # files in the longest chain of imports within module_utils, from the module's verbs down to what is secret

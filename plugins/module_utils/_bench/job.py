@@ -111,8 +111,13 @@ class Monitor:
         if now - self._written >= _WRITE_EVERY_S or counts.done == total:
             self._written = now
             self._folder.write_progress(self._document(now, total, counts))
+        return not self.stopping
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run is to end: by a signal, by request, or because its caller has gone."""
         alone = self._cancel_when_alone and self._folder.silence_s() > _ORPHAN_AFTER_S
-        return not (self._stopped or alone or self._folder.asked_to_stop)
+        return self._stopped or alone or self._folder.asked_to_stop
 
     def _document(self, now: float, total: int, counts: Counts) -> dict[str, Any]:
         tokens_per_read = counts.done_tokens / counts.done_reads if counts.done_reads else 1.0

@@ -18,7 +18,8 @@ from array import array
 from dataclasses import dataclass, field
 from typing import Any, Sequence
 
-from .._openai.http1 import Body, Head, StreamError, decode_body, parse_head
+from .._openai.documents import words
+from .._openai.http1 import Body, Response, StreamError, decode_response
 from .._openai.sse import events
 from .recording import Recording
 
@@ -94,14 +95,9 @@ def decode(recording: Recording, expectation: Expectation) -> Record:
     record.reads = len(recording.times)
     raw = recording.raw()
     try:
-        head = parse_head(raw) if raw else None
-        if head is not None and head.status != 200:
-            record.fail(*_refusal(head, raw))
-        elif head is not None:
-            body = decode_body(raw, head)
-            _read_events(record, recording, body)
-            if not body.complete and not recording.outcome:
-                record.fail("truncated", "the connection ended before the response did")
+        response = decode_response(raw, closed=not recording.outcome) if raw else None
+        if response is not None:
+            _read_response(record, recording, response)
     except StreamError as error:
         record.fail(error.kind, error.detail)
     if recording.outcome:
@@ -110,11 +106,24 @@ def decode(recording: Recording, expectation: Expectation) -> Record:
     return record
 
 
-def _refusal(head: Head, raw: bytes) -> list[str]:
+def _read_response(record: Record, recording: Recording, response: Response) -> None:
+    head, body = response.head, response.body
+    if head.status != 200:
+        record.fail(*_refusal(response))
+    elif head.encoding:
+        record.fail("compressed", f"the answer is compressed ({head.encoding}), which was not asked for")
+    else:
+        _read_events(record, recording, body)
+        if not body.complete and not recording.outcome:
+            record.fail("truncated", "the connection ended before the response did")
+
+
+def _refusal(response: Response) -> list[str]:
     """Error class and example of an HTTP status other than 200."""
-    excerpt = " ".join(raw[head.size : head.size + 200].decode("utf-8", "replace").split())
+    head, excerpt = response.head, words(response.body.data, 200)
     if head.status == 429:
-        return ["rate_limited", f"HTTP 429, Retry-After: {head.headers.get('retry-after', 'none')}. {excerpt}"]
+        after = words(head.headers.get("retry-after", "none").encode(), 40)
+        return ["rate_limited", f"HTTP 429, Retry-After: {after}. {excerpt}"]
     return [f"http_{head.status // 100}xx", f"HTTP {head.status}: {excerpt}"]
 
 

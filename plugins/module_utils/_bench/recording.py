@@ -9,8 +9,8 @@ from __future__ import annotations
 import zlib
 from array import array
 
-_BLOCK_BYTES = 32 * 1024
-_TAIL_BYTES = 16  # stays uncompressed, so that the end of the chunks is seen across two reads
+_BLOCK_BYTES = 32 * 1024  # a block is compressed when it has this length or nearly so
+_TAIL_BYTES = 16  # stays uncompressed, so that the end of the answer is seen across two reads
 
 
 class Recording:
@@ -28,6 +28,7 @@ class Recording:
         "index",
         "intended_ns",
         "outcome",
+        "packed_bytes",
         "sent_ns",
         "sizes",
         "times",
@@ -40,16 +41,24 @@ class Recording:
         self.data = bytearray()
         self.times, self.sizes = array("q"), array("i")
         self._blocks: list[bytes] = []
+        self.packed_bytes = 0  # of the response, which stand before `data`
 
-    def shrink(self) -> None:
-        """Compresses what has been read, when it is worth it."""
-        if len(self.data) >= _BLOCK_BYTES:
-            self._blocks.append(zlib.compress(bytes(self.data[:-_TAIL_BYTES]), 1))
-            del self.data[:-_TAIL_BYTES]
+    def shrink(self, needs: int) -> None:
+        """Compresses what has been read, when it is worth it; not what comes at `needs` in the response, or later."""
+        size = min(len(self.data) - _TAIL_BYTES, needs - self.packed_bytes)
+        if size >= _BLOCK_BYTES // 2:
+            self._blocks.append(zlib.compress(bytes(self.data[:size]), 1))
+            del self.data[:size]
+            self.packed_bytes += size
 
     def seal(self) -> None:
         """Compresses the rest: the response has ended."""
         self._blocks.append(zlib.compress(bytes(self.data), 1))
+        self.data = bytearray()
+
+    def drop(self) -> None:
+        """Keeps the beginning alone, of a response that nothing but its length is said about."""
+        del self._blocks[1:]
         self.data = bytearray()
 
     def raw(self) -> bytes:

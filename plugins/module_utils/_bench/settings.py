@@ -15,12 +15,15 @@ ENDPOINTS = {"openai-chat": "/v1/chat/completions", "openai": "/v1/completions"}
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Limits of one request, in seconds. `idle_s` is the longest silence within a response."""
+    """Limits of one request, in seconds. `idle_s` is the longest silence within a response; `control_s` limits a question that is
+    no part of the load.
+    """
 
     connect_s: float = 5.0
     first_token_s: float = 300.0
     idle_s: float = 60.0
     total_s: float = 1800.0
+    control_s: float = 30.0
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional
 
 from .._errors import Problem, UserError
 from .._openai.client import Answer, ControlClient
 from .._openai.counters import deltas, parse_counters
 from .._openai.endpoint import Access
-from .._openai.models import LISTED, REFUSED, Identity, identify, models_of
+from .._openai.models import LISTED, REFUSED, Identity, context_tokens, identify, models_of, token_count
 from .prompts import Calibration, Counter, Prompt, calibrate
 from .settings import ENDPOINTS
 
 _WORDS_BY_TOKENIZE = 256
 _WORDS_BY_USAGE = 32
 _COUNTERS_SETTLE_S = 2.0
+_COUNTING_LIMITS = 10
 
 Counts = Dict[str, Optional[float]]
 
@@ -42,13 +43,18 @@ class TargetInfo:
 class Target:
     """The server's control side."""
 
-    def __init__(self, access: Access, timeout_s: float = 30.0) -> None:
-        self._client = ControlClient(access, timeout_s)
+    def __init__(self, access: Access, timeout_s: float) -> None:
+        """`timeout_s` limits each question."""
+        self._client, self._timeout_s = ControlClient(access, timeout_s), timeout_s
         self._url = access.endpoint.url
         self._has_key = bool(access.api_key)
 
     def close(self) -> None:
         self._client.close()
+
+    def give_up_when(self, cancelled: Callable[[], bool]) -> None:
+        """From now on no question is waited for much longer once `cancelled` says so."""
+        self._client.cancelled = cancelled
 
     def inspect(self, wanted_model: str | None, endpoint_type: str) -> TargetInfo:
         """Checks that the server answers and serves the model (its only one when None is wanted). Raises UserError."""
@@ -58,7 +64,7 @@ class Target:
         identity = self._identity()
         return TargetInfo(
             model=model,
-            max_model_len=models[model].get("max_model_len"),
+            max_model_len=context_tokens(models[model]),
             version=identity.version or "",
             simulated=identity.simulated,
             has_tokenize=self._tokenize(tokenize_document(model, endpoint_type, "a")) is not None,
@@ -113,16 +119,32 @@ class Target:
     def _tokenize(self, document: dict[str, Any]) -> int | None:
         """The server's token count, or None when it has no /tokenize."""
         answer = self._client.post("/tokenize", document)
-        count = answer.json.get("count") if answer.status == 200 and isinstance(answer.json, dict) else None
-        return count if isinstance(count, int) else None
+        document = answer.json if answer.status == 200 else None
+        return token_count(document.get("count")) if isinstance(document, dict) else None
 
     def counter(self, info: TargetInfo, endpoint_type: str) -> Counter:
         """A function that gives the prompt tokens of a text, template included, as this server counts them."""
-        return (
-            self._count_by_tokenize(info, endpoint_type)
-            if info.has_tokenize
-            else self._count_by_usage(info, endpoint_type)
-        )
+        by_tokenize = info.has_tokenize
+        count = (self._count_by_tokenize if by_tokenize else self._count_by_usage)(info, endpoint_type)
+        return self._bounded(count)
+
+    def _bounded(self, count: Counter) -> Counter:
+        """The same for as long as counting may take in all: a server can be slow with each of some hundred questions."""
+        limit_s = _COUNTING_LIMITS * self._timeout_s
+        ends = time.monotonic() + limit_s
+
+        def counted(text: str) -> int:
+            if time.monotonic() > ends:
+                raise UserError(
+                    Problem(
+                        f"{self._url} has counted tokens for more than {limit_s:g} s.",
+                        f"at most {_COUNTING_LIMITS} times timeouts.control_s for some hundred short questions.",
+                        "See what keeps the server busy, or raise timeouts.control_s.",
+                    )
+                )
+            return count(text)
+
+        return counted
 
     def _count_by_tokenize(self, info: TargetInfo, endpoint_type: str) -> Counter:
         def count(text: str) -> int:
@@ -149,8 +171,10 @@ class Target:
             else:
                 document.update(prompt=text, max_tokens=1)
             answer = self._client.post(ENDPOINTS[endpoint_type], document)
-            usage = answer.json.get("usage") if isinstance(answer.json, dict) else None
-            if answer.status != 200 or not isinstance(usage, dict) or not isinstance(usage.get("prompt_tokens"), int):
+            told = answer.json if answer.status == 200 else None
+            usage = told.get("usage") if isinstance(told, dict) else None
+            found = token_count(usage.get("prompt_tokens")) if isinstance(usage, dict) else None
+            if found is None:
                 raise UserError(
                     Problem(
                         f"{self._url}{ENDPOINTS[endpoint_type]} answers HTTP {answer.status}: {answer.excerpt!r}.",
@@ -158,7 +182,7 @@ class Target:
                         "Check endpoint_type, and the server's log.",
                     )
                 )
-            return int(usage["prompt_tokens"])
+            return found
 
         return count
 
@@ -175,7 +199,7 @@ class Target:
             answer = self._client.get("/metrics")
         except UserError:
             return parse_counters("")
-        return parse_counters(answer.body.decode("utf-8", "replace") if answer.status == 200 else "")
+        return parse_counters(answer.body.decode("utf-8", "replace") if answer.status == 200 and answer.whole else "")
 
     def counters_since(self, before: Counts, output_tokens: int) -> Counts:
         """What was counted since `before`. Counters lag behind the answers, so a short wait for agreement is granted."""

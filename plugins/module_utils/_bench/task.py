@@ -93,6 +93,7 @@ class Task:
         folder = JobFolder(session.folder)
         alone = self._params["on_disconnect"] == "cancel"
         monitor = Monitor(folder, session.settings.workload.output_tokens, cancel_when_alone=alone)
+        session.target.give_up_when(lambda: monitor.stopping)
         self._running.write(run.run_id, self._asked(session.settings))
         start(folder, lock, monitor, lambda: run_benchmark(run, client, monitor.tick))
         return self._join(run.run_id)
@@ -102,7 +103,7 @@ class Task:
         settings = make_settings(params, salt=run_id)
         key = read_key(params["api_key_file"])
         access = Access(self._endpoint, key, params["validate_certs"], params["ca_path"])
-        target = Target(access)
+        target = Target(access, settings.timeouts.control_s)
         info = target.inspect(params["model"], settings.workload.endpoint_type)
         gpu_uuids = (params["server_fact"].get("gpu") or {}).get("uuids") or ()
         session = Session(settings, access, target, info, run_folder(self._state_dir, run_id), gpu_uuids)

@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Iterable, Iterator, Mapping
+from typing import Iterator, Mapping
 
 from .._engines import ENGINES, Engine
 
 # Each engine's names of them are `counters` in `_engines/`.
 COUNTERS = ("prompt_tokens", "generation_tokens", "prefix_cache_queries", "prefix_cache_hits", "preemptions")
-_SAMPLE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{[^}]*\})?\s+(\S+)")
+_SAMPLE = re.compile(r"""([A-Za-z_:][A-Za-z0-9_:]*)(?:\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})?[ \t]+(\S+)""")
+_LINE_LENGTH = 16 * 1024
 
 
 def parse_counters(text: str) -> dict[str, float | None]:
@@ -21,24 +23,46 @@ def parse_counters(text: str) -> dict[str, float | None]:
 
     Of an engine whose counters appear with their first count, a missing one is 0.
     """
+    wanted = {name for counter in COUNTERS for name in _names_of(counter)}
     sums: dict[str, float] = {}
-    for line in text.splitlines():
-        match = _SAMPLE.match(line)
-        if match:
-            try:
-                value = float(match.group(2))
-            except ValueError:
-                continue
-            sums[match.group(1)] = sums.get(match.group(1), 0.0) + value
+    engines: set[str] = set()  # prefixes of names of metrics
+    for name, value in _samples(text):
+        engines.add(name.partition(":")[0])
+        if name in wanted:
+            sums[name] = sums.get(name, 0.0) + value
     found = {counter: next((sums[name] for name in _names_of(counter) if name in sums), None) for counter in COUNTERS}
-    late = {counter for engine in ENGINES.values() if _appear_late(engine, sums) for counter in engine.counters}
+    late = {counter for engine in ENGINES.values() if _appear_late(engine, engines) for counter in engine.counters}
     return {counter: 0.0 if value is None and counter in late else value for counter, value in found.items()}
 
 
-def _appear_late(engine: Engine, metrics: Iterable[str]) -> bool:
-    """Whether these are metrics of an engine whose counters have no sample before their first count."""
-    prefixes = tuple({name.partition(":")[0] + ":" for names in engine.counters.values() for name in names})
-    return engine.counters_appear_late and any(name.startswith(prefixes) for name in metrics)
+def _samples(text: str) -> Iterator[tuple[str, float]]:
+    """Name and value of each sample of an engine; what is no count, or on a line without end, is left out."""
+    known = tuple({name.partition(":")[0] + ":" for counter in COUNTERS for name in _names_of(counter)})
+    position = 0
+    while position < len(text):
+        end = text.find("\n", position)
+        end = len(text) if end < 0 else end
+        if text.startswith(known, position) and end - position <= _LINE_LENGTH:
+            match = _SAMPLE.match(text[position:end])
+            value = _count(match.group(2)) if match else None
+            if match and value is not None:
+                yield match.group(1), value
+        position = end + 1
+
+
+def _count(text: str) -> float | None:
+    """A count as Prometheus writes it; None for text that is none, as NaN."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value < math.inf else None
+
+
+def _appear_late(engine: Engine, prefixes: set[str]) -> bool:
+    """Whether metrics with these prefixes are of an engine whose counters have no sample before their first count."""
+    own = {name.partition(":")[0] for names in engine.counters.values() for name in names}
+    return engine.counters_appear_late and bool(own & prefixes)
 
 
 def _names_of(counter: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Tuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from .._errors import Problem, UserError
 from .._secrets import HIDDEN
@@ -76,6 +76,16 @@ def without_user(text: str) -> str:
     """What was given as an address, to be shown: nothing of what stands before an @, however the rest is written."""
     scheme, mark, rest = text.rpartition("://")
     return f"{scheme}{mark}{HIDDEN}@{rest.rpartition('@')[2]}" if "@" in rest else text
+
+
+def parse_url(url: str) -> tuple[Endpoint, str]:
+    """The server and the request target of a whole URL. Raises ValueError; its text repeats nothing of the URL."""
+    parts = urlsplit(url.strip())
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.username or parts.password:
+        raise ValueError("the URL is not http://HOST[:PORT]/PATH or https://HOST[:PORT]/PATH")
+    target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    return Endpoint(parts.scheme, parts.hostname, port), f"{target}?{parts.query}" if parts.query else target
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any, Callable, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from .._engines import ENGINES
+from .documents import parse_json, words
 
 # Where a version is asked for: the path of most engines, then those of engines without it.
 VERSION_PATHS = ("/version", *(path for engine in ENGINES.values() for path in engine.version_paths))
 _VERSION_LENGTH = 64
+_NAME_LENGTH, _SHOWN_NAMES = 200, 20
+_MOST_TOKENS = 10**9  # more than any context or answer has
 # While an engine loads, it or a proxy before it answers so; the last five are a content delivery network's, which does not reach it.
 _NOT_YET = (408, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524)
 LISTED, REFUSED, LOADING, FOREIGN = "listed", "refused", "loading", "foreign"
@@ -57,8 +59,21 @@ def models_of(status: int, body: bytes) -> Models:
     entries = [] if entries is None else entries  # nothing, in another spelling
     if not isinstance(entries, list):
         return Models(FOREIGN, {})
-    named = {str(entry["id"]): entry for entry in entries if isinstance(entry, dict) and "id" in entry}
+    named = {entry["id"]: entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)}
     return Models(LISTED if named or not entries else FOREIGN, named)
+
+
+def token_count(value: Any) -> int | None:
+    """A number of tokens as servers write it, also as text of digits; None for what is none."""
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
+        return int(value)
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_count and 0 <= value < _MOST_TOKENS else None
+
+
+def context_tokens(entry: Mapping[str, Any]) -> int | None:
+    """The context that an entry of `/v1/models` gives; None where it gives none."""
+    return token_count(entry.get("max_model_len")) or None
 
 
 def identify(get: Callable[[str], Any]) -> Identity:
@@ -101,14 +116,17 @@ def judge(status: int | None, body: bytes, served_model_name: str, adapters: Seq
     if answer.kind == LOADING:
         return Verdict("waiting", f"/v1/models answers {status}: the server is loading", [])
     if status != 200:
-        return Verdict("wrong", f"/v1/models answers {status}, expected 200: this is no OpenAI-compatible server", [])
+        leads = f" ({words(body)})" if 300 <= status < 400 else ""
+        return Verdict(
+            "wrong", f"/v1/models answers {status}{leads}, expected 200: this is no OpenAI-compatible server", []
+        )
     if answer.kind == FOREIGN:
         return Verdict("wrong", "/v1/models answers no list of models: this is no OpenAI-compatible server", [])
-    models = list(answer.entries)
+    models, shown = list(answer.entries), listed_names(answer.entries)
     missing = [name for name in adapters if name not in models]
     if served_model_name in models and missing:
         remedy = "see in the server's log why it did not load them, or take them out of inference_server_lora"
-        reason = f"/v1/models lists {', '.join(models)}, expected the adapters {', '.join(missing)} too: {remedy}"
+        reason = f"/v1/models lists {shown}, expected the adapters {', '.join(missing)} too: {remedy}"
         return Verdict("wrong", reason, models)
     if not models:
         return Verdict("waiting", "/v1/models lists nothing: the server is loading", [])
@@ -116,10 +134,17 @@ def judge(status: int | None, body: bytes, served_model_name: str, adapters: Seq
         return Verdict("ready", f"{served_model_name} is served", models)
     return Verdict(
         "wrong",
-        f"/v1/models lists {', '.join(models)}, expected {served_model_name}: "
+        f"/v1/models lists {shown}, expected {served_model_name}: "
         "set inference_server_served_model_name to a listed name, or redeploy the server",
         models,
     )
+
+
+def listed_names(names: Iterable[str]) -> str:
+    """Names of models for a message: the first ones, each on one line and no longer than a name can be."""
+    shown = [words(name.encode("utf-8", "replace"), _NAME_LENGTH) for name in names]
+    more = [f"and {len(shown) - _SHOWN_NAMES} more"] if len(shown) > _SHOWN_NAMES else []
+    return ", ".join([*shown[:_SHOWN_NAMES], *more])
 
 
 def with_health(verdict: Verdict, status: int | None) -> Verdict:
@@ -145,6 +170,6 @@ def with_key(verdict: Verdict, status: int | None) -> Verdict:
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return parse_json(body)
     except ValueError:
         return None

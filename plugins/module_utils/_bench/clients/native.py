@@ -37,6 +37,10 @@ from .base import CLIENT_VERSION, Client, LoadOutcome, OnEnd, OnTick, Session
 _WARMUP_OUTPUT_TOKENS = 32  # enough to meet every batch size on the way up and down
 _WARMUP_INPUT_TOKENS = 256  # of a file dataset, whose own prompts must stay unseen
 _VERIFIED_PROMPTS = 8
+_LONGEST_BYTES, _LONGEST_EVENT_BYTES = (
+    4 * 1024 * 1024,
+    8 * 1024,
+)  # of an answer, and for each of its tokens (with log probabilities)
 _PLENTY_OF_WORDS = 6  # of 16 words or more: enough for any number of distinct prompts
 
 
@@ -137,7 +141,8 @@ class NativeClient:
             )
             payload = request_bytes(target, headers, document, f"{name}-{index}")
             answer = prompt.output_tokens if workload.ignore_eos else None
-            requests.append(Request(payload, Expectation(prompt.input_tokens, answer)))
+            most_bytes = _LONGEST_BYTES + _LONGEST_EVENT_BYTES * (prompt.output_tokens or workload.output_tokens)
+            requests.append(Request(payload, Expectation(prompt.input_tokens, answer), most_bytes))
         return requests
 
     # -- loads --------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import time
 from typing import List, NoReturn, Tuple
 
 from ..._openai.endpoint import Address
-from ..._openai.http1 import END_OF_CHUNKS, StreamError, parse_head
+from ..._openai.http1 import END_OF_CHUNKED, Framing, StreamError
 from ..recording import Recording
 from ..settings import Timeouts
 from .clock import (
@@ -27,8 +27,8 @@ from .clock import (
 )
 
 CLOSED, CONNECTING, HANDSHAKING, IDLE, SENDING, RECEIVING = range(6)
-_HEAD, _CHUNKS, _LENGTH, _UNTIL_CLOSE = range(4)
 _SHRINK_ABOVE = 32 * 1024
+MOST_BYTES = 64 * 1024 * 1024
 _RESETS = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
 _CONNECT_ERRORS = {errno.ECONNREFUSED: "connect_refused", errno.ETIMEDOUT: "connect_timeout"}
 _TCP_INFO_RETRANSMITS = 100  # offset of tcpi_total_retrans (u32) in struct tcp_info
@@ -52,11 +52,11 @@ class Connection:
     __slots__ = (
         "_address",
         "_begun_ns",
-        "_expected",
+        "_chunked",
         "_framing",
         "_heard_ns",
         "_heard_reads",
-        "_keep",
+        "_most_bytes",
         "_payload",
         "_streaming",
         "opened",
@@ -75,8 +75,9 @@ class Connection:
         self.recording: Recording = Recording(-1, 0)
         self._payload = memoryview(b"")
         self._begun_ns = self._heard_ns = 0  # CLOCK_MONOTONIC: limits hold even when the time of day is set
-        self._heard_reads = self._expected = self._framing = 0
-        self._keep = self._streaming = False
+        self._heard_reads = self._most_bytes = 0
+        self._framing = Framing()
+        self._chunked = self._streaming = False
         self.opened = self.user_timed = self.retransmits = 0
         self.watched = 0  # the epoll mask that the loop has registered
 
@@ -140,10 +141,14 @@ class Connection:
 
     # -- one exchange -------------------------------------------------------------------------------------------------
 
-    def start(self, recording: Recording, payload: bytes) -> bool:
-        """Puts a request on the connection, opening it first when needed. True when it has failed already."""
+    def start(self, recording: Recording, payload: bytes, most_bytes: int = MOST_BYTES) -> bool:
+        """Puts a request on the connection, opening it first when needed. True when it has failed already.
+
+        A response that goes far beyond `most_bytes` is broken off.
+        """
         self.recording, self._payload = recording, memoryview(payload)
-        self._framing, self._streaming, self._heard_reads = _HEAD, False, 0
+        self._framing, self._most_bytes = Framing(), most_bytes
+        self._chunked, self._streaming, self._heard_reads = False, False, 0
         recording.sent_ns = now_ns()  # of one that cannot be sent
         if self.state == CLOSED and not self.open():
             return True
@@ -208,38 +213,43 @@ class Connection:
         recording.times.append(time_ns)
         recording.sizes.append(size)
         recording.data += receive_buffer[:size]
-        if self._framing == _CHUNKS:
-            if recording.data.endswith(END_OF_CHUNKS):
-                return self._end("", "")
-            if len(recording.data) > _SHRINK_ABOVE:
-                recording.shrink()
-            return False
-        return self._frame()
+        if not self._chunked or recording.data.endswith(END_OF_CHUNKED):
+            return self._advance()
+        return len(recording.data) > _SHRINK_ABOVE and self._advance()
 
-    def _frame(self) -> bool:
-        """Learns from the head how the response will end; then watches for the end of an unchunked one."""
-        recording = self.recording
-        if self._framing == _HEAD:
-            try:
-                head = parse_head(recording.data)
-            except StreamError as error:
-                return self._end(error.kind, error.detail)
-            if head is None:
-                return False
-            self._keep = not head.closes
-            self._expected = head.size + (head.content_length or 0)
-            self._framing = _CHUNKS if head.chunked else _UNTIL_CLOSE if head.content_length is None else _LENGTH
-        if self._framing == _CHUNKS:
-            return recording.data.endswith(END_OF_CHUNKS) and self._end("", "")
-        recording_ended = self._framing == _LENGTH and sum(recording.sizes) >= self._expected
-        return recording_ended and self._end("", "")
+    def _advance(self) -> bool:
+        """Lets the framing see what has come: it alone knows the end. True when the exchange is over.
 
-    def _end_of_stream(self) -> bool:
-        self._keep = False
-        if self._framing == _UNTIL_CLOSE:
+        A chunk that has come needs to be looked at once only: before it is compressed, when it could be the last one, or in a pause.
+        """
+        recording, framing = self.recording, self._framing
+        try:
+            ended = framing.advance(recording.data, recording.packed_bytes)
+        except StreamError as error:
+            return self._end(error.kind, error.detail)
+        received = recording.packed_bytes + len(recording.data)
+        if ended and framing.ended != received:
+            return self._end("malformed_http", f"{received - (framing.ended or 0)} bytes after the end of the answer")
+        if ended:
             return self._end("", "")
-        if not self.recording.times:
+        if received > self._most_bytes:
+            recording.drop()
+            return self._end(
+                "oversized_answer", f"more than {self._most_bytes} bytes, which no answer to this request has"
+            )
+        self._chunked = framing.head is not None and framing.head.chunked
+        if len(recording.data) > _SHRINK_ABOVE:
+            recording.shrink(framing.needs)
+        return False
+
+    def _end_of_stream(self, in_order: bool = True) -> bool:
+        """The server has closed the connection; `in_order` says that nothing can have been lost. True when there was an exchange."""
+        recording = self.recording
+        received = recording.packed_bytes + len(recording.data)
+        if not received:
             return self._end("reset", "the server closed the connection without an answer")
+        if in_order and self._framing.close(received):
+            return self._end("", "")
         return self._end("truncated", "the connection ended before the response did")
 
     def _broken(self, error: OSError) -> bool:
@@ -259,7 +269,8 @@ class Connection:
         recording.ended_ns = now_ns() if outcome else recording.times[-1]
         recording.seal()
         self._payload = memoryview(b"")
-        if outcome or not self._keep or self.state == SENDING:
+        head = self._framing.head
+        if outcome or head is None or head.closes or self.state == SENDING:
             self.close()
         else:
             self.state = IDLE
@@ -280,6 +291,8 @@ class Connection:
         reads = len(self.recording.times)
         if reads != self._heard_reads:
             self._heard_reads, self._heard_ns = reads, now
+        elif self._chunked and self._advance():  # with a last chunk that was not the end of its read
+            return True
         self._streaming = self._streaming or b"data:" in self.recording.data
         if not self._streaming:
             kind, silent_s, limit_s = "first_token_timeout", age_s, limits.first_token_s

@@ -58,13 +58,12 @@ class TlsConnection(Connection):
         self._tls.write(payload)
         return memoryview(self._outgoing.read())
 
-    def _decrypt(self, size: int) -> int:
-        """Replaces the ciphertext at the beginning of the receive buffer by its plain text; returns its size."""
-        self._incoming.write(receive_buffer[:size])
-        plain = 0
+    def _decrypt(self) -> int:
+        """Puts plain text of what has come at the beginning of the receive buffer, as much as it takes; returns its size."""
+        plain, room = 0, len(receive_buffer)
         try:
-            while not self._closed_by_server:
-                read = int(self._tls.read(len(receive_buffer) - plain, receive_buffer[plain:]))
+            while plain < room and not self._closed_by_server:
+                read = int(self._tls.read(room - plain, receive_buffer[plain:]))
                 self._closed_by_server = not read  # TLS says so before TCP does
                 plain += read
         except ssl.SSLWantReadError:
@@ -72,18 +71,38 @@ class TlsConnection(Connection):
         return plain
 
     def _received(self, size: int, ancillary: Ancillary) -> bool:
+        self._incoming.write(receive_buffer[:size])
         try:
-            plain = self._decrypt(size)
+            plain = self._decrypt()
+            while plain:
+                if super()._received(plain, ancillary):
+                    self._close_if_more_came()
+                    return True
+                plain = self._decrypt()
         except ssl.SSLError as error:
             return self._end("tls_error", str(error))
-        if plain and super()._received(plain, ancillary):
+        if self._outgoing.pending and not self._flush():
             return True
         return self._closed_by_server and self._end_of_stream()
+
+    def _close_if_more_came(self) -> None:
+        """A connection on which something came that was not asked for, or that the server ends, is not used again."""
+        try:
+            more = self._decrypt()
+        except ssl.SSLError:
+            more = 1
+        if more or self._closed_by_server:
+            self.close()
+
+    def _end_of_stream(self, in_order: bool = True) -> bool:
+        return super()._end_of_stream(in_order and self._closed_by_server)
 
     def _unexpected(self, size: int) -> bool:
         if self.state == HANDSHAKING:
             return self._handshake_data(size)
-        if not size or self._decrypt(size) or self._closed_by_server:  # a session ticket decrypts to nothing
+        self._incoming.write(receive_buffer[:size])
+        self._close_if_more_came()  # a session ticket decrypts to nothing
+        if not size:
             self.close()
         return False
 

@@ -28,6 +28,7 @@ from .connection import (
     CONNECTING,
     HANDSHAKING,
     IDLE,
+    MOST_BYTES,
     RECEIVING,
     SENDING,
     Connection,
@@ -39,10 +40,11 @@ _SWEEP_NS = 50_000_000
 
 @dataclass(frozen=True)
 class Request:
-    """One request, as bytes, and what its answer has to be."""
+    """One request, as bytes, what its answer has to be, and how many bytes that can have at most."""
 
     payload: bytes
     expectation: Expectation
+    most_bytes: int = MOST_BYTES
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,8 @@ class Worker:
             connection = self._idle.pop() if self._idle else self._grow()
             intended = self._start_ns + self._load.arrivals_ns[index] if self._load.arrivals_ns else 0
             self._busy += 1
-            if connection.start(Recording(index, intended), self._load.requests[index].payload):
+            request = self._load.requests[index]
+            if connection.start(Recording(index, intended), request.payload, request.most_bytes):
                 self._finish(connection, launch=False)
             else:
                 self._watch(connection)

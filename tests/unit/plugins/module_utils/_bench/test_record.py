@@ -217,6 +217,6 @@ def test_a_recording_keeps_every_byte(reads: list[bytes]) -> None:
     recording = Recording(0, 0)
     for data in reads:
         recording.data += data
-        recording.shrink()
+        recording.shrink(len(recording.data) + recording.packed_bytes)
     recording.seal()
     assert recording.raw() == b"".join(reads)

@@ -16,7 +16,7 @@ MODELS = {"/v1/models": (200, json.dumps({"data": [{"id": "m", "max_model_len": 
 
 
 def target(url: str) -> Target:
-    return Target(Access(parse_base_url(url), None, True, None))
+    return Target(Access(parse_base_url(url), None, True, None), 5)
 
 
 @pytest.mark.parametrize(

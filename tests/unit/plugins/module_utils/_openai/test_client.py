@@ -4,13 +4,60 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
+import time
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import Answer, NoAnswer, ask
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai import client as client_module
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import (
+    MOST_BYTES,
+    Answer,
+    ControlClient,
+    NoAnswer,
+    ask,
+)
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import Access, parse_base_url
 
+from tests.support.hostile_server import (
+    Behaviour,
+    HostileServer,
+    answer,
+    hostile_server,
+    says,
+    self_signed,
+    stands_still,
+)
 from tests.support.http_server import http_server
+
+LIMIT_S = 0.6
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return self_signed(tmp_path_factory.mktemp("tls"))
+
+
+@contextmanager
+def answering(behaviour: Behaviour, certificate: Path | None) -> Iterator[HostileServer]:
+    with hostile_server({"/x": behaviour}, certificate) as server:
+        yield server
+
+
+@pytest.fixture(params=["plain", "tls"])
+def secured(request: pytest.FixtureRequest, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Path | None:
+    """The server's certificate in a test over TLS, which this process then trusts."""
+    if request.param == "plain":
+        return None
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    return certificate
 
 
 def test_one_request_without_and_with_a_document():
@@ -33,7 +80,8 @@ def test_a_refusal_is_an_answer(status):
 
 
 def test_no_proxy_of_the_environment_comes_between(monkeypatch):
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     with http_server({"/x": (200, b"straight")}) as server:
         assert ask(server.url + "/x", {}, 5).body == b"straight"
@@ -44,19 +92,213 @@ def test_a_closed_port_is_no_answer():
         ask("http://127.0.0.1:9/x", {}, 5)
 
 
-def test_what_is_not_http_is_no_answer():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+# -- every legal form of an answer ------------------------------------------------------------------------------------
 
-        def speak() -> None:
-            with listener.accept()[0] as connection:
-                connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
-                connection.recv(1000)
+LEGAL = {
+    "content length": [answer(b"right")],
+    "the length twice": [answer(b"right", b"200 OK", b"Content-Length: 5")],
+    "one chunk": [CHUNKED + b"5\r\nright\r\n0\r\n\r\n"],
+    "chunks with extensions": [CHUNKED + b'2;a=b\r\nri\r\n3 ; x="y"\r\nght\r\n0;z\r\n\r\n'],
+    "trailers": [CHUNKED + b"5\r\nright\r\n0\r\nX-Sum: 1\r\nX-Other: 2\r\n\r\n"],
+    "zeros before the size": [CHUNKED + b"005\r\nright\r\n000\r\n\r\n"],
+    "interim answers": [b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", answer(b"right")],
+    "lines that end with LF": [b"HTTP/1.1 200 OK\nContent-Length: 5\n\nright"],
+    "no reason": [b"HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nright"],
+    "an upper-case coding": [CHUNKED.replace(b"chunked", b"Chunked") + b"5\r\nright\r\n0\r\n\r\n"],
+    "chunks beside a length": [
+        CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\n") + b"5\r\nright\r\n0\r\n\r\n"
+    ],
+    "old HTTP with a length": [b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nright"],
+    "byte after byte": [bytes([byte]) for byte in CHUNKED + b"5\r\nright\r\n0\r\n\r\n"],
+}
 
-        threading.Thread(target=speak, daemon=True).start()
-        with pytest.raises(NoAnswer, match=r"SSH-2\.0"):
-            ask(f"http://127.0.0.1:{listener.getsockname()[1]}/x", {}, 5)
+
+@pytest.mark.parametrize("pieces", LEGAL.values(), ids=LEGAL)
+def test_every_legal_answer_is_understood_at_once(pieces: list[bytes], secured: Path | None) -> None:
+    began = time.monotonic()
+    with answering(says(*pieces), secured) as server:
+        assert ask(server.url + "/x", {}, 5).body == b"right"
+    assert time.monotonic() - began < 2
 
 
-def test_a_server_that_says_nothing_is_not_waited_for():
-    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(NoAnswer, match="timed out"):
-        ask(f"http://127.0.0.1:{listener.getsockname()[1]}/x", {}, 0.05)
+def test_a_body_may_end_with_the_connection(secured: Path | None) -> None:
+    with answering(says(b"HTTP/1.1 200 OK\r\n\r\nri", b"ght", close=True), secured) as server:
+        assert ask(server.url + "/x", {}, 5).body == b"right"
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+def test_an_answer_without_a_body_is_not_waited_for(status: bytes) -> None:
+    with answering(says(b"HTTP/1.1 " + status + b"\r\n\r\n"), None) as server:
+        assert ask(server.url + "/x", {}, 5).body == b""
+
+
+# -- what is no answer ------------------------------------------------------------------------------------------------
+
+BROKEN = {
+    "nothing, and closed": (says(close=True), "no answer came"),
+    "half a head": (says(b"HTTP/1.1 200 OK\r\nContent-", close=True), "closed before the answer was complete"),
+    "half a body": (says(answer(b"right")[:-2], close=True), "closed before the answer was complete"),
+    "half a chunk": (says(CHUNKED + b"5\r\nri", close=True), "closed before the answer was complete"),
+    "no last chunk": (says(CHUNKED + b"5\r\nright\r\n", close=True), "closed before the answer was complete"),
+    "half a last chunk": (says(CHUNKED + b"5\r\nright\r\n0\r\n", close=True), "closed before the answer was complete"),
+    "a reset": (lambda peer: peer.reset(), "reset|closed|no answer"),
+    "an SSH banner": (says(b"SSH-2.0-OpenSSH_9.6\r\n"), r"no HTTP.*SSH-2\.0"),
+    "HTTP/2": (says(b"\x00\x00\x12\x04\x00"), "no HTTP"),
+    "a status in letters": (says(b"HTTP/1.1 OK\r\n\r\n"), "no HTTP"),
+    "a superscript for a status": (says("HTTP/1.1 ²00 OK\r\n\r\n".encode("latin-1")), "no HTTP"),
+    "a superscript for a length": (says("HTTP/1.1 200 OK\r\nContent-Length: ²\r\n\r\n".encode("latin-1")), "Content-Length"),
+    "a negative length": (says(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), "Content-Length"),
+    "a length of 400 digits": (says(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 400 + b"\r\n\r\n"), "Content-Length"),
+    "two lengths": (says(answer(b"right", b"200 OK", b"Content-Length: 6")), "Content-Length"),
+    "a chunk size in words": (says(CHUNKED + b"five\r\nright\r\n"), "chunk size"),
+    "a chunk size without end": (says(CHUNKED + b"5;" + b"x" * 10_000), "chunk size"),
+    "a chunk that is too long": (says(CHUNKED + b"3\r\nright\r\n0\r\n\r\n"), "after a chunk"),
+    "another protocol": (says(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"), "101"),
+    "gzip": (says(answer(gzip.compress(b"right"), b"200 OK", b"Content-Encoding: gzip")), "compressed \\(gzip\\)"),
+    "a head without end": (lambda peer: peer.flood(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100), "no HTTP"),
+    "interim answers without end": (lambda peer: peer.flood(b"HTTP/1.1 100 Continue\r\n\r\n"), "no HTTP"),
+    "trailers without end": (lambda peer: (peer.send(CHUNKED + b"0\r\n"), peer.flood(b"X: y\r\n")), "trailers"),
+    "silence": (stands_still, "timed out"),
+    "silence after the head": (lambda peer: (peer.send(CHUNKED), stands_still(peer)), "timed out"),
+    "a byte now and then": (lambda peer: peer.drip(answer(b"x" * 1000), 0.05), "timed out"),
+    "a byte of the body now and then": (lambda peer: (peer.send(CHUNKED), peer.drip(b"1\r\na\r\n" * 99, 0.05)), "timed out"),
+    "a byte of interim answers now and then": (lambda peer: peer.drip(b"HTTP/1.1 100 x\r\n\r\n" * 99, 0.05), "timed out"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("behaviour", "reason"), BROKEN.values(), ids=BROKEN)
+def test_what_is_no_answer_has_a_reason_in_time(behaviour: Behaviour, reason: str, secured: Path | None) -> None:
+    with answering(behaviour, secured) as server:
+        began = time.monotonic()
+        with pytest.raises(NoAnswer, match=reason) as error:
+            ask(server.url + "/x", {"Authorization": "Bearer k3y"}, LIMIT_S)
+        assert time.monotonic() - began < LIMIT_S + 1
+    assert error.value.problem.expected and error.value.problem.remedy and server.url in error.value.problem.found
+    assert len(str(error.value)) < 400 and "k3y" not in str(error.value.problem)
+
+
+def test_a_body_that_ends_with_tcp_alone_is_cut_over_tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    cut = lambda peer: (peer.send(b"HTTP/1.1 200 OK\r\n\r\nrig"), peer.hang_up())  # noqa: E731
+    with answering(cut, certificate) as server, pytest.raises(NoAnswer, match="before the answer was complete"):
+        ask(server.url + "/x", {}, 5)
+
+
+ENDLESS = {
+    "with the connection": (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1000),
+    "with a length": (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", b"x" * 1000),
+    "in chunks": (CHUNKED, b"400\r\n" + b"x" * 1024 + b"\r\n"),
+    "in chunks of one byte": (CHUNKED, b"1\r\nx\r\n"),
+    "in one chunk": (CHUNKED + b"ffffffff\r\n", b"x" * 1000),
+}
+
+
+@pytest.mark.parametrize(("head", "block"), ENDLESS.values(), ids=ENDLESS)
+def test_of_a_flood_no_more_is_kept_than_the_limit(
+    head: bytes, block: bytes, secured: Path | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At an eighth of the limit, an eighth of the memory that a module may take."""
+    monkeypatch.setattr(client_module, "MOST_BYTES", MOST_BYTES // 8)
+    with answering(lambda peer: (peer.send(head), peer.flood(block)), secured) as server:
+        tracemalloc.start()
+        try:
+            flooded = ask(server.url + "/x", {}, 30)
+            peak_bytes = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert not flooded.whole and flooded.json is None
+    assert len(flooded.body) <= MOST_BYTES // 8 + client_module._READ_BYTES
+    assert peak_bytes < 64 * 2**20 / 8
+
+
+@pytest.mark.parametrize("status", [b"301 Moved", b"302 Found", b"307 Temporary Redirect", b"308 Permanent Redirect"])
+def test_a_redirect_is_not_followed_and_names_its_place(status: bytes) -> None:
+    with hostile_server({"/x": says(answer(b"elsewhere"))}) as other:
+        place = f"{other.url}/x"
+        with answering(says(answer(b"", status, f"Location: {place}".encode())), None) as server:
+            answered = ask(server.url + "/x", {"Authorization": "Bearer k"}, 5)
+    assert (answered.status, answered.location, other.asked) == (int(status[:3]), place, [])
+    assert place in answered.excerpt
+
+
+def test_text_of_a_server_is_cleaned_for_messages() -> None:
+    answered = Answer(500, "", "a\x1b[31m\u2028\x00b\u202e\n  c".encode() + b"\xff" + b"x" * 10_000)
+    assert answered.excerpt.startswith("a [31m b c\ufffd") and len(answered.excerpt) == 300
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://127.0.0.1/x", "127.0.0.1:9/x", "http:///x", "http://a..b/x", "http://x:99999/", "http://u:p@h/"]
+)
+def test_a_url_that_cannot_be_asked_is_no_answer(url: str) -> None:
+    with pytest.raises(NoAnswer) as error:
+        ask(url, {}, 5)
+    assert "u:p" not in str(error.value.problem)
+
+
+# -- several questions on one connection ------------------------------------------------------------------------------
+
+
+def control(server: HostileServer, timeout_s: float = 5) -> ControlClient:
+    return ControlClient(Access(parse_base_url(server.url), None, True, None), timeout_s)
+
+
+def test_a_connection_is_kept_and_opened_again_when_the_server_has_closed_it(secured: Path | None) -> None:
+    bye = says(answer(b"bye"), close=True)
+    with hostile_server({"/kept": says(answer(b"kept")), "/bye": bye}, secured) as server:
+        asked = control(server)
+        assert [asked.get(path).body for path in ("/kept", "/bye", "/kept", "/kept")] == [
+            b"kept",
+            b"bye",
+            b"kept",
+            b"kept",
+        ]
+        asked.close()
+
+
+def test_what_follows_an_answer_is_not_taken_for_the_next_one() -> None:
+    forged = says(answer(b"first") + answer(b"forged"))
+    with hostile_server({"/x": forged, "/y": says(answer(b"second"))}) as server:
+        asked = control(server)
+        assert (asked.get("/x").body, asked.get("/y").body) == (b"first", b"second")
+
+
+def test_a_fresh_connection_that_is_closed_is_not_asked_twice() -> None:
+    with answering(says(close=True), None) as server:
+        with pytest.raises(UserError, match="no answer came"):
+            control(server).get("/x")
+        assert len(server.asked) == 1
+
+
+def test_a_caller_that_cancels_does_not_wait_for_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_CANCELLED_S", 0.2)
+    with answering(stands_still, None) as server:
+        asked, cancelled = control(server, timeout_s=60), threading.Event()
+        asked.cancelled = cancelled.is_set
+        threading.Timer(0.3, cancelled.set).start()
+        began = time.monotonic()
+        with pytest.raises(UserError, match="cancelled"):
+            asked.get("/x")
+        assert 0.3 < time.monotonic() - began < 1.5
+
+
+def test_a_cancelled_run_still_gets_what_comes_at_once() -> None:
+    with answering(says(answer(b"counters")), None) as server:
+        asked = control(server)
+        asked.cancelled = lambda: True
+        assert asked.get("/x").body == b"counters"
+
+
+def test_nothing_listens_to_the_connection() -> None:
+    """A full queue of connections: the kernel answers nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        waiting = [socket.socket() for _ in range(4)]
+        for client in waiting:
+            client.setblocking(False)
+            client.connect_ex(address)
+        began = time.monotonic()
+        with pytest.raises(NoAnswer, match="timed out"):
+            ask(f"http://127.0.0.1:{address[1]}/x", {}, LIMIT_S)
+        assert time.monotonic() - began < LIMIT_S + 1
+        for client in waiting:
+            client.close()

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.http1 import (
+    Body,
     StreamError,
-    decode_body,
+    decode_response,
     parse_head,
     request_bytes,
 )
@@ -22,10 +23,14 @@ def chunked(*pieces: bytes) -> bytes:
     return HEAD + b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
 
 
+def body_of(raw: bytes, closed: bool = False) -> Body:
+    response = decode_response(raw, closed)
+    assert response is not None
+    return response.body
+
+
 def payload(raw: bytes) -> bytes:
-    head = parse_head(raw)
-    assert head is not None
-    return decode_body(raw, head).data
+    return body_of(raw).data
 
 
 @pytest.mark.parametrize(
@@ -81,9 +86,7 @@ def test_events_survive_every_chunk_boundary(texts: list[str], data: st.DataObje
 @given(st.lists(st.binary(min_size=1, max_size=30), max_size=6))
 def test_each_byte_is_found_in_the_recording(pieces: list[bytes]) -> None:
     raw = chunked(*pieces)
-    head = parse_head(raw)
-    assert head is not None
-    body = decode_body(raw, head)
+    body = body_of(raw)
     assert body.complete
     assert bytes(raw[body.raw_offset(offset)] for offset in range(len(body.data))) == body.data == b"".join(pieces)
 
@@ -92,9 +95,7 @@ def test_each_byte_is_found_in_the_recording(pieces: list[bytes]) -> None:
 def test_a_cut_response_is_never_complete(length: int) -> None:
     raw = chunked(b"data: a\n\n", b"data: [DONE]\n\n")
     cut = raw[: min(length + len(HEAD), len(raw) - 1)]
-    head = parse_head(cut)
-    assert head is not None
-    assert not decode_body(cut, head).complete
+    assert not body_of(cut).complete
 
 
 @pytest.mark.parametrize(
@@ -128,9 +129,7 @@ def test_chunk_extensions_are_ignored() -> None:
 )
 def test_plain_bodies(headers: bytes, body: bytes, expected: bytes, complete: bool) -> None:
     raw = b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n" + body
-    head = parse_head(raw)
-    assert head is not None
-    decoded = decode_body(raw, head)
+    decoded = body_of(raw, closed=True)
     assert (decoded.data, decoded.complete) == (expected, complete)
 
 
@@ -144,7 +143,7 @@ def test_head() -> None:
         b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 2\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n"
     )
     assert head is not None
-    assert (head.status, head.headers["retry-after"], head.content_length, head.closes) == (429, "2", 0, True)
+    assert (head.status, head.headers["retry-after"], head.length, head.closes) == (429, "2", 0, True)
 
 
 @pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 OK\r\n\r\n", b"HTTP/2 200\r\n\r\n", b"x" * 70000])
