@@ -14,7 +14,7 @@ from .._errors import Problem, UserError
 from .._openai.client import Answer, ControlClient
 from .._openai.counters import deltas, parse_counters
 from .._openai.endpoint import Access
-from .._openai.models import LISTED, REFUSED, Identity, context_tokens, identify, models_of, token_count
+from .._openai.models import LISTED, REFUSED, Identity, context_tokens, identify, listed_names, models_of, token_count
 from .prompts import Calibration, Counter, Prompt, calibrate
 from .settings import ENDPOINTS
 
@@ -104,7 +104,7 @@ class Target:
         return models.entries
 
     def _choose_model(self, wanted: str | None, models: Mapping[str, Any]) -> str:
-        served = ", ".join(sorted(models)) or "none"
+        served = listed_names(sorted(models)) or "none"
         if wanted is None and len(models) == 1:
             return next(iter(models))
         if wanted is None or wanted not in models:
@@ -119,8 +119,8 @@ class Target:
     def _tokenize(self, document: dict[str, Any]) -> int | None:
         """The server's token count, or None when it has no /tokenize."""
         answer = self._client.post("/tokenize", document)
-        document = answer.json if answer.status == 200 else None
-        return token_count(document.get("count")) if isinstance(document, dict) else None
+        told = answer.json if answer.status == 200 else None
+        return token_count(told.get("count")) if isinstance(told, dict) else None
 
     def counter(self, info: TargetInfo, endpoint_type: str) -> Counter:
         """A function that gives the prompt tokens of a text, template included, as this server counts them."""

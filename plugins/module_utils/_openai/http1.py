@@ -105,10 +105,10 @@ def _length(status: int, headers: Mapping[str, str]) -> int | None:
         return 0
     if _tokens(headers.get("transfer-encoding", "")) or "content-length" not in headers:
         return None
-    lengths = set(_tokens(headers["content-length"]))
-    if len(lengths) != 1 or not _LENGTH.fullmatch(*lengths):
+    lengths = _tokens(headers["content-length"])
+    if len(set(lengths)) != 1 or not _LENGTH.fullmatch(lengths[0]):
         raise StreamError("malformed_http", f"Content-Length {headers['content-length'][:40]!r}")
-    return int(lengths.pop())
+    return int(lengths[0])
 
 
 @lru_cache(maxsize=1024)  # the events of one answer have few lengths
