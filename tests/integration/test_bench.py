@@ -10,6 +10,8 @@ import threading
 import time
 
 import pytest
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import cross
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.fact_schema import BENCHMARK
 
 from tests.support.simulator import simulator
 
@@ -39,6 +41,7 @@ def test_every_host_is_measured_and_reported(fleet):
     assert "SIMULATED" in (fleet.reports / "latest" / "report.md").read_text()
     fact = json.loads((fleet.folder / "state" / "fast" / "facts.d" / "llmfleet_benchmark.fact").read_text())
     assert fact["metrics"] == hosts["fast"]["metrics"]
+    assert cross(fact, BENCHMARK) == (fact, ""), "the report knows every key that a real run writes"
     assert len(json.dumps(fact)) <= 32 * 1024
     assert len(played.module_calls("fast")) <= 5, "bench_serve is two: it starts the run and fetches the result"
 

@@ -246,3 +246,32 @@ def test_every_published_table_of_the_role_is_read(tmp_path: Path) -> None:
     )
     answer = json.loads(done.stdout.partition("=>")[2])
     assert answer["report_published_files"] == [str(folder / name) for name in names]
+
+
+BROKEN = {
+    "no-json": "{",
+    "text": '"ok"',
+    "digits": json.dumps({**sample.benchmark("digits"), "seed": 0}).replace('"seed": 0', f'"seed": {"9" * 5000}'),
+    "deep": "[" * 900 + "]" * 900,
+    "deeper": '{"a":' * 5000 + "1" + "}" * 5000,
+    "nan": json.dumps(sample.benchmark("nan", metrics={"output_throughput": float("nan")})),
+    "power": json.dumps(sample.benchmark("power", metrics={"output_throughput": "²"})),
+    "large": json.dumps({**sample.benchmark("large"), "junk": "x" * 3_000_000}),
+    "escape": json.dumps(sample.benchmark("escape", status="failed", reason="x\n\x1b[2Jok: 9 of 9 hosts\u202e")),
+}
+
+
+def test_a_fact_that_cannot_be_used_costs_its_host_alone_and_says_what_to_do(kept: Kept) -> None:
+    kept.keep("good")
+    for host, text in BROKEN.items():
+        kept.keep(host)
+        (kept.folder / "state" / host / "facts.d" / "llmfleet_benchmark.fact").write_text(text)
+    played = kept.play("report.yml")
+    assert played.rc != 0 and "Traceback" not in played.output and "\x1b[2J" not in played.output
+    rows = {row["host"]: row for row in kept.report()["hosts"]}
+    assert {host: row["status"] for host, row in rows.items()} == {"good": "ok", **dict.fromkeys(BROKEN, "failed")}
+    assert rows["good"]["metrics"] == sample.metrics("h100")
+    assert "metrics.output_throughput is '²'" in rows["power"]["reason"]
+    assert "more than" in rows["large"]["reason"] and "llmfleet_benchmark.fact" in rows["large"]["reason"]
+    for host in ("no-json", "text", "digits"):
+        assert "llmfleet_benchmark.fact cannot be used" in rows[host]["reason"], rows[host]["reason"]

@@ -20,7 +20,7 @@ GROUND = tuple(
     f"module_utils.{name}" for name in ("_secrets", "_errors", "_files", "_docker_config", "_metric_table", "_engines")
 )
 CONTROLLER_GROUND = tuple(
-    f"plugin_utils.{name}" for name in ("_plain", "_knobs", "_version", "_version_floors", "_gpu_access")
+    f"plugin_utils.{name}" for name in ("_plain", "_border", "_knobs", "_version", "_version_floors", "_gpu_access")
 )
 OPENAI = "module_utils._openai"
 HTTP = (f"{OPENAI}.http1", f"{OPENAI}.sse", f"{OPENAI}.documents")
@@ -76,6 +76,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     f"{BENCH}.task": (*GROUND, OPENAI, BENCH),
     # -- on the controller ----------------------------------------------------------------------------------------------
     "plugin_utils._plain": (),
+    "plugin_utils._border": ("plugin_utils._plain",),
     "plugin_utils._knobs": ("module_utils._errors", "plugin_utils._plain"),
     "plugin_utils._version": (),
     "plugin_utils._version_floors": (),

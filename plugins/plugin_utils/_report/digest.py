@@ -11,6 +11,8 @@ from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import DIGEST, keys_in
 
+from .._plain import one_line
+
 LIMIT_BYTES = 16 * 1024
 
 _METRICS = keys_in(DIGEST)
@@ -28,11 +30,13 @@ def digest(report: dict[str, Any], *, directory: str | None, sha256: str | None,
         "groups": [_group(group) for group in report["groups"]],
         "regressions": report.get("regressions", []),
         "problems": [
-            {"host": row["host"][:100], "status": row["status"], "reason": (row["reason"] or "")[:160]}
+            {"host": one_line(row["host"], 100), "status": row["status"], "reason": one_line(row["reason"] or "", 160)}
             for row in rows
             if row["status"] != "ok"
         ],
-        "outliers": [{"host": row["host"][:100], "deviation": row["deviation"]} for row in rows if row["outlier"]],
+        "outliers": [
+            {"host": one_line(row["host"], 100), "deviation": row["deviation"]} for row in rows if row["outlier"]
+        ],
     }
     summary = {
         "schema_version": report["schema_version"],

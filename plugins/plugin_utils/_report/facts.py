@@ -2,30 +2,46 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads one host's variables into one row of the report. Pure; never raises, whatever the variables hold."""
+"""Reads one host's variables into one row of the report. Pure; never raises, whatever the variables hold.
+
+Facts cross a border first (`_border.cross`, with the shapes of `fact_schema.py`): one that is not what it has to be is the reason of
+the host's row, and none of its figures count.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import JUDGED
 
-from .._plain import (
-    mapping,
-    number,
-    one_line,
-    plain,
-    sequence,
-)
+from .._border import UNREAD, bounded, cross, described
+from .._plain import mapping, number, one_line, sequence
+from .fact_schema import SHAPES
 
 SCHEMA_VERSION = 1
 MEASURED = ("ok", "invalid")  # the states that have figures
 STATUSES = ("ok", "invalid", "failed", "unreachable", "missing")
 SIMULATED_DEFAULT_ENGINE = "vllm"
+LONGEST_REASON = 1000  # characters
 
 _COPIED = ("client", "strict", "steady_state", "sweep", "repeats", "confidence", "energy", "errors", "server_counters")
+
+
+class Fact(NamedTuple):
+    """A fact behind the border: what can be used of it, and in words why it cannot be used, empty when it can."""
+
+    value: dict[str, Any]
+    fault: str = ""
+
+
+class Absence(NamedTuple):
+    """Why this play has no result of a host: the status of its row, the reason, and the run that failed where there is one."""
+
+    status: str
+    reason: str
+    run: Mapping[str, Any] = MappingProxyType({})
 
 
 def host_row(
@@ -42,19 +58,35 @@ def host_row(
     `in_play`: the host belongs to the current play; `alive`: it has neither failed nor been unreachable there.
     `this_run_only`: a result counts only if the host took part in this run to its end.
     `gpu_profiles`: profiles by GPU class, for a host whose variables have none.
+    A result that does not count is named in the reason, and nothing else in the row is of it.
     """
     benchmark = _newest(_candidates(variables, "llmfleet_benchmark"))
-    provenance = mapping(benchmark.get("provenance"))
-    server = mapping(provenance.get("server")) or _newest(_candidates(variables, "llmfleet_server"))
-    gpu = mapping(server.get("gpu"))
-    profile = _profile(variables, gpu.get("class"), gpu_profiles)
     absence = _absence(host, variables, in_play=in_play, alive=alive)
-    status, reason = _status(host, benchmark, absence, this_run_only=this_run_only)
+    if absence and _outdated(benchmark.value, absence.status, this_run_only=this_run_only):
+        shown, server = dict(absence.run), _newest(_candidates(variables, "llmfleet_server"))
+        verdict: tuple[str, str | None] = absence.status, absence.reason + _not_counted(benchmark.value)
+    else:
+        shown, measured = benchmark.value, mapping(mapping(benchmark.value.get("provenance")).get("server"))
+        server = Fact(measured) if measured else _newest(_candidates(variables, "llmfleet_server"))
+        verdict = _status(host, benchmark, server)
+    return _row(host, verdict, shown, server.value, _profile(variables, server.value, gpu_profiles))
+
+
+def _row(
+    host: str,
+    verdict: tuple[str, str | None],
+    benchmark: dict[str, Any],
+    server: dict[str, Any],
+    profile: dict[str, Any],
+) -> dict[str, Any]:
+    """The row of a host by its `verdict`, status and reason."""
+    status, reason = verdict
+    provenance, gpu = mapping(benchmark.get("provenance")), mapping(server.get("gpu"))
     gpu_class = str(gpu.get("class") or profile.get("gpu_class") or "unknown")
     row: dict[str, Any] = {
         "host": host,
         "status": status,
-        "reason": reason,
+        "reason": None if reason is None else one_line(reason, LONGEST_REASON) or "no reason given",
         "gpu": gpu_class,
         "gpu_name": str(gpu.get("name") or profile.get("name") or gpu_class),
         "gpu_count": number(gpu.get("count")) or 1,
@@ -69,7 +101,7 @@ def host_row(
         "started_at": benchmark.get("started_at"),
         "finished_at": benchmark.get("finished_at"),
         "workload": mapping(benchmark.get("workload")),
-        "metrics": _numbers(mapping(benchmark.get("metrics"))) if status in MEASURED else {},
+        "metrics": mapping(benchmark.get("metrics")) if status in MEASURED else {},
         "validity": _checks(mapping(benchmark.get("validity"))),
         "provenance": {**provenance, "server": server},
         "record_path": benchmark.get("record_path"),
@@ -79,12 +111,18 @@ def host_row(
 
 
 def _profile(
-    variables: Mapping[str, Any], gpu_class: Any, gpu_profiles: Mapping[str, dict[str, Any]]
+    variables: Mapping[str, Any], server: dict[str, Any], gpu_profiles: Mapping[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """The host's own profile, else that of the class it was deployed as, else that of its groups; empty when there is none."""
-    own = mapping(plain(variables.get("gpu_profile")))
-    classes = [str(gpu_class), *reversed(sequence(plain(variables.get("group_names"))))]
-    return own or next((gpu_profiles[name] for name in classes if name in gpu_profiles), {})
+    """The host's own profile, else that of the class it was deployed as, else that of its groups; empty when there is none.
+
+    What is no text in a profile is left out.
+    """
+    own, _fault = bounded(_variable(variables, "gpu_profile"))
+    groups = _variable(variables, "group_names")
+    classes = [mapping(server.get("gpu")).get("class"), *reversed(groups if isinstance(groups, list) else [])]
+    known = (name for name in classes if isinstance(name, str) and name in gpu_profiles)
+    profile = own or next((gpu_profiles[name] for name in known), {})
+    return {key: value for key, value in profile.items() if isinstance(value, str)}
 
 
 def engine(server: dict[str, Any]) -> str | None:
@@ -94,71 +132,103 @@ def engine(server: dict[str, Any]) -> str | None:
     return server.get("engine") or SIMULATED_DEFAULT_ENGINE
 
 
-def _candidates(variables: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """Every place that may hold the fact: this run, the fact cache, the host's own file (read as a local fact)."""
-    facts = variables.get("ansible_facts")
+def _variable(variables: Mapping[str, Any], name: str) -> Any:
+    """A variable of the host; None when there is none, or when it is a template that cannot be evaluated."""
+    try:
+        return variables.get(name)
+    except Exception:  # of Ansible or of Jinja, whatever stands in an inventory
+        return None
+
+
+def _candidates(variables: Mapping[str, Any], name: str) -> list[Fact]:
+    """What the places hold that may have the fact: this run, the fact cache, the host's own file (read as a local fact).
+
+    A fact that cannot be used and has no readable time counts as current, unless it is the host's file: that one may be older
+    than a run that has just been measured.
+    """
+    facts = _variable(variables, "ansible_facts")
     facts = facts if isinstance(facts, Mapping) else {}
     local = facts.get("ansible_local")
     local = local if isinstance(local, Mapping) else {}
-    places = (variables.get(name), facts.get(name), local.get(name))
-    return [plain(place) for place in places if isinstance(place, Mapping) and place]
+    unread = facts.get(UNREAD)
+    unread = unread if isinstance(unread, Mapping) else {}
+    found = [_read(place, name) for place in (_variable(variables, name), facts.get(name)) if place not in (None, {})]
+    kept = [_read(local[name], name)] if local.get(name) not in (None, {}) else []
+    kept += [Fact({}, one_line(unread[name]))] if name in unread else []
+    return [*found, *(fact for fact in kept if not (fact.fault and not fact.value.get("finished_at") and found))]
 
 
-def _newest(candidates: list[dict[str, Any]]) -> dict[str, Any]:
+def _read(fact: Any, name: str) -> Fact:
+    value, fault = cross(fact, SHAPES[name])
+    return Fact(value, f"its fact {name} cannot be used: {fault}" if fault else "")
+
+
+def _newest(candidates: list[Fact]) -> Fact:
     """The result that finished last; one without a time counts as current, and the first of equals wins."""
-    return max(candidates, key=lambda fact: str(fact.get("finished_at") or "9999"), default={})
+    return max(candidates, key=lambda fact: str(fact.value.get("finished_at") or "9999"), default=Fact({}))
 
 
-def _absence(host: str, variables: Mapping[str, Any], *, in_play: bool, alive: bool) -> tuple[str, str] | None:
-    """Status and reason of a host that this play has lost, could not measure or never had; None for any other.
+def _absence(host: str, variables: Mapping[str, Any], *, in_play: bool, alive: bool) -> Absence | None:
+    """Why this play has lost a host, could not measure it or never had it; None for any other host.
 
-    Two variables of a host say more than that it is lost, as role report documents them: `report_contact`, what the first task of the play
-    returned (`unreachable`, `failed`, `msg`), and `report_failure_reason`, why the play could not measure it.
+    Three variables of a host say more than that it is lost, as role report documents them: `report_contact`, what the first task of the
+    play returned (`unreachable`, `failed`, `msg`), `report_failure_reason`, why the play could not measure it, and `report_failed_run`,
+    `run_id` and `workload` of the run that failed.
     """
-    contact = mapping(plain(variables.get("report_contact")))
+    contact = _variable(variables, "report_contact")
+    contact = contact if isinstance(contact, Mapping) else {}
+    reason = _variable(variables, "report_failure_reason")
     if contact.get("unreachable") is True:
-        return "unreachable", f"could not be reached: {contact.get('msg') or 'no connection'}"
-    if variables.get("report_failure_reason"):
-        return "failed", str(variables["report_failure_reason"])
+        return Absence("unreachable", f"could not be reached: {_words(contact.get('msg')) or 'no connection'}")
+    if reason:
+        failed_run = cross(_variable(variables, "report_failed_run") or {}, SHAPES["llmfleet_benchmark"]).value
+        return Absence("failed", _words(reason), failed_run)
     if contact.get("failed") is True:
-        return "failed", f"its results could not be read: {contact.get('msg') or 'no reason given'}"
+        return Absence("failed", f"its results could not be read: {_words(contact.get('msg')) or 'no reason given'}")
     if not in_play:
-        return "missing", f"not part of this run: run bench.yml -l {host}"
-    preflight = mapping(plain(variables.get("gpu_preflight_summary")))
-    if not alive and preflight.get("verdict") == "failed":
-        return "failed", f"preflight: {_preflight_failures(preflight)}"
-    if not alive:
-        return "failed", "failed or became unreachable during this play, see its messages above"
-    return None
+        return Absence("missing", f"not part of this run: run bench.yml -l {host}")
+    return None if alive else Absence("failed", _failure(variables))
 
 
-def _preflight_failures(summary: dict[str, Any]) -> str:
-    """The failed checks of the host's preflight, as role gpu_preflight keeps them."""
-    checks = [mapping(check) for check in sequence(summary.get("checks"))]
+def _words(value: Any) -> str:
+    """What Ansible or a play says; empty for nothing."""
+    return value if isinstance(value, str) else described(value) if value else ""
+
+
+def _failure(variables: Mapping[str, Any]) -> str:
+    """Why a host that this play has lost failed: its preflight, as role gpu_preflight keeps it, or whatever its messages say."""
+    preflight, _fault = bounded(_variable(variables, "gpu_preflight_summary") or {})
+    if preflight.get("verdict") != "failed":
+        return "failed or became unreachable during this play, see its messages above"
+    checks = [mapping(check) for check in sequence(preflight.get("checks"))]
     failed = [check for check in checks if check.get("severity") == "error"]
-    return "; ".join(
+    return "preflight: " + "; ".join(
         f"{check.get('name')}: found {check.get('found')}, needed {check.get('needed')}" for check in failed
     )
 
 
-def _status(
-    host: str, benchmark: dict[str, Any], absence: tuple[str, str] | None, *, this_run_only: bool
-) -> tuple[str, str | None]:
-    if absence and _outdated(benchmark, absence[0], this_run_only=this_run_only):
-        last_result = f"; its last result ({benchmark.get('status')}, {benchmark.get('finished_at')}) is not counted"
-        return absence[0], _reason(absence[1] + (last_result if benchmark else ""))
-    if not benchmark:
+def _status(host: str, benchmark: Fact, server: Fact) -> tuple[str, str | None]:
+    this_version = benchmark.value.get("schema_version") in (None, SCHEMA_VERSION)
+    if server.fault or (benchmark.fault and this_version):
+        return "failed", _unusable(host, benchmark, server)
+    if not benchmark.value:
         return "missing", f"has no result yet: run bench.yml -l {host}"
-    fault = _fault(host, benchmark)
+    fault = _fault(host, benchmark.value)
     if fault:
-        return "failed", _reason(fault)
-    if benchmark["status"] == "invalid":
-        return "invalid", _reason(benchmark.get("reason") or _failed_checks(benchmark) or "invalid, no reason given")
+        return "failed", fault
+    if benchmark.value["status"] == "invalid":
+        return "invalid", (
+            benchmark.value.get("reason") or _failed_checks(benchmark.value) or "invalid, no reason given"
+        )
     return "ok", None
 
 
-def _reason(text: Any) -> str:
-    return one_line(text, 400)
+def _unusable(host: str, benchmark: Fact, server: Fact) -> str:
+    """What is wrong with a host's facts; of a run that failed, its own reason comes first."""
+    own = benchmark.value.get("reason") if benchmark.value.get("status") == "failed" else None
+    words = f"{own}; " if own else ""
+    remedy = f"run bench.yml -l {host}" if benchmark.fault else f"run deploy.yml -l {host}"
+    return f"{words}{benchmark.fault or server.fault}: {remedy}"
 
 
 def _fault(host: str, benchmark: dict[str, Any]) -> str | None:
@@ -172,7 +242,7 @@ def _fault(host: str, benchmark: dict[str, Any]) -> str | None:
     status = benchmark.get("status")
     if status not in MEASURED:
         return str(benchmark.get("reason") or f"the benchmark ended with status {status!r}")
-    if number(mapping(benchmark.get("metrics")).get(JUDGED)) is None:
+    if mapping(benchmark.get("metrics")).get(JUDGED) is None:
         return f"its result has no figure for {JUDGED}: run bench.yml -l {host} again"
     return None
 
@@ -184,6 +254,13 @@ def _outdated(benchmark: dict[str, Any], absence: str, *, this_run_only: bool) -
     return absence == "failed" and benchmark.get("status") != "failed"
 
 
+def _not_counted(benchmark: dict[str, Any]) -> str:
+    if not benchmark:
+        return ""
+    named = [benchmark.get(key) for key in ("status", "finished_at", "run_id")]
+    return f"; its last result ({', '.join(str(part) for part in named if part)}) is not counted"
+
+
 def _failed_checks(benchmark: dict[str, Any]) -> str:
     checks = _checks(mapping(benchmark.get("validity")))["checks"]
     return "; ".join(str(check["message"] or check["name"]) for check in checks if check["status"] == "fail")
@@ -193,7 +270,3 @@ def _checks(validity: dict[str, Any]) -> dict[str, Any]:
     """The checks as a list of complete dicts: name, status, value, limit, message."""
     keys = ("name", "status", "value", "limit", "message")
     return {"checks": [{key: mapping(check).get(key) for key in keys} for check in sequence(validity.get("checks"))]}
-
-
-def _numbers(metrics: dict[str, Any]) -> dict[str, float | int | None]:
-    return {key: number(value) for key, value in metrics.items()}

@@ -25,6 +25,7 @@ from .statistics import lone_change, relative_change
 SCHEMA_VERSION = 1
 METRICS = keys_in(HISTORY)
 _MOST_POINTS = 60
+_SMALLEST = 1e-6  # of a figure that is compared: the logarithms of a smaller one lead out of all bounds
 
 
 def parse(text: str) -> list[dict[str, Any]]:
@@ -180,7 +181,7 @@ def _mean(values: Any) -> float | None:
 
 def _positive(values: Any) -> dict[str, float]:
     numbers = {host: number(value) for host, value in mapping(values).items()}
-    return {host: value for host, value in numbers.items() if value is not None and value > 0}
+    return {host: value for host, value in numbers.items() if value is not None and value >= _SMALLEST}
 
 
 def _verdict(change: dict[str, Any], threshold: float) -> str:

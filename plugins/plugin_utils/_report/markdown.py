@@ -14,7 +14,8 @@ from . import tables
 from .numbers import count
 from .tables import Table
 
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&@!])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&@!$]|(?<=:)//|(?<=www)\.)")
+_LONGEST_CELL = 2000  # characters
 
 
 _MOST_ROWS = 40  # an issue or a chat message takes no more; CSV, JSON and HTML have every row
@@ -63,7 +64,7 @@ def table_text(table: Table) -> str:
 
 def escape(text: str) -> str:
     """`text` as it would be read, whatever markup it holds."""
-    return _SPECIAL.sub(r"\\\1", one_line(text))
+    return _SPECIAL.sub(r"\\\1", one_line(text, _LONGEST_CELL))
 
 
 def _row(cells: list[str]) -> str:

@@ -40,6 +40,8 @@ def percent(value: float | None, *, sign: bool = True) -> str:
     """A relative change in percent with its sign: -3.0 %."""
     if value is None:
         return MISSING
+    if abs(value) >= 1e6:  # not hundreds of digits
+        return f"{value * 100:+.1e} %" if sign else f"{value * 100:.1e} %"
     size = round(value * 100, 1) + 0.0  # no minus before a zero
     return f"{size:+.1f} %" if sign else f"{size:.1f} %"
 

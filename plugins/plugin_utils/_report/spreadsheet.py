@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import Any
 
 from .._plain import mapping, number, one_line
 
 _COLUMNS = ("host", "status", "reason", "gpu", "gpu_name", "gpu_count", "backend", "engine", "engine_version", "simulated",
             "model", "driver_version", "run_id", "started_at", "finished_at", "deviation", "robust_z", "outlier", "cost")  # fmt: skip
+_FORMULA = re.compile(r"(^|; *)([=+\-@＝＋－＠])")
 _WORKLOAD = ("input_tokens", "output_tokens", "num_prompts", "max_concurrency", "request_rate")
 
 
@@ -26,7 +28,7 @@ def render(report: dict[str, Any]) -> str:
     )
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*_COLUMNS, *_WORKLOAD, *metrics, *energy])
+    writer.writerow([_cell(name) for name in (*_COLUMNS, *_WORKLOAD, *metrics, *energy)])
     for row in rows:
         values = [
             *(row[name] for name in _COLUMNS),
@@ -39,8 +41,10 @@ def render(report: dict[str, Any]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """A number as it is; text in one line that no spreadsheet takes for a formula."""
+    """A number as it is; text in one line that no spreadsheet takes for a formula.
+
+    An apostrophe says that text follows. A program that separates cells at semicolons takes what comes after one for a cell.
+    """
     if value is None or number(value) is not None:
         return value
-    text = one_line(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return _FORMULA.sub(r"\1'\2", one_line(value))

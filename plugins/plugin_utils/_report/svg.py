@@ -42,8 +42,8 @@ def nice_step(step: float) -> float:
 
 
 def stretch(low: float, high: float, start: float, end: float) -> Scale:
-    """A scale; equal ends are set apart, so that there is always a length."""
-    return Scale(low, high, start, end) if high > low else Scale(low, low + 1, start, end)
+    """A scale; ends that are equal, or all but equal, are set apart, so that there is always a length."""
+    return Scale(low, high, start, end) if high - low > 1e-12 * max(1.0, abs(low)) else Scale(low, low + 1, start, end)
 
 
 def horizontal(high: float) -> Scale:

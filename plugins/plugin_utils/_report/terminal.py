@@ -13,6 +13,8 @@ from . import tables
 from .tables import Table
 
 _MOST_PROBLEMS = 20
+_LONGEST_CELL = 60  # characters: a longer one would push the figures of all rows off the screen
+_LONGEST_NOTE = 1000
 
 
 def render(report: dict[str, Any]) -> str:
@@ -30,7 +32,10 @@ def render(report: dict[str, Any]) -> str:
 
 def table_text(table: Table, *, notes: bool) -> str:
     """A table with aligned columns, numbers to the right."""
-    lines = [[one_line(cell) if column else _indented(cell) for column, cell in enumerate(row)] for row in table.rows]
+    lines = [
+        [one_line(cell, _LONGEST_CELL) if column else _indented(cell) for column, cell in enumerate(row)]
+        for row in table.rows
+    ]
     widths = [max(len(row[column]) for row in [table.header, *lines]) for column in range(len(table.header))]
 
     def line(row: list[str]) -> str:
@@ -41,16 +46,17 @@ def table_text(table: Table, *, notes: bool) -> str:
         return "  ".join(cells).rstrip()
 
     rule = "  ".join("-" * width for width in widths)
-    return "\n".join([table.title, line(table.header), rule, *map(line, lines), *(table.notes if notes else [])])
+    below = [one_line(note, _LONGEST_NOTE) for note in table.notes] if notes else []
+    return "\n".join([table.title, line(table.header), rule, *map(line, lines), *below])
 
 
 def _problems(report: dict[str, Any]) -> str:
     table = tables.problems(report)
-    lines = [f"  {one_line(host)} ({gpu}): {status}: {one_line(reason)}" for host, gpu, status, reason in table.rows]
+    lines = [f"  {one_line(f'{host} ({gpu}): {status}: {reason}')}" for host, gpu, status, reason in table.rows]
     if len(lines) > _MOST_PROBLEMS:
         lines[_MOST_PROBLEMS:] = [f"  and {len(lines) - _MOST_PROBLEMS} more, see the report"]
     return "\n".join([table.title, *lines])
 
 
 def _indented(cell: str) -> str:
-    return cell[: len(cell) - len(cell.lstrip())] + one_line(cell)
+    return cell[: len(cell) - len(cell.lstrip())] + one_line(cell, _LONGEST_CELL)

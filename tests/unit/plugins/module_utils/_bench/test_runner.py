@@ -25,6 +25,8 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.runner imp
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.target import TargetInfo
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.validity import Evidence
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import cross
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.fact_schema import BENCHMARK
 
 from tests.support.bench import OPTIONS, access_to
 
@@ -98,6 +100,14 @@ def test_good_repeats(tmp_path: Path) -> None:
     assert (fact["status"], fact["reason"], fact["metrics"]["duration"]) == ("ok", None, 3)
     rows = json.loads(Path(fact["record_path"]).read_text())["requests"]
     assert [(row["measurement"], row["ended_s"]) for row in rows] == [(1, 2), (2, 4), (3, 3)]
+
+
+def test_the_report_knows_every_key_of_a_fact(tmp_path: Path) -> None:
+    for number, options in enumerate(
+        [{}, {"sweep": [1, 2, 4], "repeats": 1}, {"request_rate": "5", "burstiness": "inf"}]
+    ):
+        fact = benchmark(tmp_path / str(number), measured(2), measured(4), measured(3), **options)
+        assert cross(fact, BENCHMARK) == (fact, "")
 
 
 def test_a_repeat_that_failed_is_reported(tmp_path: Path) -> None:

@@ -62,8 +62,9 @@ PREFLIGHT = {
         (sample.host_facts(status="odd"), {}, "failed", ["'odd'"]),
         (sample.host_facts(metrics={"output_throughput": float("nan")}), {}, "failed", ["output_throughput"]),
         (sample.host_facts(metrics=None), {}, "failed", ["output_throughput"]),
-        (with_fact({**GOOD, "provenance": "text", "workload": [], "validity": 7}), {}, "ok", []),
-        (with_fact("not a dictionary"), {}, "missing", []),
+        (with_fact({**GOOD, "provenance": "text", "workload": [], "validity": 7}), {}, "failed", ["provenance is 'text'"]),
+        (with_fact("not a dictionary"), {}, "failed", ["'not a dictionary'", "bench.yml -l h100-01"]),
+        ({"llmfleet_server": "odd"}, {}, "failed", ["llmfleet_server", "deploy.yml -l h100-01"]),
         ({"ansible_facts": None, "gpu_profile": "x"}, {}, "missing", []),
     ],
 )  # fmt: skip

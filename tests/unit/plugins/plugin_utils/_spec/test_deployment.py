@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import cross
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.fact_schema import SERVER
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.deployment import (
     announced_change,
     observed_start,
     orphaned_instances,
     rollback_outcome,
     rollback_point,
+    server_fact,
     unused_volumes,
 )
 
@@ -144,3 +147,26 @@ def test_volumes_that_another_container_has_mounted_stay():
     assert unused_volumes(kept, [*own, other], own) == ["llmfleet-vllm-01"]
     assert unused_volumes({}, [*own, other], own) == []
     assert unused_volumes(point({"instances": [{"name": "llmfleet-server"}]}), own, own) == []
+
+
+def test_the_report_knows_every_key_of_the_servers_fact():
+    names = ("backend", "release", "intent", "model", "served_model_name", "gpu_class", "model_revision", "run_command")
+    instance = {
+        "name": "one",
+        "argv": ["a"],
+        "base_url": ENDPOINT,
+        "port": 8000,
+        "gpu_uuids": ["GPU-1"],
+        "run_command": "a",
+    }
+    deployed = {
+        **spec(),
+        **dict.fromkeys(names, "x"),
+        "simulated": False,
+        "instances": [instance],
+        "image_tagged_at": None,
+    }
+    gpu = {"cards": [{"name": "NVIDIA H100", "uuid": "GPU-1"}], "count": 1, "driver_version": "580.1"}
+    ready = {"started": True, "elapsed_s": 61.5, "phases": {"load_s": 9.0}, "smoke": {"chat": "pass"}, "engine": "vllm"}
+    fact = server_fact(deployed, gpu, {}, ready)
+    assert cross(fact, SERVER) == (fact, "")
