@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Iterable, Iterator, Mapping
 
-from .._engines import ENGINES, Engine
+from .._engines.table import ENGINES, Engine
 
 # Each engine's names of them are `counters` in `_engines/`.
 COUNTERS = ("prompt_tokens", "generation_tokens", "prefix_cache_queries", "prefix_cache_hits", "preemptions")

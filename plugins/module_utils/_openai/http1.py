@@ -70,7 +70,7 @@ def parse_head(data: bytes | bytearray) -> Head | None:
         raise StreamError("malformed_http", repr(lines[0][:80]))
     headers = {}
     for line in lines[1:]:
-        name, _, value = line.partition(":")
+        name, _colon, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
     return Head(int(parts[1]), headers, end + 4)
 

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, Callable, NamedTuple, Sequence
 
-from .._engines import ENGINES
+from .._engines.table import ENGINES
 
 # Where a version is asked for: the path of most engines, then those of engines without it.
 VERSION_PATHS = ("/version", *(path for engine in ENGINES.values() for path in engine.version_paths))
