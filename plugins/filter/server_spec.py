@@ -107,7 +107,7 @@ def knowledge(
     Raises UserError when the driver is too old for each of the engine's images.
     """
     backend, variables = want["backend"], role / "vars"
-    engine = _find(variables / "engines", f"{backend}.yml").get("__inference_server_engine", {})
+    engine = engine_file(backend, role)
     recipe = model_recipe(want["model"], str(variables / "models"))
     release = known_release(want, engine, recipe, host["gpu"]["driver_version"])
     flags = _find(role / "files" / "flags", f"{backend}-{release}.json")
@@ -116,6 +116,11 @@ def knowledge(
         file = _find(variables / "simulated_timing", f"{gpu_profile.get('gpu_class')}.yml")
         timing = file.get("__inference_server_simulated_timing", {})
     return {**engine, "known": flags, "simulated_timing": timing}, recipe
+
+
+def engine_file(backend: str, role: Path) -> dict[str, Any]:
+    """What is known of an engine; empty where nothing is."""
+    return _find(role / "vars" / "engines", f"{backend}.yml").get("__inference_server_engine", {})
 
 
 def model_recipe(model: str, folder: str) -> dict[str, Any]:
@@ -169,9 +174,9 @@ def rollback_outcome(
     )
 
 
-def announced_change(previous: dict[str, Any], server: dict[str, Any]) -> str:
+def announced_change(previous: dict[str, Any], server: dict[str, Any], role_path: str) -> str:
     """What a deployment with another image does, and how to stay; empty where the image stays."""
-    return deployment.announced_change(plain(previous), plain(server))
+    return deployment.announced_change(plain(previous), plain(server), engine_file(server["backend"], Path(role_path)))
 
 
 def orphaned_instances(
