@@ -4,6 +4,9 @@
 
 """What the GPUs used during a load: nvidia-smi, sampled once a second."""
 
+# By subprocess: run_command waits for the end, and this goes on beside the load.
+# pylint: disable=ansible-bad-function
+
 from __future__ import annotations
 
 import math
