@@ -45,10 +45,10 @@ _IMPORT = r"^from \. import ([\w, ]+)$"
 KINDS = (
     Kind(
         "plugins/module_utils/_engines",
-        ("__init__",),
+        ("__init__", "table"),
         (
-            List("plugins/module_utils/_engines/__init__.py", _IMPORT, in_order_of_letters=True),
-            List("plugins/module_utils/_engines/__init__.py", r"for entry in \(([^)]*)\)", "{}.ENGINE"),
+            List("plugins/module_utils/_engines/table.py", _IMPORT, in_order_of_letters=True),
+            List("plugins/module_utils/_engines/table.py", r"for entry in \(([^)]*)\)", "{}.ENGINE"),
             List(
                 "roles/inference_server/meta/argument_specs.yml",
                 r"^      inference_server_backend:\n(?:        .*\n)*?        choices: \[(.*)\]$",
@@ -57,10 +57,10 @@ KINDS = (
     ),
     Kind(
         "plugins/module_utils/_bench/clients",
-        ("__init__", "base"),
+        ("__init__", "base", "table"),
         (
-            List("plugins/module_utils/_bench/clients/__init__.py", _IMPORT, in_order_of_letters=True),
-            List("plugins/module_utils/_bench/clients/__init__.py", r" = \{([^}]*)\}$", '"{0}": {0}.make'),
+            List("plugins/module_utils/_bench/clients/table.py", _IMPORT, in_order_of_letters=True),
+            List("plugins/module_utils/_bench/clients/table.py", r" = \{([^}]*)\}$", '"{0}": {0}.make'),
             List(
                 "plugins/module_utils/_bench/options.py", r'"client": \{"type": "str", "choices": \[([^\]]*)\]', '"{}"'
             ),

@@ -32,7 +32,7 @@ from packaging.markers import default_environment
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "playbooks" / "collections")]
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES  # noqa: E402
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table import ENGINES  # noqa: E402
 
 from tools.engine_phrases import missing_phrases, phrases_of, texts_of  # noqa: E402
 from tools.freshness import (  # noqa: E402

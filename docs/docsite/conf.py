@@ -34,6 +34,7 @@ LABELS = {
         f"ansible_collections.ansible.builtin.{name}_module": f"collections/ansible/builtin/{name}_module.html"
         for name in ("apt", "deb822_repository", "debug", "setup")
     },
+    "ansible_collections.community.docker.docker_host_info_module": "collections/community/docker/docker_host_info_module.html",
     "ansible_collections.ansible.builtin.setup_module__parameter-fact_path": (
         "collections/ansible/builtin/setup_module.html#parameter-fact_path"
     ),

@@ -35,7 +35,7 @@ _value:
 
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table import ENGINES
 
 
 def engine_runtime(backend: Any) -> str:

@@ -6,52 +6,6 @@
 
 from __future__ import annotations
 
-DOCUMENTATION = r"""
-name: server_spec
-short_description: The server's specification from the operator's choices, the engine, the model's recipe and the GPU
-version_added: 0.1.0
-author: The llmfleet authors (@llmfleet)
-description:
-  - Computes image, arguments, mounts, ports, GPUs and files of every instance on one host.
-  - A wrong choice does not raise an error here. It is listed in C(problems), with all others, so that the role can stop
-    before it changes anything.
-positional: role_path, gpu_profile, host
-options:
-  _input:
-    description: The knobs of the role C(inference_server) without their prefix, and the host's groups as C(groups).
-    type: dict
-    required: true
-  role_path:
-    description: Folder of the role C(inference_server), whose C(vars/) and C(files/flags/) are read.
-    type: path
-    required: true
-  gpu_profile:
-    description: >-
-      The host's, as P(llmfleet.serving.gpu_profile_of#filter) finds it. An empty one is a problem. Its C(simulated_timing), where it
-      has one, goes over the role's own for the class.
-    type: dict
-    required: true
-  host:
-    description:
-      - The return of M(llmfleet.serving.host_info), sections V(gpu) and V(ports), for runtime V(docker) V(docker) and V(toolkit) too,
-        and V(disk) with the key's file in C(paths) where there is one.
-    type: dict
-    required: true
-"""
-
-EXAMPLES = r"""
-- name: Compute the specification
-  ansible.builtin.set_fact:
-    spec: "{{ want | llmfleet.serving.server_spec(role_path, gpu_profile, probe.host) }}"
-"""
-
-RETURN = r"""
-_value:
-  description:
-    - The specification, with C(problems) as an empty list; or C(problems) alone, one sentence each.
-  type: dict
-"""
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,7 +61,7 @@ def knowledge(
     Raises UserError when the driver is too old for each of the engine's images.
     """
     backend, variables = want["backend"], role / "vars"
-    engine = _find(variables / "engines", f"{backend}.yml").get("__inference_server_engine", {})
+    engine = engine_file(backend, role)
     recipe = model_recipe(want["model"], str(variables / "models"))
     release = known_release(want, engine, recipe, host["gpu"]["driver_version"])
     flags = _find(role / "files" / "flags", f"{backend}-{release}.json")
@@ -116,6 +70,11 @@ def knowledge(
         file = _find(variables / "simulated_timing", f"{gpu_profile.get('gpu_class')}.yml")
         timing = file.get("__inference_server_simulated_timing", {})
     return {**engine, "known": flags, "simulated_timing": timing}, recipe
+
+
+def engine_file(backend: str, role: Path) -> dict[str, Any]:
+    """What is known of an engine; empty where nothing is."""
+    return _find(role / "vars" / "engines", f"{backend}.yml").get("__inference_server_engine", {})
 
 
 def model_recipe(model: str, folder: str) -> dict[str, Any]:
@@ -169,9 +128,9 @@ def rollback_outcome(
     )
 
 
-def announced_change(previous: dict[str, Any], server: dict[str, Any]) -> str:
+def announced_change(previous: dict[str, Any], server: dict[str, Any], role_path: str) -> str:
     """What a deployment with another image does, and how to stay; empty where the image stays."""
-    return deployment.announced_change(plain(previous), plain(server))
+    return deployment.announced_change(plain(previous), plain(server), engine_file(server["backend"], Path(role_path)))
 
 
 def orphaned_instances(

@@ -67,16 +67,25 @@ def access_of(docker: str | None, toolkit: str | None, kept: Sequence[Section] =
     return "cdi" if any(reads(docker, version) for version in versions) else "runtime"
 
 
-def first_docker_that_reads(specification: str) -> str:
-    """The version from which on every engine takes a specification of that version: `26.1` for `0.7.0`."""
+def first_docker_that_reads(specification: str) -> str | None:
+    """The version from which on every engine takes a specification of that version: `26.1` for `0.7.0`. None: none is known."""
     short = [number for number, row in enumerate(DOCKERS) if not (row.reads and at_least(row.reads, specification))]
-    return DOCKERS[min(short[-1] + 1, len(DOCKERS) - 1)].since
+    return DOCKERS[short[-1] + 1].since if short[-1] + 1 < len(DOCKERS) else None
 
 
 def newest_toolkit_for(docker: str | None) -> str | None:
     """The newest release of the toolkit that writes what the engine takes; None when there is none, or when every one does."""
     fitting = [row for row in TOOLKITS if at_least(row.since, TOOLKIT_WITH_CDI) and reads(docker, row.writes)]
     return fitting[-1].newest if fitting else None
+
+
+def settings_for_cdi(docker: str | None, specification: str) -> list[str]:
+    """The settings of which each makes engine and toolkit get on with each other, where the toolkit writes such a specification."""
+    floor, newest = first_docker_that_reads(specification), newest_toolkit_for(docker)
+    return [
+        *([f"docker_engine_version_min: '{floor}'"] if floor else []),
+        *([f"nvidia_container_toolkit_version: {newest}"] if newest else []),
+    ]
 
 
 def has_cdi(docker: Section, toolkit: Section, uuids: Sequence[str]) -> bool:

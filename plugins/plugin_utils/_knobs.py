@@ -93,7 +93,7 @@ def _value(name: str, value: Any, option: Mapping[str, Any], home: str) -> Any:
         if kind == "dict":
             return _dict(name, value, option, home)
         result = _expanded(_path(value), home) if kind == "path" else _SCALARS[kind](value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise _refused(name, value, option) from None
     if option.get("choices") and result not in option["choices"]:
         raise _refused(name, value, option)

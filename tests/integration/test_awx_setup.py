@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 import yaml
-from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table import ENGINES
 
 from tests.support.awx_api import ENCRYPTED, MODULES, TOKEN, Awx, serve, survey_problem
 

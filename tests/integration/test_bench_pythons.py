@@ -75,7 +75,7 @@ def test_hosts_are_deployed_measured_and_reported(fleet: Fleet) -> None:
         assert {row["host"]: row["status"] for row in fleet.report()["hosts"]} == dict.fromkeys(names, "ok")
 
 
-@pytest.mark.parametrize("playbook", ["deploy.yml", "bench.yml"])
+@pytest.mark.parametrize("playbook", ["prepare.yml", "deploy.yml", "bench.yml"])
 def test_a_host_with_an_older_python_is_refused_in_words(fleet: Fleet, playbook: str) -> None:
     names = hosts(fleet, taken=False)
     if not names:

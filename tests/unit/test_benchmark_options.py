@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.llmfleet.serving.plugins.action import bench_serve as action
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients import CLIENTS
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.table import CLIENTS
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import (
     ARGUMENT_SPEC,
     NAMED_SETS,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.llmfleet.serving.plugins.filter.engine_runtime import engine_runtime
-from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table import ENGINES
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.counters import COUNTERS
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import CAUSES
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.start_phases import PHASES, STAGES

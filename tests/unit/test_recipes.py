@@ -16,7 +16,11 @@ import yaml
 from ansible_collections.llmfleet.serving.plugins.filter.server_spec import model_gpu_problem, server_spec
 from ansible_collections.llmfleet.serving.plugins.modules.server_smoke import DEFAULTS
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.flags import flag_problems
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.tensor_parallel import is_divisor, smallest_size
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.tensor_parallel import (
+    is_divisor,
+    smallest_size,
+    tensor_parallel_size,
+)
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "inference_server"
 RECIPES = {
@@ -176,6 +180,35 @@ def test_a_model_too_large_is_refused_with_the_number_and_the_variable(gpu_class
 )
 def test_heads_divide_a_model(recipe, sizes):
     assert [size for size in range(1, 17) if is_divisor(recipe, size)] == sizes
+
+
+TIGHT = {"attention_heads": 64, "kv_heads": 4, "weights_gib": 120, "min_gpu_memory_gib": 250}
+
+
+@pytest.mark.parametrize(
+    ("asked", "release", "memory_gib", "size"),
+    [
+        (0, "stable", [80] * 4, 4),
+        (0, "stable", [80] * 2, 2),  # the weights alone: a short context
+        (0, "stable", [80], 2),  # not even those
+        (0, "stable", [80, 40], 4),  # the smallest GPU counts
+        (0, "published", [80] * 4, 1),
+        (2, "stable", [80] * 4, 2),
+        (0, "stable", [], 1),
+        (0, "stable", [None] * 4, 1),
+    ],
+)
+def test_how_many_gpus_a_model_gets(asked, release, memory_gib, size):
+    gpus = [{"memory_total_mib": gib and gib * 1024} for gib in memory_gib]
+    assert tensor_parallel_size(asked, release, TIGHT, gpus) == size
+
+
+@pytest.mark.parametrize(
+    ("gpu_class", "changes"), [("h100", {"backend": "simulator", "runtime": "process"}), ("cpu", {"backend": "vllm"})]
+)
+def test_without_a_gpu_no_memory_of_gpus_is_asked_for(gpu_class, changes):
+    spec = server_spec(want(QWEN, **changes), str(ROLE), {"gpu_class": gpu_class}, host("h100", 1))
+    assert spec["problems"] == []
 
 
 @pytest.mark.parametrize("release", ["stable", "published"])

@@ -21,7 +21,7 @@ def arrivals_ns(count: int, rate: float, burstiness: float, rng: random.Random) 
     if math.isinf(burstiness):
         return array("q", (round((i + 1) * 1e9 / rate) for i in range(count)))
     total, times = 0.0, []
-    for _ in range(count):
+    for _number in range(count):
         total += rng.gammavariate(burstiness, 1.0)
         times.append(total)
     scale = count / rate / total * 1e9

@@ -4,6 +4,9 @@
 
 """What the GPUs used during a load: nvidia-smi, sampled once a second, integrated from the first request to the end of the last."""
 
+# By subprocess: run_command waits for the end, and this goes on beside the load.
+# pylint: disable=ansible-bad-function
+
 from __future__ import annotations
 
 import calendar

@@ -117,7 +117,7 @@ def _network() -> int:
 
 def _is_local(address: Address) -> bool:
     """Whether the address is one of this host: only to such a socket can be bound."""
-    family, (host, _, *rest) = address
+    family, (host, _port, *rest) = address
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.bind((host, 0, *rest))

@@ -139,7 +139,7 @@ def token_gaps(record: Record) -> Iterable[tuple[int, float]]:
     """
     times, counts = text_times_ns(record), tokens_per_text(record)
     later = zip(times[1:], gaps_ms(times), counts[1:] if counts else [1] * len(times))
-    return ((time, gap / count) for time, gap, count in later for _ in range(count))
+    return ((time, gap / count) for time, gap, count in later for _token in range(count))
 
 
 def strict_itl_ms(record: Record) -> Iterable[float]:
@@ -288,7 +288,7 @@ def in_flight(records: Sequence[Record]) -> list[tuple[int, int]]:
 
 def strict_peak_concurrency(records: Sequence[Record]) -> int:
     """Most requests in flight at one moment."""
-    return max((level for _, level in in_flight(records)), default=0)
+    return max((level for time, level in in_flight(records)), default=0)
 
 
 # -- steady state -----------------------------------------------------------------------------------------------------
@@ -302,13 +302,13 @@ def steady_window(records: Sequence[Record], share: float = 0.95) -> Window | No
     requests as the peak concurrency.
     """
     levels = in_flight(records)
-    peak = max((level for _, level in levels), default=0)
+    peak = max((level for time, level in levels), default=0)
     busy = [time for time, level in levels if level >= share * peak]
     if not busy:
         return None
     first_end = min(record.ended_ns for record in records)
     begin = max(busy[0], first_end)
-    end = next((time for time, _ in levels if time > busy[-1]), busy[-1])
+    end = next((time for time, level in levels if time > busy[-1]), busy[-1])
     ended = sum(begin < record.ended_ns <= end for record in records)
     return (begin, end) if end > begin and ended >= peak else None
 

@@ -149,7 +149,7 @@ def _cold_cache(evidence: Evidence, limits: Limits) -> Check:
 def _prompt_length(evidence: Evidence, limits: Limits) -> Check:
     pairs = [(r.prompt_tokens, evidence.wanted_input[r.index]) for r in _good(evidence)]
     wrong = [found for found, wanted in pairs if wanted is not None and found != wanted]
-    known = any(wanted is not None for _, wanted in pairs)
+    known = any(wanted is not None for sent, wanted in pairs)
     share = len(wrong) / len(pairs) if known else None
     example = f"prompts have another length than asked for, {wrong[0]} tokens for example" if wrong else ""
     return at_most("prompt_length_share", share, limits.prompt_length_share, example)
@@ -197,7 +197,7 @@ def _total_over_output(evidence: Evidence, limits: Limits) -> Check:
     good, value = _good(evidence), None
     asked = [(evidence.wanted_input[r.index], evidence.wanted_output[r.index]) for r in good if evidence.wanted_output]
     if asked and all(size is not None and answer is not None for size, answer in asked):
-        wanted = sum((size or 0) + (answer or 0) for size, answer in asked) / sum(answer or 0 for _, answer in asked)
+        wanted = sum((size or 0) + (answer or 0) for size, answer in asked) / sum(answer or 0 for size, answer in asked)
         found = evidence.vllm_metrics["total_token_throughput"] / evidence.vllm_metrics["output_throughput"]
         value = abs(found / wanted - 1)
     return at_most("total_over_output", value, limits.total_over_output, "the tokens are not those that were asked for")

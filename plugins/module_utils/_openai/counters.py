@@ -10,7 +10,7 @@ import math
 import re
 from typing import Iterator, Mapping
 
-from .._engines import ENGINES, Engine
+from .._engines.table import ENGINES, Engine
 
 # Each engine's names of them are `counters` in `_engines/`.
 COUNTERS = ("prompt_tokens", "generation_tokens", "prefix_cache_queries", "prefix_cache_hits", "preemptions")

@@ -157,7 +157,7 @@ def resolve(endpoint: Endpoint) -> Address:
                 "Correct base_url.",
             )
         ) from error
-    addresses = [(family, address) for family, _, _, _, address in infos]
+    addresses = [(info[0], info[4]) for info in infos]
     return next((address for address in addresses if _answers(address)), addresses[0])
 
 

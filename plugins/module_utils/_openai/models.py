@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
-from .._engines import ENGINES
+from .._engines.table import ENGINES
 from .documents import parse_json, words
 
 # Where a version is asked for: the path of most engines, then those of engines without it.

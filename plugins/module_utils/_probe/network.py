@@ -17,12 +17,13 @@ from ansible.module_utils.urls import open_url
 def probe_url(url: str, timeout_s: float) -> dict[str, Any]:
     """Ask for an address, through the host's own proxy settings.
 
-    Any answer of HTTP, an error status too, means that it is reachable; `error` says why it is not.
+    Any answer of HTTP, an error status too, means that it is reachable; `error` says why it is not. No password is sent: ~/.netrc
+    is not read.
     """
     started = time.monotonic()
     status, error = None, None
     try:
-        with open_url(url, method="HEAD", timeout=timeout_s) as answer:
+        with open_url(url, method="HEAD", timeout=timeout_s, use_netrc=False) as answer:
             status = answer.status
     except urllib.error.HTTPError as refusal:
         status = refusal.code

@@ -4,6 +4,9 @@
 
 """The edge between the probes and a host: files, folders and programs, each of which may be missing."""
 
+# By subprocess: run_command has no limit of time, and nvidia-smi may hang.
+# pylint: disable=ansible-bad-function
+
 from __future__ import annotations
 
 import os

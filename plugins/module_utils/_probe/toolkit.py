@@ -96,10 +96,14 @@ def _devices(system: System) -> dict[str, int]:
     """The driver's devices and their numbers; /dev may hold anything else under such a name."""
     found = {}
     for name in system.listing("/dev"):
-        if _DEVICE.fullmatch(name):
+        if not _DEVICE.fullmatch(name):
+            continue
+        try:
             status = system.path(f"/dev/{name}").stat()
-            if stat.S_ISCHR(status.st_mode):
-                found[name] = status.st_rdev
+        except OSError:  # a link that leads nowhere
+            continue
+        if stat.S_ISCHR(status.st_mode):
+            found[name] = status.st_rdev
     return found
 
 

@@ -4,6 +4,9 @@
 
 """The state of a container, from what `docker inspect` prints, and the beginning of its log."""
 
+# By subprocess: run_command reads to the end, and a log may be long.
+# pylint: disable=ansible-bad-function
+
 from __future__ import annotations
 
 import subprocess

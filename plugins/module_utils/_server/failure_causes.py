@@ -13,7 +13,7 @@ import re
 from itertools import chain
 from typing import Iterable, Iterator, NamedTuple, Sequence
 
-from .._engines import ENGINES
+from .._engines.table import ENGINES
 
 
 class Cause(NamedTuple):

@@ -13,7 +13,7 @@ import re
 from datetime import datetime, timezone
 from typing import Dict, Iterable, Optional, Sequence
 
-from .._engines import ENGINES, Engine
+from .._engines.table import ENGINES, Engine
 
 Phases = Dict[str, Optional[float]]
 

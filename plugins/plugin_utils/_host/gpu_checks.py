@@ -12,11 +12,10 @@ from typing import Callable
 from .._gpu_access import (
     cdi_is_on,
     docker_row,
-    first_docker_that_reads,
     has_cdi,
     loses_gpus,
-    newest_toolkit_for,
     none_readable,
+    settings_for_cdi,
     unreadable,
 )
 from .._version import at_least, version_key
@@ -241,12 +240,11 @@ def _check_cdi(host: Host, _want: Want, _gpus: list) -> Verdict:
     unread, newest = unreadable(version, toolkit), docker_row(version).reads
     if not none_readable(version, toolkit):
         return passed(f"{_specs(specs)}, Docker {version} reads up to {newest}", "one that Docker reads")
-    asked = max((spec["cdi_version"] for spec in unread), key=version_key)
+    settings = settings_for_cdi(version, max((spec["cdi_version"] for spec in unread), key=version_key))
     return failed(
         f"{_specs(unread)}, and Docker {version} reads up to {newest}",
         f"a specification of version {newest} or lower",
-        f"set docker_engine_version_min: '{first_docker_that_reads(asked)}' or nvidia_container_toolkit_version: "
-        f"{newest_toolkit_for(version)}; else GPUs are given by --gpus",
+        f"{'set ' + ' or '.join(settings) if settings else 'write it in a lower version'}; else GPUs are given by --gpus",
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES, Engine
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table import ENGINES, Engine
 
 from .._version import version_key
 

@@ -14,13 +14,13 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Pr
 from .._gpu_access import (
     access_of,
     docker_row,
-    first_docker_that_reads,
-    newest_toolkit_for,
     none_readable,
+    reads,
+    settings_for_cdi,
     toolkit_row,
-    unreadable,
 )
 from .._version import at_least, matches
+from .._version_floors import TOOLKIT_WITH_CDI
 from .docker_changes import Changes, Host, Want, holds, version_is_enough
 
 CDI_PATH = "/etc/cdi/nvidia.yaml"
@@ -112,9 +112,10 @@ def _docker_is_older(docker: Mapping[str, Any], toolkit: Mapping[str, Any]) -> b
 
 
 def _cdi_path(docker: str | None, toolkit: Mapping[str, Any]) -> str:
-    """Where the specification is written: over one that Docker cannot read, else over the first."""
-    specs = unreadable(docker, toolkit) or toolkit["cdi_specs"]
-    return specs[0]["path"] if specs else CDI_PATH
+    """Where the specification is written: over the first that Docker reads, for the others do no harm, else over the first."""
+    specs = toolkit["cdi_specs"]
+    readable = [spec for spec in specs if reads(docker, spec["cdi_version"])]
+    return next((spec["path"] for spec in [*readable, *specs]), CDI_PATH)
 
 
 def _toolkit_problems(host: Host, want: Want, enough: bool, verify: bool) -> list[Problem]:
@@ -145,11 +146,14 @@ def _cdi_problems(host: Host, toolkit: str | None, kept: Sequence[Mapping[str, A
     docker, row = host["docker"]["version"], toolkit_row(toolkit)
     if access != "cdi" or docker is None or row is None or access_of(docker, toolkit, kept) == "cdi":
         return []
-    newest, floor = docker_row(docker).reads, first_docker_that_reads(row.writes)
-    raised = f"docker_engine_version_min: '{floor}'"
-    if newest is None:
-        found = f"Docker {docker} has no CDI"
-    else:
+    automatic = "nvidia_container_toolkit_access: auto"
+    if not at_least(toolkit, TOOLKIT_WITH_CDI):
+        found = f"the CDI specifications of toolkit {toolkit} lack device nodes"
+        remedy = f"set nvidia_container_toolkit_version_min: '{TOOLKIT_WITH_CDI}' or higher, or {automatic}"
+        return [Problem(found, f"toolkit {TOOLKIT_WITH_CDI} or newer", remedy)]
+    newest = docker_row(docker).reads
+    found = f"Docker {docker} has no CDI"
+    if newest is not None:
         found = f"Docker {docker} reads CDI specifications up to version {newest}, and toolkit {toolkit} writes {row.writes}"
-        raised += f" or nvidia_container_toolkit_version: {newest_toolkit_for(docker)}"
-    return [Problem(found, f"Docker {floor} or newer", f"set {raised}, or nvidia_container_toolkit_access: auto")]
+    remedy = " or ".join([*settings_for_cdi(docker, row.writes), automatic])
+    return [Problem(found, f"a Docker that reads version {row.writes}", f"set {remedy}")]

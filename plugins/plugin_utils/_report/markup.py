@@ -19,16 +19,16 @@ class Markup(str):
     __slots__ = ()
 
 
-def tag(name: str, /, *children: str, **attributes: str | float | bool | None) -> Markup:
+def tag(element: str, /, *children: str, **attributes: str | float | bool | None) -> Markup:
     """An element. `class_` is `class`, other underscores are hyphens; None and False leave an attribute out."""
     written = "".join(
         f" {_name(key)}" if value is True else f' {_name(key)}="{escape(_text(value))}"'
         for key, value in attributes.items()
         if value is not None and value is not False
     )
-    if name in _EMPTY and not children:
-        return Markup(f"<{name}{written}>" if name in ("meta", "link", "br") else f"<{name}{written}/>")
-    return Markup(f"<{name}{written}>{join(*children)}</{name}>")
+    if element in _EMPTY and not children:
+        return Markup(f"<{element}{written}>" if element in ("meta", "link", "br") else f"<{element}{written}/>")
+    return Markup(f"<{element}{written}>{join(*children)}</{element}>")
 
 
 def join(*children: str) -> Markup:

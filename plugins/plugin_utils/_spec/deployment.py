@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table import ENGINES
 from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import hidden, hidden_argv
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.start_phases import pull_s
 
-from .engine import release_of
+from .engine import images_by_version, release_of
 from .instances import digest_of
 from .validation import RUNTIMES
 
@@ -177,10 +177,10 @@ def _obstacle(kept: Mapping[str, Any], failed_digest: str, *, enabled: bool, che
     return None
 
 
-def announced_change(previous: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+def announced_change(previous: Mapping[str, Any], spec: Mapping[str, Any], engine: Mapping[str, Any]) -> str:
     """What a deployment with another image than the last one does, and how to stay; empty where the image is the same or the first.
 
-    `previous` is the fact of the last deployment, empty on a new host.
+    `previous` is the fact of the last deployment, empty on a new host; `engine` the file of the specification's engine in vars/engines/.
     """
     old, new = previous.get("image"), spec["image"]
     if not old or not new or old == new:
@@ -193,7 +193,12 @@ def announced_change(previous: Mapping[str, Any], spec: Mapping[str, Any]) -> st
         if were and will
         else ""
     )
-    version = f"inference_server_engine_version: {were}, or " if were and previous["backend"] == spec["backend"] else ""
+    known = images_by_version(engine)
+    # A release can be named where its images are known, and where none but known images are wanted.
+    nameable = (
+        previous["backend"] == spec["backend"] and were in known and any(new in images for images in known.values())
+    )
+    version = f"inference_server_engine_version: {were}, or " if nameable else ""
     return (
         f"{what}{len(names)} instance{'s' * (len(names) > 1)} ({', '.join(names)}) recreated, {old} -> {new}. "
         f"To stay: {version}inference_server_image: {old}. To change a fleet in batches: inference_server_serial"

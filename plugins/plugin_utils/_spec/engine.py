@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table import ENGINES
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.weights import is_hub_name
 
@@ -76,13 +76,20 @@ def version_problems(want: Mapping[str, Any], engine: Mapping[str, Any]) -> list
     wanted = want["engine_version"]
     if not wanted or want["image"] or "stable" not in engine:
         return []
-    versions = [engine["stable"]["version"], *engine.get("earlier", {})]
+    versions = images_by_version(engine)
     if wanted in versions:
         return []
     found = f"inference_server_engine_version is {wanted!r}"
     return [
         Problem(found, f"one of {', '.join(versions)}", "or set inference_server_image to an image of that release")
     ]
+
+
+def images_by_version(engine: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The images of each release that `inference_server_engine_version` can name, the pinned one first."""
+    stable = engine.get("stable")
+    releases = {stable["version"]: stable["images"], **engine.get("earlier", {})} if stable else {}
+    return {version: [image["image"] for image in images] for version, images in releases.items()}
 
 
 def engine_argv(

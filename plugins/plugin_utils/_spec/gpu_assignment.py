@@ -24,7 +24,7 @@ def group_gpus(uuids: Sequence[str], instances: int, gpus_each: int) -> list[lis
     Raises UserError when there are fewer GPUs than that takes.
     """
     if not uuids:
-        return [[] for _ in range(instances or 1)]
+        return [[] for instance in range(instances or 1)]
     wanted = instances or max(1, len(uuids) // gpus_each)
     if wanted * gpus_each > len(uuids):
         raise UserError(

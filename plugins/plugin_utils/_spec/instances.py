@@ -84,7 +84,7 @@ def _gpu_groups(
 ) -> list[list[str] | None]:
     """Each instance's GPUs; None stands for all of them, `--gpus all`."""
     if want["backend"] == "simulator" or gpu_profile.get("gpu_class") == "cpu":
-        return [[] for _ in range(want["instances"] or 1)]
+        return [[] for instance in range(want["instances"] or 1)]
     uuids = [each["uuid"] for each in gpu["cards"]]
     count = 1 if want["release"] == "published" and not want["instances"] else want["instances"]
     groups = group_gpus(uuids, count, want["tensor_parallel_size"])

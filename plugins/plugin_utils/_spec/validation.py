@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table import ENGINES
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.ports import taken_port
 

@@ -327,7 +327,7 @@ class Scheduler:
         if not decodes and not self._chunks:
             return None
         self._decodes = bool(decodes)
-        self._end = now + self._decode_s(decodes) + self._prefill_s(sum(tokens for _, tokens in self._chunks))
+        self._end = now + self._decode_s(decodes) + self._prefill_s(sum(tokens for job, tokens in self._chunks))
         return self._end
 
     def _plan_prefill(self, budget: int, now: float) -> list[tuple[Job, int]]:
@@ -900,11 +900,11 @@ class StreamReply(Reply):
         before, sent = time.time_ns(), len(events)
         end = b"0\r\n\r\n" if last and self.chunked else b""
         if self._fault is None:
-            self.write(b"".join([self.frame(event) for _, event in events]) + end)
+            self.write(b"".join([self.frame(event) for kind, event in events]) + end)
         else:
-            sent = self._emit_through_fault([event for _, event in events], end)
+            sent = self._emit_through_fault([event for kind, event in events], end)
         if self._log:
-            self.record(b"".join(kind for kind, _ in events[:sent]), before)
+            self.record(b"".join(kind for kind, event in events[:sent]), before)
         if self.over is not None:
             self.simulator.engine.scheduler.abort(self.job)
             self.simulator.finished("error", self)
@@ -1274,7 +1274,7 @@ class Simulator:
         handler(connection, request)
 
     def _authenticate(self, request: Request) -> None:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        scheme, _blank, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(key.encode("latin-1"), self._api_key or b""):
             raise HTTPError(401, "invalid API key", headers=["www-authenticate: Bearer"])
 
@@ -1483,7 +1483,7 @@ def read_key(path: str) -> bytes:
 
 def option(default: Any, text: str) -> Any:
     """A field of Settings with its help."""
-    return field(default=default, metadata={"help": text})
+    return field(default=default, metadata={"help": text})  # pylint: disable=invalid-field-call
 
 
 @dataclass(frozen=True)

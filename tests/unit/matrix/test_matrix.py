@@ -89,7 +89,8 @@ OUTPUT = """
 TASK [one] ***
 [WARNING]: a long warning that goes
 on in the next line
-ok: [demo-h100]
+ok: [demo-h100] =>
+    msg: a task's own words
 [DEPRECATION WARNING]: an old name. This feature will be removed from version
 2.23.
 

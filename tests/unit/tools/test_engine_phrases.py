@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._engines import ENGINES
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table import ENGINES
 
 from tools.engine_phrases import literal_parts, missing_phrases, phrases_of, texts_of
 

@@ -51,7 +51,7 @@ def kernel_time_ns(ancillary: list[tuple[int, int, bytes]]) -> int | None:
 def kernel_time() -> Iterator[bool]:
     """While this holds, the kernel stamps packets from the first one on. Yields False where it does not, after a second."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
-        server, _ = listener.accept()
+        server = listener.accept()[0]
         with server:
             yield enable_kernel_time(client) and _stamps(server, client)
 
@@ -61,7 +61,7 @@ def _stamps(sender: socket.socket, receiver: socket.socket) -> bool:
     deadline = time.monotonic() + _BEGINS_WITHIN_S
     while time.monotonic() < deadline:
         sender.sendall(b"x")
-        _, ancillary, _, _ = receiver.recvmsg(1, ANCILLARY_BYTES)
+        ancillary = receiver.recvmsg(1, ANCILLARY_BYTES)[1]
         if kernel_time_ns(ancillary) is not None:
             return True
         time.sleep(0.001)

@@ -13,7 +13,7 @@ import errno
 import os
 import socket
 import time
-from typing import List, NoReturn, Tuple
+from typing import List, Tuple
 
 from ..._openai.endpoint import Address
 from ..._openai.http1 import END_OF_CHUNKED, Framing, StreamError
@@ -41,7 +41,7 @@ receive_buffer = memoryview(
 _buffers = [receive_buffer]
 
 
-def no_socket() -> NoReturn:
+def no_socket() -> socket.socket:
     """A connection that is closed was to be used: a fault of the event loop."""
     raise RuntimeError("the connection is closed")
 
@@ -187,7 +187,7 @@ class Connection:
         """Something has arrived: records it. True when the exchange is over."""
         sock = self.sock or no_socket()
         try:
-            size, ancillary, _, _ = sock.recvmsg_into(_buffers, ANCILLARY_BYTES)
+            size, ancillary, _flags, _sender = sock.recvmsg_into(_buffers, ANCILLARY_BYTES)
         except BlockingIOError:
             return False
         except OSError as error:

@@ -97,7 +97,7 @@ class _Child:
                 return self.lost()
 
     def lost(self) -> Any:
-        _, status = os.waitpid(self.pid, 0)
+        status = os.waitpid(self.pid, 0)[1]
         self.pid = 0
         raise UserError(
             Problem(
@@ -183,7 +183,7 @@ def _wait_for(
     waiting = list(children)
     next_tick = 0.0
     while waiting:
-        ready, _, _ = select.select([child.socket for child in waiting], [], [], _TICK_S)
+        ready = select.select([child.socket for child in waiting], [], [], _TICK_S)[0]
         for child in [child for child in waiting if child.socket in ready]:
             child.expect(_DONE)
             waiting.remove(child)

@@ -90,7 +90,7 @@ class Worker:
     def __init__(self, load: Load, share: int, queue: Queue, counters: ProgressCounters, number: int) -> None:
         self._load, self._queue, self._counters, self._number = load, queue, counters, number
         self._epoll = select.epoll()
-        self._connections = [load.connection() for _ in range(share)]
+        self._connections = [load.connection() for number in range(share)]
         self._by_fd: dict[int, Connection] = {}
         self._idle: list[Connection] = []
         self._busy = 0

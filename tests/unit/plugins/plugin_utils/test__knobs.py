@@ -42,6 +42,7 @@ REFUSED = [
     ({"type": "int"}, "8e3"),
     ({"type": "int"}, 0.5),
     ({"type": "int"}, float("nan")),
+    ({"type": "float"}, 10**400),
     ({"type": "float"}, "inf"),
     ({"type": "bool"}, "2"),
     ({"type": "str"}, False),

@@ -19,6 +19,7 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._gpu_access impor
     newest_toolkit_for,
     none_readable,
     reads,
+    settings_for_cdi,
     toolkit_row,
     unreadable,
 )
@@ -101,6 +102,13 @@ def test_what_is_really_on_the_host_counts_more_than_the_table(docker, version):
 def test_the_remedy_names_an_engine_that_reads_it_and_all_later_ones_do(version, docker):
     assert first_docker_that_reads(version) == docker
     assert all(reads(row.since, version) for row in DOCKERS if version_key(row.since) >= version_key(docker))
+    assert f"docker_engine_version_min: '{docker}'" in settings_for_cdi("24.0.9", version)
+
+
+def test_no_setting_is_named_that_does_not_help():
+    assert first_docker_that_reads("1.2.0") is None
+    assert settings_for_cdi("28.5.2", "1.2.0") == []
+    assert settings_for_cdi("28.5.2", "1.1.0") == ["docker_engine_version_min: '29.2'"]
 
 
 @pytest.mark.parametrize("docker", ENGINES, ids=str)

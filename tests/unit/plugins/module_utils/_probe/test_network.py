@@ -35,6 +35,12 @@ def test_any_answer_means_reachable(hub, status):
     assert probed["elapsed_ms"] >= 0
 
 
+def test_a_netrc_is_not_read(hub, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 unfinished")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert probe_url(f"{hub}/200", 5.0)["reachable"]
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "nonsense", "http://[::1"])
 def test_no_answer(url):
     probed = probe_url(url, 1.0)

@@ -97,6 +97,7 @@ def test_a_host_with_a_toolkit(fake_host):
     fake_host.file("/etc/cdi/net.yaml", "kind: vendor.com/net\n")
     fake_host.file("/etc/cdi/nvidia.yaml.bak", SPEC)  # no engine reads it
     fake_host.file("/dev/nvidia0", "a file under a device's name")
+    fake_host.path("/dev/nvidia1").symlink_to("nowhere")
     probed = probe_toolkit(fake_host)
     assert probed["installed"] and probed["version"] == "1.20.0"
     assert probed["hook_path"].endswith("nvidia-container-runtime-hook") and probed["hook_changed_at_s"] > 0

@@ -58,6 +58,7 @@ FAILING = [
     ("cdi_specification", [("docker.version", "26.0.2")], "docker_engine_version_min: '26.1'"),
     ("cdi_specification", [("docker.version", "25.0.5")], "nvidia_container_toolkit_version: 1.18.2"),
     ("cdi_specification", [("toolkit.cdi_specs.0.cdi_version", "1.1.0")], "docker_engine_version_min: '29.2'"),
+    ("cdi_specification", [("toolkit.cdi_specs.0.cdi_version", "1.2.0")], "write it in a lower version; else GPUs"),
     ("daemon_reload", [("docker.version", "20.10.24"), ("docker.cdi_spec_dirs", [])], "native.cgroupdriver=cgroupfs"),
     ("daemon_reload", [("docker.version", "26.0.2")], "nvidia_container_toolkit_access: auto"),
     ("daemon_reload", [("toolkit.cdi_devices", ["nvidia.com/gpu=all"])], "needs a restart"),
@@ -77,6 +78,7 @@ def test_each_failure_has_its_remedy(name, changes, remedy):
     assert check["status"] == "fail"
     assert check["found"] and check["needed"]
     assert remedy in check["remedy"]
+    assert "None" not in check["remedy"]
 
 
 def test_every_check_has_a_failure():
@@ -116,6 +118,8 @@ def test_what_is_right_all_the_same(name, changes, want):
         ("gpu_matches_profile", [], {"gpu": {**WANT["gpu"], "profile": {}}}),
         ("mig", [("gpu.cards.0.mig_mode", True)], {"gpu": {**WANT["gpu"], "mig": True}}),
         ("driver_module", [("gpu.kernel_module.version", None)], {}),
+        ("cdi_specification", [("docker.cdi_spec_dirs", []), ("docker.version", "28.5.2")], {}),
+        ("cdi_specification", [("toolkit.cdi_specs", [])], {}),
         ("driver_version", [("gpu.state", "absent"), ("gpu.cards", []), ("gpu.count", 0)], {}),
         (
             "compute_processes",
@@ -132,6 +136,11 @@ def test_what_is_right_all_the_same(name, changes, want):
 def test_what_cannot_be_judged_is_skipped(name, changes, want):
     check = GPU_CHECKS[name](changed(HOST, *changes), {**WANT, **want})
     assert (check["status"], check["remedy"]) == ("skip", "")
+
+
+def test_a_server_that_takes_no_cdi_loses_its_gpus_where_others_keep_them():
+    want = {**WANT, "gpu": {**WANT["gpu"], "access": "runtime"}}
+    assert [GPU_CHECKS["daemon_reload"](HOST, each)["status"] for each in (WANT, want)] == ["pass", "fail"]
 
 
 def test_blackwell_needs_its_own_driver():

@@ -56,7 +56,8 @@ def test_a_python_that_is_too_old_is_refused_with_what_is_needed(core, result, v
         (CORE_219, FAILED, "3.8.18"),  # failed for another reason, which stays
         (CORE_219, FAILED, "/bin/sh: python3: not found"),  # Ansible's own words for a missing program stay
         (CORE_219, FAILED, ""),
-        (CORE_221, {"unreachable": True, "msg": "no route"}, "3.6.8"),
+        (CORE_216, {"unreachable": True, "msg": "no route"}, "3.6.8"),
+        (CORE_221, {"unreachable": True, "failed": True, "msg": "no route"}, "3.6.8"),
     ],
 )
 def test_any_other_result_stays(core, result, version):

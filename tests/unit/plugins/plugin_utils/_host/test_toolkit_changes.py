@@ -25,6 +25,7 @@ TOOLKIT = {
 }
 
 SPEC = {"path": "/etc/cdi/nvidia.yaml", "cdi_version": "0.5.0", "driver_versions": [], "changed_at_s": 1001.0}
+OLD_SPEC = {**SPEC, "driver_versions": ["580.1"]}
 
 EMPTY_TOOLKIT = [
     ("toolkit.version", None),
@@ -107,6 +108,17 @@ def test_a_host_without_a_toolkit():
             {},
             {"access": "cdi", "refresh_cdi": True, "cdi_path": "/etc/cdi/nvidia.yaml"},
         ),
+        # Only what Docker reads has to be written again.
+        (
+            [
+                ("docker.version", "26.0.2"),
+                ("toolkit.version", "1.18.2"),
+                ("gpu.driver_version", "590.1"),
+                ("toolkit.cdi_specs", [{**SPEC, "cdi_version": "0.7.0", "path": "/etc/cdi/a.yaml"}, OLD_SPEC]),
+            ],
+            {},
+            {"refresh_cdi": True, "cdi_path": OLD_SPEC["path"]},
+        ),
         ([("toolkit.guard_rule", None)], {"mode": "verify"}, {"guard": False, "changes": False}),
     ],
 )
@@ -130,6 +142,11 @@ def test_what_differs_in_the_toolkit(changes, want, expected):
             [("docker.version", "25.0.5")],
             {"access": "cdi", "mode": "verify"},
             "reads CDI specifications up to version 0.6.0",
+        ),
+        (
+            [("toolkit.version", "1.13.5")],
+            {"access": "cdi", "mode": "verify", "version_min": "1.12"},
+            "lack device nodes",
         ),
         ([], {"version": "1.21.0", "mode": "verify"}, "Expected: 1.21.0"),
         ([], {"version_min": "1.21.0"}, "set nvidia_container_toolkit_version "),

@@ -27,6 +27,12 @@ def spec(digest="new", runtime="docker", names=("llmfleet-server",), image="vllm
     return {"digest": digest, "runtime": runtime, "image": image, "endpoint": ENDPOINT, "instances": instances}
 
 
+ENGINE = {
+    "stable": {"version": "0.33.0", "images": [{"image": "vllm/vllm-openai:v0.33.0", "cuda": 13}]},
+    "earlier": {"0.32.0": [{"image": "vllm/vllm-openai:v0.32.0", "cuda": 13}]},
+}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -53,11 +59,22 @@ def spec(digest="new", runtime="docker", names=("llmfleet-server",), image="vllm
             {},
             ["SGLang 0.5.23 becomes vLLM 0.33.0", "To stay: inference_server_image: lmsysorg/sglang:v0.5.23."],
         ),
+        # inference_server_engine_version would be refused: no image of that release is known, or has no say: an image is set.
+        (
+            {"image": "vllm/vllm-openai:v0.30.0"},
+            {},
+            ["vLLM 0.30.0 becomes vLLM 0.33.0", "To stay: inference_server_image: vllm/vllm-openai:v0.30.0."],
+        ),
+        (
+            {"image": "vllm/vllm-openai:v0.32.0"},
+            {"image": "my/vllm:1"},
+            ["To stay: inference_server_image: vllm/vllm-openai:v0.32.0."],
+        ),
     ],
 )
 def test_another_image_is_announced_with_the_way_to_stay(old, new, said):
     text = announced_change(
-        {"backend": "vllm", **old}, {**spec(**{"image": "vllm/vllm-openai:v0.33.0", **new}), "backend": "vllm"}
+        {"backend": "vllm", **old}, {**spec(**{"image": "vllm/vllm-openai:v0.33.0", **new}), "backend": "vllm"}, ENGINE
     )
     assert bool(text) is bool(said)
     assert [part for part in said if part not in text] == []

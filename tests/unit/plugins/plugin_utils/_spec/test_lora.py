@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.llmfleet.serving.plugins.filter.server_spec import server_paths
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.engine import flags_in
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.flags import flag_problems, parse_args
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.lora import lora_problems, marks
 
 from tests.unit.test_recipes import host, known_flags, want
 from tests.unit.test_recipes import made as made_on
@@ -58,13 +59,13 @@ def test_the_engine_is_told_each_adapter_by_name_and_path(backend, model, flag):
 
 
 def test_vllm_has_a_slot_for_each_adapter_and_a_rank_that_it_knows():
-    argv = made(FOLDER, {**HUB, "rank": 48}, backend="vllm")["instances"][0]["argv"]
+    argv = made({**FOLDER, "rank": 8}, {**HUB, "rank": 48}, backend="vllm")["instances"][0]["argv"]
     assert "--enable-lora" in argv
     assert values_of(argv, "--max-loras") == ["2"]
     assert values_of(argv, "--max-lora-rank") == ["64"]
     assert "--max-lora-rank" not in made(FOLDER, backend="vllm")["instances"][0]["argv"]
-    own = made(FOLDER, backend="vllm", extra_args=["--max-loras", "1"])["instances"][0]["argv"]
-    assert values_of(own, "--max-loras") == ["1"]
+    own = made(FOLDER, backend="vllm", extra_args=["--max-loras", "4"])["instances"][0]["argv"]
+    assert values_of(own, "--max-loras") == ["4"]
 
 
 @pytest.mark.parametrize("backend", ["vllm", "sglang"])
@@ -83,7 +84,9 @@ def test_a_process_finds_an_adapter_where_it_is():
     assert spec["lora_fetched"] == []
 
 
-def test_without_adapters_nothing_is_different():
+@pytest.mark.parametrize("backend", ["vllm", "sglang"])
+def test_without_adapters_nothing_is_different(backend):
+    assert "lora" not in " ".join(made(backend=backend)["instances"][0]["argv"])
     assert made()["digest"] == made_on(MODEL, "h100", 1)["digest"]
     assert made(FOLDER)["digest"] != made()["digest"]
 
@@ -98,6 +101,19 @@ def test_a_trained_adapter_restarts_the_server(monkeypatch):
         monkeypatch.setattr("tests.unit.test_recipes.host", lambda *a, at=changed_at_s: host(*a, disk=[disk(at)]))
         digests.add(made(FOLDER)["digest"])
     assert len(digests) == 2
+
+
+def test_a_file_that_is_not_there_has_no_date():
+    present = {"path": "/srv/adapters/de/adapter_config.json", "measured_path": "/srv/adapters/de/adapter_config.json"}
+    absent = {"path": "/srv/adapters/de/adapter_model.safetensors", "measured_path": "/srv/adapters/de"}
+    entries = [{**present, "changed_at_s": 1.0}, {**absent, "changed_at_s": 2.0}]
+    (mark,) = marks({"lora": [FOLDER]}, {"disk": entries})
+    assert mark["changed_at_s"] == [1.0, None]
+
+
+def test_an_engine_without_adapters_refuses_them():
+    (problem,) = lora_problems(want(MODEL, lora=[HUB]), {}, {}, {})
+    assert "vllm serves no adapters" in str(problem) and problem.remedy
 
 
 def test_the_host_is_asked_for_the_adapters_files():
