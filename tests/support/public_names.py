@@ -154,7 +154,10 @@ def _plugins(root: Path, kind: str) -> list[str]:
 def benchmark_fact(folder: Path) -> dict[str, Any]:
     """The facts of two small benchmarks of a simulator, one of them repeated, one with levels, on a host that has a GPU."""
     smi = folder / "nvidia-smi"
-    smi.write_text("#!/bin/sh\nwhile echo "$(date -u '+%Y/%m/%d %H:%M:%S.%3N'), GPU-1, 300.00, 1980, 60, 0x4"; do sleep 0.02; done\n")
+    smi.write_text(
+        "#!/bin/sh\n"
+        "while echo \"$(date -u '+%Y/%m/%d %H:%M:%S.%3N'), GPU-1, 300.00, 1980, 60, 0x4\"; do sleep 0.02; done\n"
+    )
     smi.chmod(0o755)
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"
     with patch.dict(os.environ, PATH=path), simulator(folder, timing=QUICK) as server:
