@@ -21,7 +21,10 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils import _knobs
 
 try:
     from ansible.template import trust_as_template
+
+    AS_TEMPLATES: dict[str, Any] = {"trusted_as_template": True}
 except ImportError:  # before ansible-core 2.19 every text may be a template
+    AS_TEMPLATES = {}
 
     def trust_as_template(value: str) -> str:
         """The text itself."""
@@ -49,13 +52,19 @@ class ActionModule(ActionBase):
         options = specified(role)
         prefixes = [f"{name}_" for name in names]
         try:
-            values = self._evaluated(_knobs.environment(task_vars or {}, options, prefixes), options, ROLES / role)
+            variables = {**self._own_variables(role), **(task_vars or {})}
+            values = self._evaluated(_knobs.environment(variables, options, prefixes), options, ROLES / role)
             settings = _knobs.typed(values, options, home)
         except UserError as error:
             return {"failed": True, "msg": str(error)}
         shown = {name.removeprefix(f"{role}_"): value for name, value in settings.items()}
         secret = any(value and (options[name].get("no_log") or holds_secret(value)) for name, value in settings.items())
         return {"changed": False, "typed": shown, "_ansible_no_log": secret}
+
+    def _own_variables(self, role: str) -> dict[str, Any]:
+        """A role's `vars/main.yml`, which its defaults name: Ansible has them only in plays that have the role."""
+        file = ROLES / role / "vars" / "main.yml"
+        return dict(self._loader.load_from_file(str(file), **AS_TEMPLATES)) if file.exists() else {}
 
     def _evaluated(
         self, variables: dict[str, Any], options: Mapping[str, Mapping[str, Any]], folder: Path

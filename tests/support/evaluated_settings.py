@@ -19,17 +19,14 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 
-from tests.support.core import load_templates
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def settings_of(action_class: Any, role: Path, variables: dict[str, Any]) -> dict[str, Any]:
-    """The role's settings on a host of which nothing is known, beside the role's private variables."""
-    file, loader = role / "vars" / "main.yml", DataLoader()
-    private = load_templates(file) if file.exists() else {}
+    """The role's settings on a host of which nothing is known, in a play that has not the role."""
+    loader = DataLoader()
     around = {"group_names": [], "ansible_facts": {}, "ansible_check_mode": False, "ansible_search_path": [str(role)]}
-    variables = {**around, **private, **variables}
+    variables = {**around, **variables}
     task = SimpleNamespace(args={"role": role.name}, async_val=0, check_mode=False, action="role_settings")
     connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=""))
     templar = Templar(loader, variables=variables)
