@@ -55,7 +55,7 @@ def evaluate(host: Host, want: Want, severities: Mapping[str, str]) -> list[Chec
 
 def _check_severities(severities: Mapping[str, str]) -> None:
     known = {"check": tuple(CHECKS), "severity": SEVERITIES}
-    given = {"check": severities.keys(), "severity": severities.values()}
+    given = {"check": list(severities), "severity": list(severities.values())}
     for kind, words in given.items():
         unknown = [str(word) for word in words if word not in known[kind]]
         if unknown:
