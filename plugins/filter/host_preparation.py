@@ -34,7 +34,10 @@ def preflight_checks(host: Any, want: Any, severities: Any) -> list[dict[str, An
     """Every check of a host."""
     needed = _coerced(want, _NEEDED)
     needed["gpu"] = _coerced(needed["gpu"], _NEEDED_GPU)
-    return preflight.evaluate(plain(host), needed, plain(severities))
+    try:
+        return preflight.evaluate(plain(host), needed, plain(severities))
+    except UserError as error:
+        raise AnsibleFilterError(str(error)) from error
 
 
 def preflight_summary(checks: Any, host: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, Mapping
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 
 from .checks import Host, Want, skip
 from .gpu_checks import GPU_CHECKS
@@ -30,6 +30,9 @@ WARNINGS = frozenset(
 )
 
 
+SEVERITIES = ("error", "warning", "ignore")
+
+
 def evaluate(host: Host, want: Want, severities: Mapping[str, str]) -> list[CheckResult]:
     """Every check of a host, in the order of `CHECKS`.
 
@@ -39,13 +42,25 @@ def evaluate(host: Host, want: Want, severities: Mapping[str, str]) -> list[Chec
     `severities`: `error`, `warning` or `ignore` by check, over the checks' own.
     Returns `name`, `status` (`pass`, `fail`, `skip`), `severity`, `found`, `needed` and `remedy`; the remedy
         only with a failure, `needed` empty with a skip.
+    Raises UserError for a check or a severity that there is none of: it would switch a check off, or leave it on, unseen.
     """
+    _check_severities(severities)
     checks = []
     for name, check in CHECKS.items():
         severity = severities.get(name, "warning" if name in WARNINGS else "error")
         verdict = check(host, want) if severity != "ignore" else skip("switched off")
         checks.append({"name": name, "severity": severity, **verdict})
     return checks
+
+
+def _check_severities(severities: Mapping[str, str]) -> None:
+    known = {"check": tuple(CHECKS), "severity": SEVERITIES}
+    given = {"check": list(severities), "severity": list(severities.values())}
+    for kind, words in given.items():
+        unknown = [str(word) for word in words if word not in known[kind]]
+        if unknown:
+            found = f"gpu_preflight_severities names the {kind} {', '.join(unknown)}, which there is not"
+            raise UserError(Problem(found, ", ".join(known[kind]), "correct gpu_preflight_severities"))
 
 
 def failures(checks: Iterable[CheckResult], severity: str) -> list[CheckResult]:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._host.preflight import (
     CHECKS,
     evaluate,
@@ -47,6 +49,14 @@ def test_severities_can_be_changed():
     checks = evaluate(host, WANT, {"reboot_required": "error", "memory": "ignore"})
     assert [check["name"] for check in failures(checks, "error")] == ["reboot_required"]
     assert check_of("memory", host, severities={"memory": "ignore"})["status"] == "skip"
+
+
+@pytest.mark.parametrize(
+    ("severities", "named"), [({"memry": "warning"}, "memry"), ({"memory": "warn"}, "warn"), ({"memory": None}, "None")]
+)
+def test_a_check_or_severity_that_there_is_not_is_refused(severities, named):
+    with pytest.raises(UserError, match=named):
+        evaluate(HOST, WANT, severities)
 
 
 def test_one_message_has_all_failures():
