@@ -59,7 +59,8 @@ def parse_samples(text: str) -> list[Sample]:
         cells = [cell.strip() for cell in line.split(",")]
         at_s = _time(cells[0]) if len(cells) == len(_FIELDS.split(",")) and cells[-1] else None
         if at_s is not None:
-            samples.append(Sample(at_s, cells[1], *map(_number, cells[2:5]), _bits(cells[5])))
+            power, clock, temperature = map(_number, cells[2:5])
+            samples.append(Sample(at_s, cells[1], power, clock, temperature, _bits(cells[5])))
     return samples
 
 

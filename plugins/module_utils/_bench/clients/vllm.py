@@ -138,10 +138,10 @@ def load_window(document: Mapping[str, Any], began_s: float, written_s: float, m
     Its process began at `began_s` and wrote the file at `written_s`; its `start_times` are of CLOCK_MONOTONIC, whose zero was at
     `monotonic_s`. Where they do not fit (another kernel's clock, an old release) the load is what came before the file.
     """
-    duration_s, starts = document.get("duration"), document.get("start_times") or [math.nan]
+    starts = document.get("start_times") or [math.nan]
     try:
-        duration_s, begin_s = float(duration_s), min(map(float, starts)) + monotonic_s
-    except (TypeError, ValueError):
+        duration_s, begin_s = float(document["duration"]), min(map(float, starts)) + monotonic_s
+    except (KeyError, TypeError, ValueError):
         return None
     if not 0 < duration_s < math.inf:
         return None
