@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +17,56 @@ MAX_JSON_BYTES = 16 * 1024 * 1024  # far more than any record of this collection
 _TAIL_BYTES = 64 * 1024
 
 
-def write_json(path: Path, document: Any, *, indent: int = 1, sort_keys: bool = False, mode: int = 0o600) -> None:
+def is_disk_full(error: OSError) -> bool:
+    """Whether it says that there is no more space, on the disk or for the user."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def write_json(
+    path: Path, document: Any, *, indent: int = 1, sort_keys: bool = False, mode: int = 0o600, in_room: bool = False
+) -> None:
     """Writes `document` beside `path` and renames it into place. By default its owner alone may read it.
 
-    Missing folders are made for the owner alone.
+    Missing folders are made for the owner alone. `in_room`: into the space that `hold_room` took for it, where it did. Raises
+    OSError, and then leaves what was there.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(document, stream, indent=indent, sort_keys=sort_keys)
-        stream.write("\n")
-    fresh.replace(path)
+    if in_room and _room(path).exists():
+        _room(path).replace(fresh)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT, mode)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(document, stream, indent=indent, sort_keys=sort_keys)
+            stream.write("\n")
+            stream.truncate()
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink()
+        raise
+
+
+def hold_room(path: Path, size_bytes: int) -> None:
+    """Takes space beside `path` for a document of that size, so that a disk that fills up meanwhile cannot lose it. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(_room(path), os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, size_bytes)
+    except OSError:
+        free_room(path)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def free_room(path: Path) -> None:
+    """Gives the space back that was not used."""
+    with suppress(FileNotFoundError):
+        _room(path).unlink()
+
+
+def _room(path: Path) -> Path:
+    return path.with_name(f".{path.name}.room")
 
 
 def read_json(path: Path, at_most_bytes: int | None = MAX_JSON_BYTES) -> Any:

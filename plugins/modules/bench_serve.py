@@ -561,10 +561,17 @@ benchmark:
       returned: always
       sample: {engine_version: 0.32.0, seed: 0}
     record_path:
-      description: The full record on the target, with one row for each request of each measurement (C(measurement), from 1).
+      description:
+        - The full record on the target, with one row for each request of each measurement (C(measurement), from 1).
+        - Null where it could not be written, for RV(benchmark.record_error).
       type: str
       returned: always
       sample: /home/me/.local/state/llmfleet/runs/20261122T155700Z-3fa9c1/result.json
+    record_error:
+      description: Why there is no record, a full disk for example; null where there is one.
+      type: str
+      returned: always
+      sample: null
 run_id:
   description: Name of the run.
   returned: when a run was started, joined or cancelled

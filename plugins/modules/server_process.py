@@ -93,6 +93,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
+from ansible_collections.llmfleet.serving.plugins.module_utils._files import is_disk_full
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.ports import probe_ports, taken_port
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.system import System
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
@@ -157,16 +158,26 @@ def perform(module: AnsibleModule, folder: Path, actions: list) -> None:
     if "stop" in actions:
         server_process.stop(folder, params["grace_s"])
     if "remove" in actions:
-        shutil.rmtree(folder)
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            found = f"cannot remove {folder}: {error.filename}: {error.strerror}"
+            module.fail_json(msg=str(Problem(found, remedy="remove it as its owner")))
     if "start" in actions:
         try:
             server_process.start(folder, params["argv"], params["env"], params["files"], params["digest"])
         except OSError as error:
-            problem = Problem(
-                f"cannot start {params['argv'][0]}: {error.strerror}",
-                remedy="install it, or set inference_server_command",
-            )
-            module.fail_json(msg=str(problem))
+            module.fail_json(msg=str(not_started(folder, params["argv"][0], error)))
+
+
+def not_started(folder: Path, program: str, error: OSError) -> Problem:
+    """Why a server did not start: its files cannot be written, or there is no such program."""
+    if str(error.filename or "").startswith(str(folder)) or is_disk_full(error):
+        return Problem(
+            f"cannot write to {error.filename or folder}: {error.strerror}",
+            remedy="free space there, or give the folder to the user of the playbook",
+        )
+    return Problem(f"cannot start {program}: {error.strerror}", remedy="install it, or set inference_server_command")
 
 
 if __name__ == "__main__":

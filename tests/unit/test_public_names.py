@@ -59,6 +59,7 @@ ADDED: dict[str, set[str]] = {
         *("server_ready/adapters", "server_smoke/adapters", "server_smoke/tests.lora"),
     },
     "fact_keys": {
+        "llmfleet_benchmark.record_error",
         "llmfleet_server.lora",
         *(f"llmfleet_server_good.current.spec.{name}" for name in ("lora", "lora_fetched")),
     },

@@ -27,6 +27,8 @@ Window = Tuple[float, float]  # begin and end of a load, seconds since the epoch
 _FIELDS = "timestamp,uuid,power.draw,clocks.sm,temperature.gpu,clocks_throttle_reasons.active"
 _TIME = "%Y/%m/%d %H:%M:%S"  # of nvidia-smi, followed by a point and milliseconds
 _END_S = 5.0
+# What may be missing of a load at its ends: nvidia-smi needs some seconds to start, and its output may end early on a full disk.
+_UNSEEN_S, _UNSEEN_SHARE = 5.0, 0.1
 
 # Bits of nvmlClocksThrottleReasons (nvml.h). The first two and the last say that no work or no clock was asked for.
 _REASONS = {
@@ -74,9 +76,10 @@ def _time(text: str) -> float | None:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _bits(text: str) -> int:
@@ -114,13 +117,16 @@ def summarise(samples: Sequence[Sample], window: Window | None, output_tokens: i
 
 
 def _energy_j(samples: Sequence[Sample], window: Window) -> float | None:
-    """The integral of one GPU's power over the window, by trapezoids; None where its power is not known.
+    """The integral of one GPU's power over the window, by trapezoids; None where its power is not known for most of the window.
 
     Between two samples the power is taken for a straight line, before the first and after the last for what that one says.
     """
     begin, end = window
     known = sorted((s.at_s, s.power_w) for s in samples if s.power_w is not None)
     if not known or end <= begin:
+        return None
+    unseen_s = max(0.0, known[0][0] - begin) + max(0.0, end - known[-1][0])
+    if unseen_s > max(_UNSEEN_S, _UNSEEN_SHARE * (end - begin)):
         return None
     corners = [
         (begin, _power_at(begin, known)),

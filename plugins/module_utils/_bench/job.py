@@ -11,23 +11,26 @@ job.log (what the job prints, locked while it lives), and in the end fact.json a
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Mapping
 
 from .._errors import Problem, UserError
-from .._files import log_tail, read_json, write_json
+from .._files import hold_room, is_disk_full, log_tail, read_json, write_json
 from .loadgen.progress import Counts
 from .lock import ServerLock
 
 _POLL_S = 0.1
 _WRITE_EVERY_S = 1.0
 _ORPHAN_AFTER_S = 60.0  # without a heartbeat
+_LAST_WORD_BYTES = 64 * 1024  # of progress.json: an error's text may be long
 _STARTING, _DONE, _FAILED = "starting", "done", "failed"
 
 
@@ -41,8 +44,13 @@ class JobFolder:
         """The job's last word on its progress."""
         return read_json(self.path / "progress.json") or {"state": _STARTING}
 
-    def write_progress(self, document: dict[str, Any]) -> None:
-        write_json(self.path / "progress.json", document)
+    def write_progress(self, document: dict[str, Any], *, last: bool = False) -> None:
+        """Writes the progress; its last word into the space that was held for it."""
+        write_json(self.path / "progress.json", document, in_room=last)
+
+    def hold_room(self) -> None:
+        """Takes the space for the last word. Raises OSError."""
+        hold_room(self.path / "progress.json", _LAST_WORD_BYTES)
 
     def open_log(self) -> int:
         """The log as a file descriptor whose lock lives as long as any process that has inherited it."""
@@ -110,7 +118,7 @@ class Monitor:
             self._phase, self._phase_begun, self._reads, self._reads_at, self._written = phase, now, 0, now, 0.0
         if now - self._written >= _WRITE_EVERY_S or counts.done == total:
             self._written = now
-            self._folder.write_progress(self._document(now, total, counts))
+            self._show(self._document(now, total, counts))
         return not self.stopping
 
     @property
@@ -118,6 +126,10 @@ class Monitor:
         """Whether the run is to end: by a signal, by request, or because its caller has gone."""
         alone = self._cancel_when_alone and self._folder.silence_s() > _ORPHAN_AFTER_S
         return self._stopped or alone or self._folder.asked_to_stop
+
+    def _show(self, document: dict[str, Any]) -> None:
+        with suppress(OSError):  # a full disk: the load is worth more than what is seen of it
+            self._folder.write_progress(document)
 
     def _document(self, now: float, total: int, counts: Counts) -> dict[str, Any]:
         tokens_per_read = counts.done_tokens / counts.done_reads if counts.done_reads else 1.0
@@ -143,6 +155,7 @@ def start(folder: JobFolder, lock: ServerLock, monitor: Monitor, work: Callable[
     """
     folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.write_progress({"state": _STARTING})
+    folder.hold_room()
     folder.beat()
     log = folder.open_log()
     child = os.fork()
@@ -150,7 +163,7 @@ def start(folder: JobFolder, lock: ServerLock, monitor: Monitor, work: Callable[
         try:
             os.setsid()
             if os.fork() == 0:
-                _live(folder, log, monitor, lambda: _outcome(lock, work))
+                _live(folder, log, monitor, lambda: _outcome(folder, lock, work))
         finally:
             os._exit(0)  # never back into the caller's code, nor through its exit handlers
     os.waitpid(child, 0)
@@ -166,10 +179,10 @@ def _live(folder: JobFolder, log: int, monitor: Monitor, outcome: Callable[[], d
         os.dup2(source, target)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, monitor.stop)
-    folder.write_progress(outcome())
+    folder.write_progress(outcome(), last=True)
 
 
-def _outcome(lock: ServerLock, work: Callable[[], Any]) -> dict[str, Any]:
+def _outcome(folder: JobFolder, lock: ServerLock, work: Callable[[], Any]) -> dict[str, Any]:
     """Works, lets go of the server, and says how it ended: in this order, so that whoever sees the end can start the next one."""
     try:
         work()
@@ -177,11 +190,27 @@ def _outcome(lock: ServerLock, work: Callable[[], Any]) -> dict[str, Any]:
     except UserError as error:
         return {"state": _FAILED, "error": error.first._asdict()}
     except BaseException as error:
-        os.write(2, traceback.format_exc().encode())
+        _log(traceback.format_exc())
         problem = Problem(f"The job failed: {error!r}.", "it to finish.", "Report its job.log.")
+        if isinstance(error, OSError) and is_disk_full(error):
+            problem = disk_full(folder.path, error)
         return {"state": _FAILED, "error": problem._asdict()}
     finally:
         lock.release()
+
+
+def _log(text: str) -> None:
+    with suppress(OSError):  # a full disk
+        os.write(2, text.encode())
+
+
+def disk_full(folder: Path, error: OSError) -> Problem:
+    """What to say when a benchmark cannot write."""
+    return Problem(
+        f"The disk of {folder} is full ({error}).",
+        "room for the files of a run.",
+        f"Free space there (df -h {folder}), or set state_dir to a folder on another disk, then run the benchmark again.",
+    )
 
 
 def wait(folder: JobFolder) -> dict[str, Any]:
@@ -195,14 +224,25 @@ def wait(folder: JobFolder) -> dict[str, Any]:
         if progress["state"] == _FAILED:
             raise UserError(Problem(**progress["error"]))
         if not alive:
-            raise UserError(
-                Problem(
-                    f"The benchmark job died; the end of its log: {folder.log_tail() or 'empty'}.",
-                    "it to finish.",
-                    "Look for the out-of-memory killer in dmesg, then run the benchmark again.",
-                )
-            )
+            return _left_behind(folder)
         time.sleep(_POLL_S)
+
+
+def _left_behind(folder: JobFolder) -> dict[str, Any]:
+    """The fact of a job that could not say how it ended. Raises UserError when it has left none."""
+    fact = folder.fact()
+    if fact:
+        return dict(fact)
+    disk = os.statvfs(folder.path)
+    if disk.f_bavail * disk.f_frsize < _LAST_WORD_BYTES:
+        raise UserError(disk_full(folder.path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+    raise UserError(
+        Problem(
+            f"The benchmark job died; the end of its log: {folder.log_tail() or 'empty'}.",
+            "it to finish.",
+            "Look for the out-of-memory killer in dmesg, then run the benchmark again.",
+        )
+    )
 
 
 @dataclass(frozen=True)

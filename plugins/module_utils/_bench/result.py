@@ -122,6 +122,7 @@ def fact_of(
         "validity": {"checks": measurement.checks},
         "provenance": _provenance(origin, session),
         "record_path": origin.record_path,
+        "record_error": None,
     }
 
 

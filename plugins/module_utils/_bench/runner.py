@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from .._errors import UserError
-from .._files import write_json
+from .._files import free_room, hold_room, write_json
 from .clients.base import Client, Measurement, OnTick, Session, observed
 from .repeats import enough
 from .result import Origin, bounded, fact_of, levels_of, record_of
 from .settings import Workload
 
 FACT_NAME = "llmfleet_benchmark"
+_ROOM_BYTES = 128 * 1024  # a fact has at most 32 KiB, and its indentation
 
 
 @dataclass(frozen=True)
@@ -52,19 +53,36 @@ def run_folder(state_dir: Path, run_id: str) -> Path:
 
 
 def run_benchmark(run: Run, client: Client, on_tick: OnTick) -> dict[str, Any]:
-    """Measures, writes the record and the fact, and returns the fact."""
-    folder = run.session.folder
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Measures, writes the record and the fact, and returns the fact.
+
+    The space for the fact is taken first: a disk that fills up during the load costs the record at most, and the fact says so.
+    Raises UserError, and OSError where there is no space to begin with.
+    """
+    places = (run.session.folder / "fact.json", run.fact_path)
+    try:
+        for path in places:
+            hold_room(path, _ROOM_BYTES)
+        fact = _measured(run, client, on_tick)
+        for path in places:
+            write_json(path, fact, in_room=True)
+        return fact
+    finally:
+        for path in places:
+            free_room(path)
+
+
+def _measured(run: Run, client: Client, on_tick: OnTick) -> dict[str, Any]:
+    """Measures, writes the record and returns the fact."""
     started = time.time()
     client.warm_up(on_tick)
     measurements, cut_short = _measure_all(run.session, client, on_tick)
     origin = Origin(run.run_id, started, run.server_fact, run.command, str(run.record_path))
     fact = fact_of(origin, run.session, client, measurements, cut_short)
-    write_json(run.record_path, record_of(fact, measurements))
-    fact = bounded(fact)
-    write_json(folder / "fact.json", fact)
-    write_json(run.fact_path, fact)
-    return fact
+    try:
+        write_json(run.record_path, record_of(fact, measurements))
+    except OSError as error:
+        fact = {**fact, "record_path": None, "record_error": str(error)}
+    return bounded(fact)
 
 
 def _measure_all(session: Session, client: Client, on_tick: OnTick) -> tuple[list[Measurement], str]:

@@ -64,11 +64,12 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import Problem, UserError
+from .._files import is_disk_full
 from .._openai.endpoint import Access, parse_base_url, read_key, resolve
 from .._secrets import hidden_document
 from .clients.base import Client, Session
 from .clients.table import CLIENTS
-from .job import JobFolder, Monitor, Running, differences, start, wait
+from .job import JobFolder, Monitor, Running, differences, disk_full, start, wait
 from .lock import ServerLock
 from .options import make_settings
 from .runner import FACT_NAME, Run, new_run_id, run_benchmark, run_folder
@@ -112,9 +113,14 @@ class Task:
 
     def act(self, check_mode: bool) -> dict[str, Any]:
         """Does what the task asks for and returns the module's result. Raises UserError."""
-        if self._params["state"] == "cancelled":
-            return self._cancel(check_mode)
-        return self._predict() if check_mode else self._measure()
+        try:
+            if self._params["state"] == "cancelled":
+                return self._cancel(check_mode)
+            return self._predict() if check_mode else self._measure()
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            raise UserError(disk_full(self._state_dir, error)) from error
 
     # -- measured -----------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,17 @@ from .._files import read_json, stat_fields, write_json
 
 RECORD = "process.json"
 LOG = "server.log"
+_ENDED = ("Z", "X")  # states of a process that runs no more
 
 
 def identity(pid: int) -> str | None:
     """What distinguishes a process from a later process with the same number: its start time. None when no such process runs."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second while it is read
         return None if Path("/proc/self/stat").exists() else _identity_by_ps(pid)
     fields = stat_fields(stat)
-    return None if fields[0] == "Z" else fields[19]
+    return fields[19] if len(fields) > 19 and fields[0] not in _ENDED else None
 
 
 def _identity_by_ps(pid: int) -> str | None:
@@ -41,7 +43,10 @@ def _identity_by_ps(pid: int) -> str | None:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The record of the last start: `pid`, `identity`, `digest`, `argv`; empty when there is no record."""
+    """The record of the last start: `pid`, `identity`, `digest`, `argv`; empty when there is no record.
+
+    `identity` is None of a process that had ended before it could be asked for.
+    """
     record = read_json(folder / RECORD)
     return record if isinstance(record, dict) else {}
 
@@ -49,9 +54,8 @@ def read_record(folder: Path) -> dict[str, Any]:
 def running_pid(folder: Path) -> int | None:
     """The number of the process that was started from this folder, if it still runs."""
     record = read_record(folder)
-    if record and identity(record["pid"]) == record["identity"]:
-        return record["pid"]
-    return None
+    pid, started = record.get("pid"), record.get("identity")
+    return pid if isinstance(pid, int) and isinstance(started, str) and identity(pid) == started else None
 
 
 def stale_files(folder: Path, files: dict[str, str]) -> list[str]:
@@ -69,7 +73,7 @@ def _read(path: Path) -> str | None:
 def start(folder: Path, argv: list[str], env: dict[str, str], files: dict[str, str], digest: str) -> int:
     """Writes the files, starts `argv` in a session of its own and returns its pid. The previous log is kept as `.previous`.
 
-    Raises OSError when the program cannot be started.
+    Raises OSError when the program cannot be started, or not be recorded: then it does not run.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, content in files.items():
@@ -88,22 +92,31 @@ def start(folder: Path, argv: list[str], env: dict[str, str], files: dict[str, s
             start_new_session=True,
         )
     record = {"pid": process.pid, "identity": identity(process.pid), "digest": digest, "argv": argv}
-    write_json(folder / RECORD, record, indent=2)
+    try:
+        write_json(folder / RECORD, record, indent=2)
+    except OSError:
+        _signal(process.pid, signal.SIGKILL)  # nothing would find it again
+        raise
     return process.pid
 
 
 def stop(folder: Path, grace_s: float) -> bool:
     """Ends the process and what it started: SIGTERM, then SIGKILL after `grace_s`. True when a process ran."""
-    pid = running_pid(folder)
+    pid, expected = running_pid(folder), read_record(folder).get("identity")
     if pid is not None:
-        expected = identity(pid)
-        os.killpg(pid, signal.SIGTERM)
+        _signal(pid, signal.SIGTERM)
         if not _has_ended(pid, expected, grace_s):
-            os.killpg(pid, signal.SIGKILL)
+            _signal(pid, signal.SIGKILL)
             _has_ended(pid, expected, grace_s)
     if (folder / RECORD).exists():
         (folder / RECORD).unlink()
     return pid is not None
+
+
+def _signal(pid: int, number: int) -> None:
+    """Signals a process and what it started; it may have ended meanwhile."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, number)
 
 
 def _has_ended(pid: int, expected: str | None, wait_s: float) -> bool:

@@ -84,7 +84,7 @@ BENCHMARK = Record(
     {
         "schema_version": _AMOUNT,
         **dict.fromkeys(("status", "run_id"), _NAME),
-        **dict.fromkeys(("reason", "record_path"), Text()),
+        **dict.fromkeys(("reason", "record_path", "record_error"), Text()),
         **dict.fromkeys(("started_at", "finished_at"), _TIME),
         "simulated": Flag(),
         "workload": WORKLOAD,

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.system import System
 
+from tests.support import small_disk as support
+
 
 class FakeHost(System):
     """A System over a temporary folder, with helpers that put things there."""
@@ -42,3 +44,12 @@ class FakeHost(System):
 @pytest.fixture
 def fake_host(tmp_path: Path) -> FakeHost:
     return FakeHost(tmp_path)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of one MiB."""
+    with support.small_disk(tmp_path / "small") as folder:
+        if folder is None:
+            pytest.skip("mounts a file system, which takes root")
+        yield folder

@@ -9,12 +9,17 @@ import os
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._files import (
+    free_room,
+    hold_room,
+    is_disk_full,
     log_tail,
     make_folder,
     read_json,
     stat_fields,
     write_json,
 )
+
+from tests.support.small_disk import fill
 
 OTHER = 12345
 
@@ -50,6 +55,46 @@ def test_a_document_that_cannot_be_written_leaves_the_one_before(tmp_path):
     with pytest.raises(TypeError):
         write_json(tmp_path / "record.json", {"pid": 2, "x": object()})
     assert read_json(tmp_path / "record.json") == {"pid": 1}
+
+
+def test_a_document_has_room_on_a_disk_that_filled_up(small_disk):
+    hold_room(small_disk / "a" / "fact.json", 64 * 1024)
+    write_json(small_disk / "a" / "other.json", {"old": 1})
+    fill(small_disk)
+    with pytest.raises(OSError, match="No space") as error:
+        write_json(small_disk / "a" / "other.json", {"x": "y" * 60_000})
+    assert is_disk_full(error.value)
+    write_json(small_disk / "a" / "fact.json", {"x": "y" * 60_000}, in_room=True)
+    assert read_json(small_disk / "a" / "fact.json") == {"x": "y" * 60_000}
+    assert read_json(small_disk / "a" / "other.json") == {"old": 1}
+    assert sorted(entry.name for entry in (small_disk / "a").iterdir()) == ["fact.json", "other.json"]
+
+
+def test_room_that_is_not_there_is_refused_and_leaves_nothing(small_disk):
+    with pytest.raises(OSError, match="No space"):
+        hold_room(small_disk / "fact.json", 2 * 1024 * 1024)
+    assert list(small_disk.iterdir()) == []
+
+
+def test_room_that_was_not_used_is_given_back(tmp_path):
+    for held in (True, False):
+        if held:
+            hold_room(tmp_path / "fact.json", 4096)
+            assert sum(entry.stat().st_size for entry in tmp_path.iterdir()) == 4096
+        free_room(tmp_path / "fact.json")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_document_shorter_than_its_room_ends_where_it_ends(tmp_path):
+    hold_room(tmp_path / "fact.json", 4096)
+    write_json(tmp_path / "fact.json", {"a": 1}, in_room=True)
+    assert (tmp_path / "fact.json").read_text() == '{\n "a": 1\n}\n'
+
+
+def test_what_cannot_be_written_leaves_no_half(tmp_path):
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "record.json", {"x": object()})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_format_of_a_document_is_the_callers(tmp_path):

@@ -73,6 +73,15 @@ def test_the_idle_start_of_a_client_is_no_part_of_the_load() -> None:
     assert (result["samples"], result["throttled_share"]) == (78, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "known"), [(range(100), True), (range(8, 100), True), (range(20, 100), False), (range(85), False)]
+)
+def test_a_load_that_was_hardly_seen_has_no_energy(seconds: range, known: bool) -> None:
+    result = summarise([Sample(float(n), "a", 300.0, None, None, 0) for n in seconds], (0.0, 100.0), 10)
+    assert result is not None
+    assert result["energy_j"] == (pytest.approx(30_000) if known else None)
+
+
 @given(
     st.lists(st.tuples(st.floats(0.2, 3.0), st.floats(10, 700)), min_size=1, max_size=40),
     st.floats(-3, 60),
@@ -86,8 +95,12 @@ def test_energy_is_the_integral_by_numpy(steps: list[tuple[float, float]], begin
     samples = [Sample(float(time), "a", float(power), None, None, 0) for time, power in zip(times, powers)]
     result = summarise(samples, (begin, begin + length), 0)
     assert result is not None
-    assert result["energy_j"] == pytest.approx(joules, rel=1e-9)
-    assert result["mean_power_w"] == pytest.approx(joules / length, rel=1e-9)
+    unseen_s = max(0.0, times[0] - begin) + max(0.0, begin + length - times[-1])
+    if unseen_s > max(5.0, 0.1 * length):
+        assert (result["energy_j"], result["mean_power_w"]) == (None, None)
+    else:
+        assert result["energy_j"] == pytest.approx(joules, rel=1e-9)
+        assert result["mean_power_w"] == pytest.approx(joules / length, rel=1e-9)
 
 
 @pytest.mark.parametrize("uuids", [[], ["GPU-a", "GPU-b"]])

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.job import
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.lock import ServerLock
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
+from ansible_collections.llmfleet.serving.plugins.module_utils._files import write_json
+
+from tests.support.small_disk import fill
 
 ADDRESS = (2, ("192.0.2.1", os.getpid()))
 
@@ -55,6 +59,49 @@ def test_an_error_of_ours_is_in_the_log(folder: JobFolder) -> None:
     with pytest.raises(UserError, match="KeyError"):
         wait(folder)
     assert "Traceback" in folder.log_tail()
+
+
+def test_a_full_disk_loses_no_result(small_disk: Path) -> None:
+    folder = JobFolder(small_disk / "runs" / "r1")
+    monitor = Monitor(folder, 10, cancel_when_alone=False)
+
+    def work() -> None:
+        write_json(folder.path / "fact.json", {"status": "ok"})
+        fill(small_disk)
+        assert monitor.tick("run-1", 4, Counts(done=4)), "a load goes on when its progress cannot be written"
+
+    start(folder, lock(), monitor, work)
+    assert wait(folder) == {"status": "ok"}
+    assert folder.progress() == {"state": "done"}
+
+
+def test_a_full_disk_is_blamed_and_not_the_memory(small_disk: Path) -> None:
+    folder = JobFolder(small_disk / "runs" / "r1")
+
+    def work() -> None:
+        fill(small_disk)
+        write_json(folder.path / "fact.json", {"status": "ok"})
+
+    start(folder, lock(), Monitor(folder, 10, cancel_when_alone=False), work)
+    with pytest.raises(UserError, match=r"disk of .* is full .*No space left") as error:
+        wait(folder)
+    assert "dmesg" not in str(error.value)
+
+
+def test_a_job_that_could_not_say_how_it_ended_has_its_result(small_disk: Path) -> None:
+    """As when it was killed between the two."""
+    folder = JobFolder(small_disk / "runs" / "r1")
+    start(folder, lock(), Monitor(folder, 10, cancel_when_alone=False), lambda: os._exit(1))
+    while folder.alive():
+        time.sleep(0.01)
+    with pytest.raises(UserError, match="job died"):
+        wait(folder)
+    fill(small_disk)
+    with pytest.raises(UserError, match="is full"):
+        wait(folder)
+    (small_disk / "other").unlink()
+    write_json(folder.path / "fact.json", {"status": "ok"})
+    assert wait(folder) == {"status": "ok"}
 
 
 def test_progress(folder: JobFolder) -> None:

@@ -29,6 +29,7 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import cr
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.fact_schema import BENCHMARK
 
 from tests.support.bench import OPTIONS, access_to
+from tests.support.small_disk import fill
 
 S = 1_000_000_000
 
@@ -86,13 +87,13 @@ class FakeClient:
         return {"name": "fake"}
 
 
-def benchmark(folder: Path, *prepared: Any, **options: Any) -> dict[str, Any]:
+def benchmark(folder: Path, *prepared: Any, client: Any = None, **options: Any) -> dict[str, Any]:
     """The fact of a run with these measurements."""
     settings = make_settings({**OPTIONS, "repeats": len(prepared), **options}, salt="salt")
     info = TargetInfo("sim", None, "1", True, True)
     target: Any = FakeTarget()
     session = Session(settings, access_to("http://127.0.0.1:1"), target, info, folder / "runs" / "r1")
-    return run_benchmark(Run("r1", session, folder, {}, ""), FakeClient(*prepared), lambda *_: True)
+    return run_benchmark(Run("r1", session, folder, {}, ""), client or FakeClient(*prepared), lambda *_: True)
 
 
 def test_good_repeats(tmp_path: Path) -> None:
@@ -143,6 +144,33 @@ def test_a_fact_is_bounded_and_its_record_is_not(tmp_path: Path) -> None:
     assert len(json.dumps(fact)) <= 32 * 1024
     assert len(record["repeats"]) == 100 == len(fact["repeats"]) + fact["points_left_out"]
     assert fact["repeats"] == record["repeats"][-len(fact["repeats"]) :]
+
+
+class FillingClient(FakeClient):
+    """While it measures, something else takes all the space of the disk."""
+
+    def __init__(self, disk: Path, *prepared: Any) -> None:
+        super().__init__(*prepared)
+        self._disk = disk
+
+    def drive(self, name: str, max_concurrency: int, on_tick: OnTick, on_end: OnEnd) -> LoadOutcome:
+        fill(self._disk)
+        return super().drive(name, max_concurrency, on_tick, on_end)
+
+
+def test_a_disk_that_fills_up_costs_the_record_at_most(small_disk: Path) -> None:
+    fact = benchmark(small_disk, measured(2), client=FillingClient(small_disk, measured(2)))
+    assert (fact["status"], fact["metrics"]["duration"], fact["record_path"]) == ("ok", 2, None)
+    assert "No space left" in fact["record_error"]
+    for path in (small_disk / "facts.d" / "llmfleet_benchmark.fact", small_disk / "runs" / "r1" / "fact.json"):
+        assert json.loads(path.read_text()) == fact
+        assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_full_disk_is_found_out_before_the_load(small_disk: Path) -> None:
+    fill(small_disk)
+    with pytest.raises(OSError, match="No space left"):
+        benchmark(small_disk, UserError(Problem("sent.", "nothing.", "Look.")))
 
 
 def test_a_cancelled_repeat_ends_the_run(tmp_path: Path) -> None:

@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._files import log_tail
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as _process
+
+from tests.support.small_disk import fill
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
 STUBBORN = [
@@ -72,6 +76,75 @@ def test_a_broken_record_is_no_process(folder, text):
     folder.mkdir()
     (folder / _process.RECORD).write_text(text)
     assert _process.running_pid(folder) is None
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"pid": 2**22 + 1, "identity": None},
+        {"pid": os.getpid(), "identity": None},
+        {"pid": "1", "identity": "1"},
+        {"pid": 2**22 + 1},
+        {"digest": "1"},
+    ],
+)
+def test_a_record_without_a_process_is_none_and_can_be_stopped(folder, record):
+    folder.mkdir()
+    (folder / _process.RECORD).write_text(json.dumps(record))
+    assert _process.running_pid(folder) is None
+    assert _process.stop(folder, grace_s=0.1) is False
+    assert not (folder / _process.RECORD).exists()
+
+
+def test_one_that_dies_at_once_does_not_run(folder, monkeypatch):
+    """It was gone before its start time could be asked for."""
+    real, calls = _process.identity, []
+    monkeypatch.setattr(_process, "identity", lambda pid: calls.append(pid) or (None if len(calls) == 1 else real(pid)))
+    pid = _process.start(folder, ["true"], {}, {}, "1")
+    while real(pid) is not None:
+        time.sleep(0.01)
+    assert _process.running_pid(folder) is None
+    assert _process.stop(folder, grace_s=0.1) is False
+
+
+def test_those_that_die_at_any_moment_are_stopped_without_a_word(folder):
+    for _ in range(40):
+        _process.start(folder, ["true"], {}, {}, "1")
+        _process.stop(folder, grace_s=5)
+        assert _process.running_pid(folder) is None
+
+
+def test_one_that_ends_between_the_look_and_the_signal_is_stopped(folder, monkeypatch):
+    pid = _process.start(folder, SLEEPER, {}, {}, "1")
+    real = os.killpg
+
+    def late(group, number):
+        real(group, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        real(group, number)
+
+    monkeypatch.setattr(os, "killpg", late)
+    assert _process.stop(folder, grace_s=5) is True
+
+
+def test_one_that_cannot_be_recorded_does_not_run(small_disk):
+    folder = small_disk / "server"
+    _process.start(folder, ["true"], {}, {}, "1")
+    fill(small_disk)
+    with pytest.raises(OSError, match="No space left"):
+        _process.start(folder, [*SLEEPER, "x" * 70_000], {}, {}, "2")
+    mine = [path.parent.name for path in Path("/proc").glob("[0-9]*/cwd") if _links_to(path, folder)]
+    deadline = time.monotonic() + 5
+    while any(_process.identity(int(pid)) for pid in mine) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(_process.identity(int(pid)) for pid in mine)
+
+
+def _links_to(path, folder):
+    try:
+        return os.readlink(path) == str(folder)
+    except OSError:
+        return False
 
 
 def test_the_log_of_the_run_before_is_kept(folder):
