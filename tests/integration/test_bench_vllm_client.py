@@ -89,7 +89,7 @@ import pathlib, time
 while True:
     now = time.time()
     stamp = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(now)) + f".{{int(now % 1 * 1000):03}}"
-    print(f"{{stamp}}, GPU-a, {{pathlib.Path({file!r}).read_text() or 545}}, 1980, 60, 0x0", flush=True)
+    print(f"{{stamp}}, GPU-a, 8.0, {{pathlib.Path({file!r}).read_text() or 545}}, 1980, 60, 0x0", flush=True)
     time.sleep(0.1)
 """
 

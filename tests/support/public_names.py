@@ -156,7 +156,7 @@ def benchmark_fact(folder: Path) -> dict[str, Any]:
     smi = folder / "nvidia-smi"
     smi.write_text(
         "#!/bin/sh\n"
-        "while echo \"$(date -u '+%Y/%m/%d %H:%M:%S.%3N'), GPU-1, 300.00, 1980, 60, 0x4\"; do sleep 0.02; done\n"
+        "while echo \"$(date -u '+%Y/%m/%d %H:%M:%S.%3N'), GPU-1, 9.0, 300.00, 1980, 60, 0x4\"; do sleep 0.02; done\n"
     )
     smi.chmod(0o755)
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"

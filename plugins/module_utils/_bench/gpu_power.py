@@ -24,9 +24,11 @@ from .child_process import die_with_parent
 
 Window = Tuple[float, float]  # begin and end of a load, seconds since the epoch
 
-_FIELDS = "timestamp,uuid,power.draw,clocks.sm,temperature.gpu,clocks_throttle_reasons.active"
+_FIELDS = "timestamp,uuid,compute_cap,power.draw,clocks.sm,temperature.gpu,clocks_throttle_reasons.active"
 _TIME = "%Y/%m/%d %H:%M:%S"  # of nvidia-smi, followed by a point and milliseconds
 _END_S = 5.0
+# NVML: power is the mean of a second on Ampere and newer, but for GA100 (compute capability 8.0); on that and older ones an instant's.
+_LAST_INSTANT = 8.0
 # What may be missing of a load at its ends: nvidia-smi needs some seconds to start, and its output may end early on a full disk.
 _UNSEEN_S, _UNSEEN_SHARE = 5.0, 0.1
 
@@ -44,7 +46,10 @@ _SLOWED = 0x08 | 0x20 | 0x40 | 0x80  # a power cap is how a GPU is run, the othe
 
 @dataclass(frozen=True)
 class Sample:
-    """One GPU at one moment, `at_s` seconds since the epoch; None where the driver does not say."""
+    """One GPU at one moment, `at_s` seconds since the epoch; None where the driver does not say.
+
+    `averaged`: its power is the mean of the second before that moment, instead of what the GPU draws just then.
+    """
 
     at_s: float
     uuid: str
@@ -52,6 +57,7 @@ class Sample:
     sm_clock_mhz: float | None
     temperature_c: float | None
     reasons: int
+    averaged: bool = False
 
 
 def parse_samples(text: str) -> list[Sample]:
@@ -61,8 +67,9 @@ def parse_samples(text: str) -> list[Sample]:
         cells = [cell.strip() for cell in line.split(",")]
         at_s = _time(cells[0]) if len(cells) == len(_FIELDS.split(",")) and cells[-1] else None
         if at_s is not None:
-            power, clock, temperature = map(_number, cells[2:5])
-            samples.append(Sample(at_s, cells[1], power, clock, temperature, _bits(cells[5])))
+            power, clock, temperature = map(_number, cells[3:6])
+            averaged = (_number(cells[2]) or 0.0) > _LAST_INSTANT
+            samples.append(Sample(at_s, cells[1], power, clock, temperature, _bits(cells[6]), averaged))
     return samples
 
 
@@ -117,9 +124,10 @@ def summarise(samples: Sequence[Sample], window: Window | None, output_tokens: i
 
 
 def _energy_j(samples: Sequence[Sample], window: Window) -> float | None:
-    """The integral of one GPU's power over the window, by trapezoids; None where its power is not known for most of the window.
+    """The integral of one GPU's power over the window; None where its power is not known for most of the window.
 
-    Between two samples the power is taken for a straight line, before the first and after the last for what that one says.
+    By trapezoids, between two samples a straight line; of a GPU that averages each sample is the mean since the one before. Before the
+    first and after the last the power is taken for what that one says.
     """
     begin, end = window
     known = sorted((s.at_s, s.power_w) for s in samples if s.power_w is not None)
@@ -128,12 +136,19 @@ def _energy_j(samples: Sequence[Sample], window: Window) -> float | None:
     unseen_s = max(0.0, known[0][0] - begin) + max(0.0, end - known[-1][0])
     if unseen_s > max(_UNSEEN_S, _UNSEEN_SHARE * (end - begin)):
         return None
-    corners = [
-        (begin, _power_at(begin, known)),
-        *(k for k in known if begin < k[0] < end),
-        (end, _power_at(end, known)),
-    ]
-    return math.fsum((t1 - t0) * (p0 + p1) / 2 for (t0, p0), (t1, p1) in zip(corners, corners[1:]))
+    corners = [begin, *(at_s for at_s, _power in known if begin < at_s < end), end]
+    between = _mean_until if samples[0].averaged else _mean_of_line
+    return math.fsum((later - at_s) * between(at_s, later, known) for at_s, later in zip(corners, corners[1:]))
+
+
+def _mean_until(_begin_s: float, end_s: float, known: Sequence[tuple[float, float]]) -> float:
+    """The mean power up to a time, as the first sample after it says."""
+    return known[min(bisect_left(known, (end_s, 0.0)), len(known) - 1)][1]
+
+
+def _mean_of_line(begin_s: float, end_s: float, known: Sequence[tuple[float, float]]) -> float:
+    """The mean power between two times with no sample between them."""
+    return (_power_at(begin_s, known) + _power_at(end_s, known)) / 2
 
 
 def _power_at(at_s: float, known: Sequence[tuple[float, float]]) -> float:

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 # Two GPUs, sampled twice, ten seconds apart; the last line is cut.
-TEXT = """2026/11/27 04:00:00.250, GPU-a, 300.00, 1980, 60, 0x0000000000000000
-2026/11/27 04:00:00.251, GPU-b, 100.00, 1000, 50, 0x0000000000000001
-2026/11/27 04:00:10.250, GPU-a, 500.00, 1900, 71, 0x0000000000000024
-2026/11/27 04:00:10.251, GPU-b, 100.00, 1000, 50, 0x0000000000000001
-2026/11/27 04:00:11.250, GPU-a, 50"""
+TEXT = """2026/11/27 04:00:00.250, GPU-a, 8.0, 300.00, 1980, 60, 0x0000000000000000
+2026/11/27 04:00:00.251, GPU-b, 8.0, 100.00, 1000, 50, 0x0000000000000001
+2026/11/27 04:00:10.250, GPU-a, 8.0, 500.00, 1900, 71, 0x0000000000000024
+2026/11/27 04:00:10.251, GPU-b, 8.0, 100.00, 1000, 50, 0x0000000000000001
+2026/11/27 04:00:11.250, GPU-a, 8.0, 50"""
 T0 = 1795752000.25  # the first line's time
 
 
@@ -39,15 +39,15 @@ def test_energy_is_the_sum_over_the_gpus() -> None:
 
 
 def test_a_power_cap_is_no_trouble() -> None:
-    result = summarise(parse_samples("2026/11/27 04:00:00.250, GPU-a, 300, 1, 1, 0x4"), (T0, T0 + 1), 0)
+    result = summarise(parse_samples("2026/11/27 04:00:00.250, GPU-a, 8.0, 300, 1, 1, 0x4"), (T0, T0 + 1), 0)
     assert result is not None
     assert (result["throttled_share"], result["energy_per_output_token_j"]) == (0, None)
     assert result["energy_j"] == 300
 
 
 def test_what_a_driver_does_not_report() -> None:
-    line = "2026/11/27 04:00:00.250, GPU-a, [N/A], [N/A], [N/A], [N/A]"
-    result = summarise(parse_samples(f"{line}\n[N/A], GPU-a, 300, 1, 1, 0x0"), (T0, T0 + 1), 10)
+    line = "2026/11/27 04:00:00.250, GPU-a, 8.0, [N/A], [N/A], [N/A], [N/A]"
+    result = summarise(parse_samples(f"{line}\n[N/A], GPU-a, 8.0, 300, 1, 1, 0x0"), (T0, T0 + 1), 10)
     assert result is not None
     assert (result["samples"], result["energy_j"], result["mean_power_w"]) == (1, None, None)
     assert (result["mean_sm_clock_mhz"], result["max_temperature_c"]) == (None, None)
@@ -71,6 +71,30 @@ def test_the_idle_start_of_a_client_is_no_part_of_the_load() -> None:
     assert result is not None
     assert (result["mean_power_w"], result["energy_j"]) == (pytest.approx(545), pytest.approx(545 * 78))
     assert (result["samples"], result["throttled_share"]) == (78, 1.0)
+
+
+# nvidia-smi once a second on an H100 (driver 580.159), idle and then busy for 15.01 s, with seconds since the load began. By the GPU's own
+# counter of energy (NVML) it drew 467.9 W.
+H100 = """-11.99 141.01 -10.99 137.74 -9.99 137.52 -8.99 137.2 -7.99 137.18 -6.98 137.04 -5.98 136.98 -4.98 136.92 -3.98 137.01 -2.98 136.93
+-1.98 136.86 -0.98 136.88 0.02 136.77 1.02 430.3 2.02 456.62 3.02 457.62 4.02 459.54 5.02 460.11 6.02 470.52 7.02 473.58 8.02 473.95
+9.02 473.31 10.02 474.88 11.02 476.12 12.02 475.64 13.02 476.94 14.02 477.85 15.02 477.43"""
+
+
+def test_the_power_of_a_gpu_that_averages_is_that_of_the_second_before() -> None:
+    figures = list(map(float, H100.split()))
+    samples = [Sample(at, "a", power, None, None, 0, averaged=True) for at, power in zip(figures[::2], figures[1::2])]
+    result = summarise(samples, (0.0, 15.012), 0)
+    assert result is not None
+    assert result["mean_power_w"] == pytest.approx(467.9, rel=0.005)
+
+
+@pytest.mark.parametrize(
+    ("capability", "averaged"),
+    [("7.5", False), ("8.0", False), ("8.9", True), ("9.0", True), ("10.0", True), ("[N/A]", False)],
+)
+def test_which_gpus_average(capability: str, averaged: bool) -> None:
+    (sample,) = parse_samples(f"2026/11/27 04:00:00.250, GPU-a, {capability}, 300, 1, 1, 0x4")
+    assert (sample.averaged, sample.power_w) == (averaged, 300)
 
 
 @pytest.mark.parametrize(
