@@ -29,6 +29,7 @@ from .clock import (
 CLOSED, CONNECTING, HANDSHAKING, IDLE, SENDING, RECEIVING = range(6)
 _SHRINK_ABOVE = 32 * 1024
 MOST_BYTES = 64 * 1024 * 1024
+_SMALLEST_READ = 64  # bytes; of an answer in smaller pieces less is taken
 _RESETS = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
 _CONNECT_ERRORS = {errno.ECONNREFUSED: "connect_refused", errno.ETIMEDOUT: "connect_timeout"}
 _TCP_INFO_RETRANSMITS = 100  # offset of tcpi_total_retrans (u32) in struct tcp_info
@@ -289,6 +290,9 @@ class Connection:
         if age_s > limits.total_s:
             return self._end("total_timeout", f"no end of the response in {limits.total_s:g} s")
         reads = len(self.recording.times)
+        if reads * _SMALLEST_READ > self._most_bytes:  # each is remembered, however little it brought
+            self.recording.drop()
+            return self._end("oversized_answer", f"{reads} reads, which no answer to this request has")
         if reads != self._heard_reads:
             self._heard_reads, self._heard_ns = reads, now
         elif self._chunked and self._advance():  # with a last chunk that was not the end of its read

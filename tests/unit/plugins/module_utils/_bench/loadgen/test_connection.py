@@ -15,6 +15,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.co
     CLOSED,
     CONNECTING,
     IDLE,
+    MOST_BYTES,
     Connection,
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.recording import Recording
@@ -170,6 +171,16 @@ def test_limits(peer: Peer, pieces: list[bytes], limits: dict[str, Any], outcome
     assert not peer.connection.expire(time.monotonic_ns(), Timeouts(**limits))
     assert peer.connection.expire(time.monotonic_ns() + LATER, Timeouts(**limits)) is bool(outcome)
     assert recording.outcome == outcome
+
+
+def test_an_answer_in_tiny_pieces_has_a_number_of_reads_at_most(peer: Peer) -> None:
+    recording = peer.exchange(CHUNKED + b"9\r\ndata: a\n\n\r\n")[1]
+    assert not peer.connection.expire(time.monotonic_ns(), Timeouts())
+    most = MOST_BYTES // 64
+    recording.times.extend(range(most))
+    recording.sizes.extend([1] * most)
+    assert peer.connection.expire(time.monotonic_ns(), Timeouts())
+    assert (recording.outcome, len(recording.data)) == ("oversized_answer", 0)
 
 
 def test_a_read_ends_the_silence(peer: Peer) -> None:
