@@ -245,6 +245,10 @@ options:
         description: Share of time that slots of a closed load stood idle while requests were left to send.
         type: float
         default: 0.1
+      late_end:
+        description: Share of that time in which the server held slots after the last token, until usage and C([DONE]) ended the answer.
+        type: float
+        default: 0.1
       coalesced_share:
         description:
           - Share of events with text that came in one read with an earlier event, so that the gap between them is lost.

@@ -208,7 +208,7 @@ def capacity(folder: Path, _vllm: Vllm | None) -> None:
 def prompts(folder: Path, _vllm: Vllm | None) -> None:
     """512 prompts of 8,192 tokens, and whether the server counts them so."""
     with server(folder, 5.0) as running:
-        control = Target(access_to(running.url))
+        control = Target(access_to(running.url), 30)
         info = control.inspect(None, "openai-chat")
         begun = time.monotonic()
         calibration = control.calibrate(info, "openai-chat", random.Random(1))

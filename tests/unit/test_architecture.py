@@ -23,7 +23,7 @@ CONTROLLER_GROUND = tuple(
     f"plugin_utils.{name}" for name in ("_plain", "_border", "_knobs", "_version", "_version_floors", "_gpu_access")
 )
 OPENAI = "module_utils._openai"
-HTTP = (f"{OPENAI}.http1", f"{OPENAI}.sse", f"{OPENAI}.documents")
+HTTP = tuple(f"{OPENAI}.{name}" for name in ("http1", "sse", "documents", "stream", "endings"))
 BENCH = "module_utils._bench"
 
 

@@ -25,9 +25,11 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options im
     make_settings,
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.settings import ENDPOINTS, Limits, Timeouts
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endings import ENDINGS, FINISH_REASONS
 from ansible_collections.llmfleet.serving.plugins.modules import bench_serve
 
 ROOT = Path(__file__).resolve().parents[2]
+MODULE_UTILS = ROOT / "plugins" / "module_utils"
 ROLE = ROOT / "roles" / "benchmark"
 DOCUMENTED = yaml.safe_load(bench_serve.DOCUMENTATION)["options"]
 SPECIFIED = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
@@ -157,3 +159,27 @@ def test_the_docs_have_the_limits_of_all_checks() -> None:
     assert limits.pop("prompt_tokens_mismatch") == limits["generation_tokens_mismatch"]
     limits["counter_mismatch"] = limits.pop("generation_tokens_mismatch")
     assert limits == asdict(Limits())
+
+
+def test_the_docs_have_every_ending_of_a_request() -> None:
+    page = (ROOT / "docs" / "benchmarking.md").read_text()
+    rows = re.findall(
+        r"^\| `([^`]+)` \| (.+) \|$", page.partition("| class | meaning |")[2].partition("\n\n")[0], re.MULTILINE
+    )
+    assert dict(rows) == ENDINGS
+    rows = re.findall(
+        r"^\| `(\w+)` \| (.+) \|$", page.partition("| `finish_reason` |")[2].partition("\n\n")[0], re.MULTILINE
+    )
+    assert {reason: "" if kind == "success" else kind.strip("`") for reason, kind in rows} == FINISH_REASONS
+
+
+def test_every_class_of_error_that_the_client_gives_is_an_ending() -> None:
+    """Where it is written as text, and first in what makes an error."""
+    sources = [path.read_text() for folder in ("_bench", "_openai") for path in (MODULE_UTILS / folder).rglob("*.py")]
+    written = {kind for text in sources for kind in re.findall(r"(?:StreamError|\.fail|_end)\(\s*\"(\w+)\"", text)} | {
+        "connect_refused",
+        "connect_timeout",
+        "rate_limited",
+        *(f"http_{digit}xx" for digit in range(2, 7)),
+    }
+    assert {"stream_error", "oversized_answer", "bad_usage", "tls_error", "after_done"} <= written <= set(ENDINGS)

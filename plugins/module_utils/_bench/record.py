@@ -5,27 +5,26 @@
 """From a recording (raw bytes and times) to a record (event times, tokens, verdict). Pure.
 
 A request counts as a success only when everything that a complete answer has was seen: status 200, well-formed framing,
-events with text, a finish reason, a usage block, `[DONE]`, and the requested length where the server was asked to ignore
-the end-of-sequence token.
+events with text, a finish reason of a whole answer, a usage block, `[DONE]` and nothing after it, and the requested length where the
+server was asked to ignore the end-of-sequence token. What every other ending is called stands in `_openai/endings.py`.
 """
 
 from __future__ import annotations
 
-import json
-import operator
 import re
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Sequence
 
-from .._openai.documents import words
+from .._openai.documents import parse_json, words
+from .._openai.endings import ending_of
 from .._openai.http1 import Body, Response, StreamError, decode_response
-from .._openai.sse import events
+from .._openai.sse import events, unfinished
+from .._openai.stream import DONE, Usage, error_words, finish_reason, first_choice, has_text, read_message, usage_of
 from .recording import Recording
 
 MAX_EVENT_BYTES = 256 * 1024  # no single token needs more; a larger event is an error of the server
-_NOT_A_MESSAGE = (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError)  # of what was sent
-_TEXT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls")
 _TEXT = re.compile(rb'"(?:content|reasoning_content|reasoning|text)": ?"([^"\\\x00-\x1f]+)"')
 _PLAIN = re.compile(rb'[^"\\\x00-\x1f]*')  # what stands in JSON as it is
 _GUESSES = 4
@@ -72,7 +71,7 @@ class Record:
     def fail(self, kind: str, detail: str) -> None:
         """Gives the request its error class; the first one stays."""
         if not self.error:
-            self.error, self.detail = kind, detail[:300]
+            self.error, self.detail = kind, words(detail.encode("utf-8", "replace"))
 
 
 class _Times:
@@ -93,29 +92,32 @@ def decode(recording: Recording, expectation: Expectation) -> Record:
     """Decodes one request and judges it."""
     record = Record(recording.index, recording.intended_ns, recording.sent_ns, recording.ended_ns)
     record.reads = len(recording.times)
-    raw = recording.raw()
+    raw, said = recording.raw(), ""
     try:
         response = decode_response(raw, closed=not recording.outcome) if raw else None
         if response is not None:
-            _read_response(record, recording, response)
+            said = _read_response(record, recording, response)
     except StreamError as error:
         record.fail(error.kind, error.detail)
     if recording.outcome:
         record.fail(recording.outcome, recording.detail)
-    _judge(record, expectation)
+    _judge(record, expectation, said)
     return record
 
 
-def _read_response(record: Record, recording: Recording, response: Response) -> None:
+def _read_response(record: Record, recording: Recording, response: Response) -> str:
+    """Reads what came into the record. Returns what the server said outside of any event."""
     head, body = response.head, response.body
     if head.status != 200:
         record.fail(*_refusal(response))
     elif head.encoding:
         record.fail("compressed", f"the answer is compressed ({head.encoding}), which was not asked for")
     else:
-        _read_events(record, recording, body)
+        said = _read_events(record, recording, body)
         if not body.complete and not recording.outcome:
             record.fail("truncated", "the connection ended before the response did")
+        return said
+    return ""
 
 
 def _refusal(response: Response) -> list[str]:
@@ -153,96 +155,125 @@ class _EventTemplate:
             self._guesses -= 1
             before, after = data[: match.start(1)], data[match.end(1) :]
             rest = Record(0, 0, 0, 0)
-            _read_message(rest, before + after, 0)
+            _read_message(rest, before + after, b"", 0)
             if not (any(rest.has_text) or rest.cumulative):
                 self._before, self._after = before, after
 
 
-def _read_events(record: Record, recording: Recording, body: Body) -> None:
-    times, text_read, template = _Times(recording), -1, _EventTemplate()
-    for data, end in events(body.data):
-        read = times.at(body.raw_offset(end - 1))
-        if data == b"[DONE]":
+def _read_events(record: Record, recording: Recording, body: Body) -> str:
+    """Reads the events of a stream into the record. Returns what the server said outside of them."""
+    times, text_read, template, end = _Times(recording), -1, _EventTemplate(), 0
+    stray: list[bytes] = []
+    stream = events(body.data, stray)
+    for data, end, name in stream:
+        if data == DONE:
             record.done = True
-        elif len(data) > MAX_EVENT_BYTES:
+            break
+        read = times.at(body.raw_offset(end - 1))
+        if len(data) > MAX_EVENT_BYTES:
             record.fail("oversized_event", f"an event of {len(data)} bytes")
-        elif _read_event(record, data, recording.times[read], template):
+        elif _read_event(record, data, name, recording.times[read], template):
             record.coalesced += read == text_read
             text_read = read
+    for last in stream:
+        if last[0].strip() not in (b"", b"null", DONE):
+            record.fail("after_done", f"after [DONE] came {words(last[0])}")
+    return words(b" ".join(stray)) if record.done else _said(record, body, end, stray)
 
 
-def _read_event(record: Record, data: bytes, time_ns: int, template: _EventTemplate) -> bool:
+def _said(record: Record, body: Body, position: int, stray: list[bytes]) -> str:
+    """What the server said outside of the events of a stream without [DONE], the last of which ends at `position`.
+
+    [DONE] counts without its blank line too, where the body is complete.
+    """
+    rest = unfinished(body.data, position, stray)
+    if rest == DONE and body.complete:
+        record.done = True
+    elif rest is not None:
+        return f"an event without its blank line: {words(rest)}"
+    if position or not stray:
+        return words(b" ".join(stray))
+    try:
+        return error_words(parse_json(body.data)) or words(body.data)
+    except ValueError:
+        return words(body.data)
+
+
+def _read_event(record: Record, data: bytes, name: bytes, time_ns: int, template: _EventTemplate) -> bool:
     """Reads one message into the record. True when it carried text."""
     before = len(record.has_text)
     try:
-        text = template.text(data)
+        text = None if name else template.text(data)
         if text is not None:
             record.event_ns.append(time_ns)
             record.has_text.append(bool(text))
             return bool(text)
-        _read_message(record, data, time_ns)
+        _read_message(record, data, name, time_ns)
         if any(record.has_text[before:]):
             template.learn(data)
-    except _NOT_A_MESSAGE as error:
-        record.fail("invalid_json", f"{error}: {data[:80]!r}")
+    except StreamError as error:
+        record.fail(error.kind, error.detail)
+    except ValueError as error:  # bytes that are no UTF-8, in an event that is otherwise like others
+        record.fail("invalid_json", f"{error}: {words(data, 80)}")
     return any(record.has_text[before:])
 
 
-def _read_message(record: Record, data: bytes, time_ns: int) -> None:
-    message = json.loads(data.decode("utf-8"))
-    if not isinstance(message, dict) or message.get("error"):
-        record.fail("stream_error", data[:200].decode("utf-8", "replace"))
+def _read_message(record: Record, data: bytes, name: bytes, time_ns: int) -> None:
+    """Raises StreamError."""
+    message = read_message(data, name)
+    if message is None:
         return
-    usage = message.get("usage")
-    if isinstance(usage, dict):
-        _read_usage(record, usage)
-    choices = message.get("choices")
-    if choices:
-        _read_choice(record, choices[0], time_ns, bool(usage))
+    usage = usage_of(message)
+    if usage is not None:
+        _count(record, usage)
+    choice = first_choice(message)
+    if choice is not None:
+        bears_text = has_text(choice)
+        record.event_ns.append(time_ns)
+        record.has_text.append(bears_text)
+        if usage is not None:
+            record.cumulative.append(record.completion_tokens)
+        record.finish_reason = finish_reason(choice) or record.finish_reason
     if not record.identity:
-        record.identity = f"{message.get('model', '')} {message.get('system_fingerprint') or ''}".strip()
+        named = f"{message.get('model') or ''} {message.get('system_fingerprint') or ''}"
+        record.identity = words(named.encode("utf-8", "replace"), 120)
 
 
-def _read_usage(record: Record, usage: dict[str, Any]) -> None:
-    record.prompt_tokens = operator.index(usage.get("prompt_tokens") or record.prompt_tokens)
-    record.completion_tokens = operator.index(usage.get("completion_tokens") or record.completion_tokens)
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
-    record.cached_tokens = record.cached_tokens if cached is None else operator.index(cached)
+def _count(record: Record, usage: Usage) -> None:
+    """Takes the counts of a message; of tokens that were made there cannot be fewer than before."""
+    if usage.completion is not None and usage.completion < record.completion_tokens:
+        record.fail("bad_usage", f"{usage.completion} completion tokens after {record.completion_tokens}")
+    record.prompt_tokens = usage.prompt or record.prompt_tokens
+    record.completion_tokens = usage.completion or record.completion_tokens
+    record.cached_tokens = record.cached_tokens if usage.cached is None else usage.cached
 
 
-def _read_choice(record: Record, choice: dict[str, Any], time_ns: int, counted: bool) -> None:
-    delta = choice.get("delta") or {}
-    has_text = bool(choice.get("text") or any(delta.get(key) for key in _TEXT_KEYS))
-    record.event_ns.append(time_ns)
-    record.has_text.append(has_text)
-    if counted:
-        record.cumulative.append(record.completion_tokens)
-    record.finish_reason = choice.get("finish_reason") or record.finish_reason
-
-
-def _judge(record: Record, expectation: Expectation) -> None:
-    """The strict test of a complete answer; each rule has its error class."""
-    wanted = expectation.output_tokens
-    if not record.event_ns:
-        record.fail("no_events", "the answer has no event with choices")
-    if not any(record.has_text):
-        record.fail("empty_output", "no event carries text")
-    if not record.finish_reason:
-        record.fail("no_finish_reason", "the stream has no finish_reason")
-    if not record.done:
-        record.fail("no_done", "the stream has no [DONE]")
-    if not record.completion_tokens:
-        record.fail("no_usage", "the stream has no usage block")
+def _judge(record: Record, expectation: Expectation, said: str) -> None:
+    """The strict test of a complete answer; each rule has its error class. `said` is what the server said outside of events."""
+    wanted, ending = expectation.output_tokens, ending_of(record.finish_reason)
+    if ending:
+        record.fail(ending, f"finish_reason is {record.finish_reason!r}")
+    for kind, missing, detail in (
+        ("no_events", not record.event_ns, "the answer has no event with choices"),
+        ("empty_output", not any(record.has_text), "no event carries text"),
+        ("no_finish_reason", not record.finish_reason, "the stream has no finish_reason"),
+        ("no_done", not record.done, "the stream has no [DONE]"),
+        ("no_usage", not record.completion_tokens, "the stream has no usage block with tokens of the answer"),
+    ):
+        if missing:
+            record.fail("stream_error" if said else kind, f"{detail}; the server said: {said}" if said else detail)
     if wanted is not None and record.completion_tokens != wanted:
         kind = "short_output" if record.completion_tokens < wanted else "long_output"
         record.fail(kind, f"{record.completion_tokens} tokens instead of {wanted} (finish {record.finish_reason})")
 
 
 def error_classes(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
-    """For each class of error, how often it happened, and one example."""
-    classes: dict[str, dict[str, Any]] = {}
+    """For each class of error, how often it happened, and the most frequent of its examples; the most frequent class first."""
+    classes: dict[str, Counter[str]] = {}
     for record in records:
         if not record.ok:
-            entry = classes.setdefault(record.error, {"count": 0, "example": record.detail})
-            entry["count"] += 1
-    return classes
+            classes.setdefault(record.error, Counter())[record.detail] += 1
+    ordered = sorted(classes.items(), key=lambda item: -sum(item[1].values()))
+    return {
+        kind: {"count": sum(details.values()), "example": details.most_common(1)[0][0]} for kind, details in ordered
+    }

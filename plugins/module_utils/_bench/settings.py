@@ -36,6 +36,7 @@ class Limits:
     counter_mismatch: float = 0.001
     total_over_output: float = 0.001
     closure: float = 0.1
+    late_end: float = 0.1
     coalesced_share: float = 0.25
     loop_lag_ms: float = 50.0
     cpu_share: float = 0.9

@@ -13,8 +13,9 @@ from typing import Any, Callable, Dict, Mapping, Optional
 from .._errors import Problem, UserError
 from .._openai.client import Answer, ControlClient
 from .._openai.counters import deltas, parse_counters
+from .._openai.documents import token_count
 from .._openai.endpoint import Access
-from .._openai.models import LISTED, REFUSED, Identity, context_tokens, identify, listed_names, models_of, token_count
+from .._openai.models import LISTED, REFUSED, Identity, context_tokens, identify, listed_names, models_of
 from .prompts import Calibration, Counter, Prompt, calibrate
 from .settings import ENDPOINTS
 

@@ -15,6 +15,7 @@ from .record import Record
 from .settings import Limits
 
 Check = Dict[str, Any]
+_WORDS_LENGTH, _SHOWN_ERRORS = 200, 3
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Evidence:
     counters: Mapping[str, float | None] = field(default_factory=dict)  # deltas over the run
     throttled_share: float | None = None
     engines: Sequence[str] = ()
+    errors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by class: count and example
 
 
 def evaluate(evidence: Evidence, limits: Limits) -> list[Check]:
@@ -48,12 +50,13 @@ def evaluate(evidence: Evidence, limits: Limits) -> list[Check]:
 
 def _checks_of_records(evidence: Evidence, limits: Limits) -> list[Check]:
     return [
-        _failed(evidence, limits),
+        _failed(len(_records(evidence)) - len(_good(evidence)), len(_records(evidence)), evidence, limits),
         _cold_cache(evidence, limits),
         _prompt_length(evidence, limits),
         *_counters(evidence, limits),
         _total_over_output(evidence, limits),
         _closure(evidence, limits),
+        _late_end(evidence, limits),
         _one_engine(evidence),
         _coalesced(evidence, limits),
         _loop_lag(evidence, limits),
@@ -71,7 +74,7 @@ def _checks_of_totals(evidence: Evidence, limits: Limits) -> list[Check]:
     figures = evidence.vllm_metrics
     sent = figures["completed"] + figures["failed"]
     return [
-        at_most("failed_share", figures["failed"] / sent if sent else 1.0, limits.failed_share, "requests failed"),
+        _failed(figures["failed"], sent, evidence, limits),
         _output_length(evidence),
         _cold_cache_by_totals(evidence, limits),
         *_counters(evidence, limits),
@@ -121,11 +124,18 @@ def _good(evidence: Evidence) -> list[Record]:
     return [record for record in _records(evidence) if record.ok]
 
 
-def _failed(evidence: Evidence, limits: Limits) -> Check:
-    total = len(_records(evidence))
-    kinds = sorted({record.error for record in _records(evidence) if not record.ok})
-    share = (total - len(_good(evidence))) / total if total else 1.0
-    return at_most("failed_share", share, limits.failed_share, f"requests failed ({', '.join(kinds) or 'none sent'})")
+def _failed(failed: int, sent: int, evidence: Evidence, limits: Limits) -> Check:
+    return at_most("failed_share", failed / sent if sent else 1.0, limits.failed_share, in_words(evidence.errors))
+
+
+def in_words(errors: Mapping[str, Mapping[str, Any]]) -> str:
+    """Errors counted by their class, the most frequent ones with the words of the server."""
+    if not errors:
+        return "requests failed (none sent)"
+    kinds = [f"{error['count']} x {kind}" for kind, error in errors.items()]
+    said = [f" ({error['example'][:_WORDS_LENGTH]})" if error["example"] else "" for error in errors.values()]
+    shown = [kind + words for kind, words in zip(kinds, said)][:_SHOWN_ERRORS] + kinds[_SHOWN_ERRORS:]
+    return f"requests failed: {', '.join(shown)}"
 
 
 def _cold_cache(evidence: Evidence, limits: Limits) -> Check:
@@ -203,19 +213,37 @@ def _total_over_output(evidence: Evidence, limits: Limits) -> Check:
     return at_most("total_over_output", value, limits.total_over_output, "the tokens are not those that were asked for")
 
 
-def _closure(evidence: Evidence, limits: Limits) -> Check:
-    """Little's law in a closed load: while requests were left to send, every slot was to hold one.
+def _window(evidence: Evidence) -> tuple[list[Record], int, int] | None:
+    """The requests of a closed load, and when the first and the last of them were sent; while requests were left, no slot had to be free.
 
-    The share of the slots' time, from the first request sent to the last, in which they held none; the run must have at
-    least four waves for the law to say something.
+    None for an open load, and for a run that lost requests or has fewer than four waves, of which Little's law says nothing.
     """
     good, slots = _good(evidence), evidence.max_concurrency
-    value = None
-    if not evidence.open_load and len(good) >= 4 * slots and len(good) == len(_records(evidence)):
-        begin, until = min(record.sent_ns for record in good), max(record.sent_ns for record in good)
-        busy = sum(min(record.event_ns[-1], until) - record.sent_ns for record in good)
-        value = 1 - busy / (slots * (until - begin)) if until > begin else None
+    if evidence.open_load or len(good) < 4 * slots or len(good) != len(_records(evidence)):
+        return None
+    begin, until = min(record.sent_ns for record in good), max(record.sent_ns for record in good)
+    return (good, begin, until) if until > begin else None
+
+
+def _closure(evidence: Evidence, limits: Limits) -> Check:
+    """The share of the slots' time in which they held no request. A request holds its slot to the end of its answer."""
+    window, value = _window(evidence), None
+    if window is not None:
+        good, begin, until = window
+        busy = sum(min(record.ended_ns, until) - record.sent_ns for record in good)
+        value = 1 - busy / (evidence.max_concurrency * (until - begin))
     return at_most("closure", value, limits.closure, "slots stood idle: the client or the connections were too slow")
+
+
+def _late_end(evidence: Evidence, limits: Limits) -> Check:
+    """The share of the slots' time that passed between the last message with choices and the end of the answer."""
+    window, value = _window(evidence), None
+    if window is not None:
+        good, begin, until = window
+        held = sum(max(0, min(record.ended_ns, until) - record.event_ns[-1]) for record in good)
+        value = held / (evidence.max_concurrency * (until - begin))
+    meaning = "the server held the slots after the last token, until usage or [DONE] or the end of the answer came"
+    return at_most("late_end", value, limits.late_end, meaning)
 
 
 def _one_engine(evidence: Evidence) -> Check:

@@ -12,7 +12,9 @@ from typing import Any
 
 MOST_JSON_BYTES = 1024 * 1024  # its objects take up to thirty times as much
 _DIGITS = 400  # more than any number has; Python takes quadratic time for text of digits
+_MOST_TOKENS = 10**9  # more than any context or answer has
 _WORDS_LENGTH = 300
+_BOM = b"\xef\xbb\xbf"
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 
 
@@ -22,8 +24,9 @@ def _int(text: str) -> int:
     return int(text)
 
 
-_decoder = json.JSONDecoder()
-_careful_decoder = json.JSONDecoder(parse_int=_int)
+# Not strict: servers leave control characters in text as they are.
+_decoder = json.JSONDecoder(strict=False)
+_careful_decoder = json.JSONDecoder(strict=False, parse_int=_int)
 
 
 def parse_json(data: bytes) -> Any:
@@ -32,7 +35,7 @@ def parse_json(data: bytes) -> Any:
         raise ValueError(f"JSON of {len(data)} bytes")
     decoder = _decoder if len(data) <= _DIGITS else _careful_decoder
     try:
-        return decoder.decode(data.decode("utf-8-sig"))
+        return decoder.decode((data[len(_BOM) :] if data.startswith(_BOM) else data).decode("utf-8"))
     except RecursionError as error:
         raise ValueError("JSON that is nested too deeply") from error
 
@@ -41,3 +44,11 @@ def words(data: bytes, at_most: int = _WORDS_LENGTH) -> str:
     """What a server said, on one line, without control characters, and at most `at_most` characters long."""
     text = data[: 4 * at_most].decode("utf-8", "replace")
     return " ".join(_CONTROL.sub(" ", text).split())[:at_most]
+
+
+def token_count(value: Any) -> int | None:
+    """A number of tokens as servers write it, also as text of digits; None for what is none."""
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
+        return int(value)
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_count and 0 <= value < _MOST_TOKENS else None

@@ -10,13 +10,12 @@ import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from .._engines.table import ENGINES
-from .documents import parse_json, words
+from .documents import parse_json, token_count, words
 
 # Where a version is asked for: the path of most engines, then those of engines without it.
 VERSION_PATHS = ("/version", *(path for engine in ENGINES.values() for path in engine.version_paths))
 _VERSION_LENGTH = 64
 _NAME_LENGTH, _SHOWN_NAMES = 200, 20
-_MOST_TOKENS = 10**9  # more than any context or answer has
 # While an engine loads, it or a proxy before it answers so; the last five are a content delivery network's, which does not reach it.
 _NOT_YET = (408, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524)
 LISTED, REFUSED, LOADING, FOREIGN = "listed", "refused", "loading", "foreign"
@@ -61,14 +60,6 @@ def models_of(status: int, body: bytes) -> Models:
         return Models(FOREIGN, {})
     named = {entry["id"]: entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)}
     return Models(LISTED if named or not entries else FOREIGN, named)
-
-
-def token_count(value: Any) -> int | None:
-    """A number of tokens as servers write it, also as text of digits; None for what is none."""
-    if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
-        return int(value)
-    is_count = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_count and 0 <= value < _MOST_TOKENS else None
 
 
 def context_tokens(entry: Mapping[str, Any]) -> int | None:

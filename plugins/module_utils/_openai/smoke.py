@@ -6,8 +6,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Callable, Dict, NamedTuple, Sequence
+
+from .documents import parse_json, words
+from .endings import ending_of
+from .http1 import StreamError
+from .models import context_tokens as served_context
+from .models import models_of
+from .sse import events, unfinished
+from .stream import DONE, error_words, finish_reason, first_choice, has_text, read_message
 
 MODES = ("required", "report", "skip")
 _TOOL = {
@@ -86,44 +93,58 @@ def _adapter_test(name: str, messages: list[dict[str, str]]) -> SmokeTest:
 
 
 def refusal_of(answer: bytes) -> str:
-    """What a refused request was answered with: kind and message of OpenAI's or Anthropic's form, else the answer's first 200 characters.
+    """What a refused request was answered with: kind and message of an error in any form, else the beginning of the answer.
 
     The kind is the server's own (`BadRequestError`) or, on `/v1/messages` since vLLM 0.33, Anthropic's (`invalid_request_error`).
     """
     try:
-        error = _json(answer).get("error")
-    except SmokeError:
-        error = None
-    if not isinstance(error, dict) or not error.get("message"):
-        return answer.decode(errors="replace")[:200]
-    return ": ".join(str(error[key]) for key in ("type", "message") if error.get(key))[:200]
+        said = error_words(parse_json(answer))
+    except ValueError:
+        said = ""
+    return (said or words(answer))[:200]
 
 
 def judge_chat(answer: bytes) -> str:
     """Some text came, as answer or as reasoning."""
     message = _message(answer)
-    text = message.get("content") or _reasoning(message)
+    text = _text(message.get("content")) or _reasoning(message)
     if not text:
         raise SmokeError("the message is empty, expected text")
     return f"{len(text)} characters"
 
 
 def judge_stream(answer: bytes) -> str:
-    """Events with text came, and the stream ended as such."""
-    lines = [line[5:].strip() for line in answer.decode(errors="replace").splitlines() if line.startswith("data:")]
-    if not lines or lines[-1] != "[DONE]":
-        raise SmokeError(f"the stream ends with {lines[-1][:80] if lines else 'nothing'!r}, expected [DONE]")
-    deltas = [choice.get("delta", {}) for line in lines[:-1] for choice in _json(line.encode()).get("choices", [])]
-    texts = [delta for delta in deltas if delta.get("content") or _reasoning(delta)]
+    """Events with text came, nothing of them was an error, and the stream ended as such: the answer was whole, and `[DONE]` came last."""
+    stray: list[bytes] = []
+    position = choices = texts = 0
+    reason, done = "", False
+    try:
+        for event in events(answer, stray):
+            data, position, name = event
+            done = done or data == DONE
+            message = None if data == DONE else read_message(data, name)
+            choice = first_choice(message) if message else None
+            if choice is not None:
+                choices, texts = choices + 1, texts + has_text(choice)
+                reason = finish_reason(choice) or reason
+    except StreamError as error:
+        raise SmokeError(f"the stream is broken ({error.kind}): {error.detail}") from error
+    rest = unfinished(answer, position, stray)
+    if not done and rest != DONE:
+        last = rest if rest is not None else b" ".join(stray)
+        shown = repr(words(last, 80)) if last else "another event" if position else "nothing"
+        raise SmokeError(f"the stream ends with {shown}, expected [DONE]")
     if not texts:
-        raise SmokeError(f"{len(deltas)} events came, none of them with text")
-    return f"{len(texts)} events with text"
+        raise SmokeError(f"{choices} events came, none of them with text")
+    if ending_of(reason):
+        raise SmokeError(f"finish_reason is {reason!r} ({ending_of(reason)}), expected stop or length")
+    return f"{texts} events with text"
 
 
 def judge_context(answer: bytes, served_model_name: str, context_tokens: int | None) -> str:
     """The served context has at least `context_tokens`; None accepts any."""
-    entries = [entry for entry in _json(answer).get("data", []) if entry.get("id") == served_model_name]
-    served = entries[0].get("max_model_len") if entries else None
+    entry = models_of(200, answer).entries.get(served_model_name, {})
+    served = served_context(entry)
     if context_tokens and served and served < context_tokens:
         raise SmokeError(f"the context is {served} tokens, expected {context_tokens}")
     return f"{served} tokens" if served else "the server does not give the length of its context"
@@ -132,50 +153,76 @@ def judge_context(answer: bytes, served_model_name: str, context_tokens: int | N
 def judge_messages(answer: bytes) -> str:
     """An Anthropic message came."""
     message = _json(answer)
-    if message.get("type") != "message" or not message.get("content"):
-        raise SmokeError(f"the answer is {str(message)[:120]}, expected a message with content")
-    return f"{len(message['content'])} content block(s)"
+    content = message.get("content")
+    if message.get("type") != "message" or not content or not isinstance(content, list):
+        raise SmokeError(f"the answer is {_shown(message)}, expected a message with content")
+    return f"{len(content)} content block(s)"
 
 
 def judge_tool_call(answer: bytes) -> str:
     """The tool was called by its name with arguments that parse."""
     message = _message(answer)
-    calls = message.get("tool_calls") or []
+    calls = message.get("tool_calls")
     if not calls:
-        raise SmokeError(f"no tool was called; the text is {str(message.get('content'))[:120]!r}")
-    call = calls[0]["function"]
-    if call["name"] != "get_weather" or "city" not in _json(str(call["arguments"]).encode()):
-        raise SmokeError(f"the call is {call['name']}({call['arguments']}), expected get_weather with a city")
-    return f"{call['name']}({call['arguments']})"
+        raise SmokeError(f"no tool was called; the text is {_shown(message.get('content'))}")
+    call = _member(calls[0] if isinstance(calls, list) else calls, "function")
+    name, arguments = call.get("name"), call.get("arguments")
+    if name != "get_weather" or "city" not in _arguments(arguments):
+        raise SmokeError(f"the call is {_shown(name)} with {_shown(arguments)}, expected get_weather with a city")
+    return f"{name}({_shown(arguments)})"
 
 
 def judge_reasoning(answer: bytes) -> str:
     """Reasoning and answer came in separate fields."""
     message = _message(answer)
-    reasoning, text = _reasoning(message), message.get("content") or ""
+    reasoning, text = _reasoning(message), _text(message.get("content"))
     if not reasoning:
         raise SmokeError("no reasoning came apart from the answer: the engine needs --reasoning-parser")
     if "</think>" in text or not text.strip():
-        raise SmokeError(f"the answer is {text[:120]!r}, expected text without reasoning")
+        raise SmokeError(f"the answer is {_shown(text)}, expected text without reasoning")
     return f"{len(reasoning)} characters of reasoning, {len(text)} of answer"
 
 
 def _message(answer: bytes) -> dict[str, Any]:
-    try:
-        return dict(_json(answer)["choices"][0]["message"])
-    except (KeyError, IndexError, TypeError) as error:
-        raise SmokeError(f"the answer has no message: {answer[:120]!r}") from error
+    choices = _json(answer).get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    message = first.get("message") if isinstance(first, dict) else None
+    if not isinstance(message, dict):
+        raise SmokeError(f"the answer has no message: {words(answer, 120)!r}")
+    return message
+
+
+def _member(document: Any, name: str) -> dict[str, Any]:
+    """An object within another; empty where it is null or none."""
+    member = document.get(name) if isinstance(document, dict) else None
+    return member if isinstance(member, dict) else {}
+
+
+def _arguments(given: Any) -> Any:
+    """A tool's arguments, which are JSON in a text, or, of some servers, an object."""
+    return (
+        _json(given.encode("utf-8", "replace")) if isinstance(given, str) else given if isinstance(given, dict) else {}
+    )
 
 
 def _reasoning(message: dict[str, Any]) -> str:
-    return message.get("reasoning") or message.get("reasoning_content") or ""
+    return _text(message.get("reasoning")) or _text(message.get("reasoning_content"))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _shown(value: Any) -> str:
+    """What came in place of what was expected, short and on one line."""
+    return words((value if isinstance(value, str) else repr(value)).encode("utf-8", "replace"), 120)
 
 
 def _json(answer: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(answer.decode())
+        document = parse_json(answer)
     except ValueError as error:
-        raise SmokeError(f"the answer is no JSON: {answer[:120]!r}") from error
+        raise SmokeError(f"the answer is no JSON: {words(answer, 120)!r}") from error
     if not isinstance(document, dict):
-        raise SmokeError(f"the answer is {answer[:120]!r}, expected an object")
+        raise SmokeError(f"the answer is {words(answer, 120)!r}, expected an object")
     return document

@@ -2,55 +2,85 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Server-sent events, by the rules of WHATWG (https://html.spec.whatwg.org/multipage/server-sent-events.html). Pure."""
+"""Server-sent events, by the rules of WHATWG (https://html.spec.whatwg.org/multipage/server-sent-events.html). Pure.
+
+Lines end at CR, LF and CRLF alone: every other character that Unicode calls an end of a line is text.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Iterator
+from typing import Iterable, Iterator, Tuple
+
+Event = Tuple[bytes, int, bytes]  # data, offset just after the blank line that ends it, its name (mostly empty)
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
+_OTHER_FIELDS = (b"id", b"retry")
+_MOST_STRAY = 4
 
 
-def events(payload: bytes) -> Iterator[tuple[bytes, int]]:
-    """The server-sent events of `payload`: (data, offset just after the blank line that ends the event).
+def events(payload: bytes, stray: list[bytes]) -> Iterator[Event]:
+    """The server-sent events of `payload`.
 
-    By the WHATWG rules: lines end with LF, CR or CRLF; several data lines are joined by LF; comments, other fields and
-    an event without its blank line are dropped.
+    Several data lines are joined by LF; comments and an event without its blank line are dropped (`unfinished` has that). The first
+    lines that are no field of an event, which the rules ignore, go to `stray`: they may be what a server has to say.
     """
     begin = len(_BOM) if payload.startswith(_BOM) else 0
-    return _events_by_line(payload, begin) if b"\r" in payload else _events_by_block(payload, begin)
+    return _by_line(payload, begin, stray) if b"\r" in payload else _by_block(payload, begin, stray)
 
 
-def _events_by_line(payload: bytes, position: int) -> Iterator[tuple[bytes, int]]:
-    data: list[bytes] = []
+def unfinished(payload: bytes, position: int, stray: list[bytes]) -> bytes | None:
+    """The data of the event that begins after `position`, the end of the last complete one, and lacks its blank line."""
+    *ended, last = _LINE_END.split(payload[position:])
+    lines: list[bytes] = []
+    for line in ended:
+        if line:
+            lines.append(line)
+        else:
+            lines.clear()
+    return _read([*lines, last], stray)[0]
+
+
+def _by_line(payload: bytes, position: int, stray: list[bytes]) -> Iterator[Event]:
+    lines: list[bytes] = []
     for match in _LINE_END.finditer(payload, position):
         line = payload[position : match.start()]
         position = match.end()
         if line:
-            data += _data(line)
-        elif data:
-            yield b"\n".join(data), position
-            data = []
+            lines.append(line)
+        elif lines:
+            data, name = _read(lines, stray)
+            lines = []
+            if data is not None:
+                yield data, position, name
 
 
-def _events_by_block(payload: bytes, position: int) -> Iterator[tuple[bytes, int]]:
+def _by_block(payload: bytes, position: int, stray: list[bytes]) -> Iterator[Event]:
     """The same where every line ends with LF, as servers write them: a blank line ends a block of lines."""
     blocks = payload[position:].split(b"\n\n")
     blocks.pop()  # without its blank line
     for block in blocks:
         position += len(block) + 2
-        if b"\n" in block:
-            data = [datum for line in block.split(b"\n") for datum in _data(line)]
-        else:
-            data = _data(block)
-        if data:
-            yield b"\n".join(data), position
+        if block.startswith(b"data: ") and b"\n" not in block:
+            yield block[6:], position, b""
+        elif block:
+            data, name = _read(block.split(b"\n"), stray)
+            if data is not None:
+                yield data, position, name
 
 
-def _data(line: bytes) -> list[bytes]:
-    """The data of one line, if it has any."""
-    if line.startswith(b"data:"):
-        return [line[6:] if line.startswith(b"data: ") else line[5:]]
-    return [b""] if line == b"data" else []
+def _read(lines: Iterable[bytes], stray: list[bytes]) -> tuple[bytes | None, bytes]:
+    """Data and name of the event that these lines are; data is None where they have none."""
+    data: list[bytes] = []
+    name = b""
+    for line in lines:
+        field, _colon, value = line.partition(b":")
+        value = value[1:] if value.startswith(b" ") else value
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value
+        elif field and field not in _OTHER_FIELDS and len(stray) < _MOST_STRAY:
+            stray.append(line)
+    return b"\n".join(data) if data else None, name

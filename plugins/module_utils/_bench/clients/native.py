@@ -210,6 +210,7 @@ class NativeClient:
             shared_tokens=self._shared_tokens(),
             workers=result.workers,
             clock_step_ms=result.clock_step_ms,
+            errors=error_classes(result.records),
         )
 
     def describe(self, outcome: LoadOutcome) -> dict[str, Any]:

@@ -176,6 +176,7 @@ def outcome_of(
             wanted_output_each=None if workload.range_ratio else workload.output_tokens,
             shared_tokens=workload.prefix_tokens,
             repeated_share=_REPEATED_SHARE,
+            errors=_errors(document),
         ),
     )
 

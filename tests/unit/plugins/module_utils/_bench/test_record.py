@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -25,8 +26,13 @@ def message(**content: Any) -> bytes:
     return b"data: " + json.dumps({"model": "m", **content}).encode() + b"\n\n"
 
 
-def delta(text: str = "a", finish: str | None = None, key: str = "content") -> bytes:
+def delta(text: Any = "a", finish: str | None = None, key: str = "content") -> bytes:
     return message(choices=[{"delta": {key: text}, "finish_reason": finish}])
+
+
+def raw_delta(text: str) -> bytes:
+    """With its text as it is, not as JSON can write it too."""
+    return delta("TEXT").replace(b"TEXT", text.encode())
 
 
 def usage(prompt: int, completion: int) -> bytes:
@@ -123,7 +129,87 @@ def test_an_event_reads_the_same_after_others_of_its_kind(events: list[bytes]) -
     assert list(together.cumulative) == [count for record in alone for count in record.cumulative]
     assert together.finish_reason == next((record.finish_reason for record in alone[::-1] if record.finish_reason), "")
     unreadable = [record.error for record in alone if record.error in ("stream_error", "invalid_json")]
-    assert together.error == unreadable[0] if unreadable else together.error not in ("stream_error", "invalid_json")
+    if together.error != "bad_usage":  # of counts that decrease from one event to the next
+        assert together.error == unreadable[0] if unreadable else together.error not in ("stream_error", "invalid_json")
+
+
+def of_body(body: bytes, headers: bytes = b"", outcome: str = "") -> Record:
+    """A whole body in one piece, whatever it is."""
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%b\r\n" % (len(body), headers) + body
+    return decode(recorded([raw], outcome), Expectation(7, 3))
+
+
+FLAWLESS = {
+    "what Unicode calls ends of lines": [ROLE, raw_delta("a\u2028\u2029\u0085b\v\f"), delta("\u2028"), delta(finish="length"), *GOOD[4:]],
+    "null members": [message(choices=None), message(choices=[{"delta": None}]), *GOOD[1:4], message(usage=None), *GOOD[4:]],
+    "a null keep-alive": [b"data: null\n\n", *GOOD[:2], b"data:\n\n", *GOOD[2:]],
+    "comments before the first token": [b": ping\n\n" * 3, *GOOD],
+    "reasoning first": [ROLE, delta(key="reasoning"), delta(key="reasoning_content"), *GOOD[3:]],
+    "no space after the colon": [event.replace(b"data: ", b"data:") for event in GOOD],
+    "CRLF": [event.replace(b"\n", b"\r\n") for event in GOOD],
+    "CR": [event.replace(b"\n", b"\r") for event in GOOD],
+    "usage twice": [*GOOD[:4], usage(7, 3), usage(7, 3), DONE],
+    "several tokens an event": [ROLE, delta("abc", finish="length"), usage(7, 3), DONE],
+    "[DONE] without its blank line": [*GOOD[:5], b"data: [DONE]"],
+    "[DONE] with half of it": [*GOOD[:5], b"data: [DONE]\n"],
+    "[DONE] twice": [*GOOD, DONE],
+    "comments after [DONE]": [*GOOD, b": bye\n\n"],
+    "fields of no event": [b"id: 1\nretry: 5\n\n", *GOOD],
+    "a call of a function": [ROLE, delta([{"function": None}], key="tool_calls"), delta(finish="tool_calls"), *GOOD[4:]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("events", FLAWLESS.values(), ids=FLAWLESS)
+def test_what_public_servers_send_is_a_success(events: list[bytes]) -> None:
+    record = answer(events)
+    assert (record.error, record.detail) == ("", "")
+
+
+ERRORS = {
+    "an object": [b'data: {"error": {"message": "no memory", "type": "E"}}\n\n'],
+    "vLLM's older form": [b'data: {"object": "error", "message": "no memory"}\n\n'],
+    "an event of that name": [b'event: error\ndata: {"message": "no memory"}\n\n'],
+    "FastAPI's": [b'data: {"detail": "no memory"}\n\n'],
+    "text beside choices": [message(choices=[{"delta": {}}], error="no memory")],
+    "a plain line": [b"no memory\n\n"],
+    "a plain line as data": [b"data: no memory\n\n"],
+}
+
+
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
+@pytest.mark.parametrize("end", [[], [DONE]], ids=["cut", "done"])
+def test_an_error_within_a_stream_has_one_class_and_the_servers_words(error: list[bytes], end: list[bytes]) -> None:
+    record = answer([*GOOD[:2], *error, *end])
+    assert (record.error, "no memory" in record.detail) == ("stream_error", True)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"Internal Server Error", "Internal Server Error"),
+        (b'{"error": {"message": "no memory", "type": "E"}}', "E: no memory"),
+        (json.dumps({"object": "error", "message": "no memory"}, indent=2).encode(), "no memory"),
+        (b"<html>\n<h1>Bad gateway</h1>", "Bad gateway"),
+    ],
+)
+def test_a_200_that_is_no_stream_has_the_servers_words(body: bytes, said: str) -> None:
+    record = of_body(body)
+    assert (record.error, said in record.detail) == ("stream_error", True)
+
+
+def test_a_compressed_answer_is_named() -> None:
+    assert of_body(gzip.compress(b"".join(GOOD)), b"Content-Encoding: gzip\r\n").error == "compressed"
+
+
+def test_the_servers_words_are_clean_and_bounded() -> None:
+    record = answer([message(error={"message": "\x1b[31m\ud800\n" + "x" * 10_000})])
+    assert record.detail.isprintable() and len(record.detail) <= 300
+
+
+def test_an_end_that_comes_late_is_seen_by_the_end_alone() -> None:
+    record = answer(GOOD)
+    assert record.ok
+    assert record.event_ns[-1] < record.ended_ns
 
 
 @pytest.mark.parametrize(
@@ -140,6 +226,16 @@ def test_an_event_reads_the_same_after_others_of_its_kind(events: list[bytes]) -
         ([ROLE, message(error={"message": "x"}), DONE], "stream_error"),
         ([ROLE, b'data: "text"\n\n', DONE], "stream_error"),
         ([ROLE, b'data: {"choices": [\n\n', *GOOD[1:]], "invalid_json"),
+        ([*GOOD, delta()], "after_done"),
+        ([*GOOD, usage(7, 3)], "after_done"),
+        ([*GOOD, b"data: more\n\n"], "after_done"),
+        ([*GOOD[:4], usage(7, 4), usage(7, 3), DONE], "bad_usage"),
+        ([*GOOD[:5], b"data: [DONE"], "stream_error"),
+        ([*GOOD[:3], delta(finish="content_filter"), *GOOD[4:]], "filtered"),
+        ([*GOOD[:3], delta(finish="abort"), *GOOD[4:]], "aborted"),
+        ([*GOOD[:3], delta(finish="error"), *GOOD[4:]], "aborted"),
+        ([*GOOD[:3], delta(finish="bored"), *GOOD[4:]], "unknown_finish"),
+        ([*GOOD[:3], delta(finish={"type": "length"}), *GOOD[4:]], "unknown_finish"),  # type: ignore[arg-type]
         ([ROLE, b"data: \xff\n\n", *GOOD[1:]], "invalid_json"),
         ([ROLE, delta("x" * 300_000), *GOOD[1:]], "oversized_event"),
     ],
@@ -174,25 +270,38 @@ def odd_usage(**usage: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "event",
+    ("event", "kind"),
     [
-        message(choices=[None]),
-        message(choices={"a": 1}),
-        message(choices=7),
-        message(choices=[{"delta": "x"}]),
-        odd_usage(prompt_tokens_details=[1]),
-        odd_usage(prompt_tokens_details={"cached_tokens": "3"}),
-        odd_usage(completion_tokens="3"),
-        odd_usage(prompt_tokens=7.5),
-        message(choices=[{"text": "a"}], usage={"completion_tokens": 2**40}),
-        b"data: " + b"[" * 100_000 + b"\n\n",
+        (message(choices=[None]), "invalid_json"),
+        (message(choices={"a": 1}), "invalid_json"),
+        (message(choices=7), "invalid_json"),
+        (message(choices=[{"delta": "x"}]), "invalid_json"),
+        (b"data: 7\n\n", "invalid_json"),
+        (b"data: [1]\n\n", "invalid_json"),
+        (b"data: " + b"[" * 100_000 + b"\n\n", "invalid_json"),
+        (b"data: " + b"9" * 5000 + b"\n\n", "invalid_json"),
+        (message(usage=[1]), "bad_usage"),
+        (odd_usage(prompt_tokens_details=[1]), "bad_usage"),
+        (odd_usage(prompt_tokens_details={"cached_tokens": "3"}), "bad_usage"),
+        (odd_usage(prompt_tokens_details={"cached_tokens": 8}), "bad_usage"),
+        (odd_usage(completion_tokens="3"), "bad_usage"),
+        (odd_usage(completion_tokens="²"), "bad_usage"),
+        (odd_usage(completion_tokens=True), "bad_usage"),
+        (odd_usage(completion_tokens=-3), "bad_usage"),
+        (odd_usage(prompt_tokens=7.5), "bad_usage"),
+        (odd_usage(prompt_tokens=-7), "bad_usage"),
+        (odd_usage(prompt_tokens=10**300), "bad_usage"),
+        (b'data: {"usage": {"completion_tokens": 1e400}}\n\n', "bad_usage"),
+        (b'data: {"usage": {"completion_tokens": NaN}}\n\n', "bad_usage"),
+        (message(choices=[{"text": "a"}], usage={"completion_tokens": 2**40}), "bad_usage"),
     ],
 )
-def test_an_event_of_another_shape_fails_its_request_alone(event: bytes) -> None:
+def test_an_event_of_another_shape_fails_its_request_alone(event: bytes, kind: str) -> None:
     record = answer([*GOOD[:2], event, *GOOD[2:]])
-    assert record.error == "invalid_json"
+    assert record.error == kind
     assert len(record.event_ns) == len(record.has_text)
     assert (record.prompt_tokens, record.done) == (7, True)
+    assert record.detail and len(record.detail) <= 300
 
 
 @pytest.mark.parametrize(

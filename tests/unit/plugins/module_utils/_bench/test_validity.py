@@ -103,6 +103,8 @@ def test_what_fails_a_check(name: str, change: dict[str, Any]) -> None:
         ("total_over_output", {"wanted_output": [None] * 8}),
         ("total_over_output", {"wanted_input": [None] * 8}),
         ("closure", {"open_load": True}),
+        ("late_end", {"open_load": True}),
+        ("late_end", {"max_concurrency": 4}),
         ("closure", {"max_concurrency": 4}),
         ("loop_lag_ms", {"workers": [{**WORKER, "user_timed": 3}]}),
         ("throttled_share", {"throttled_share": None}),
@@ -121,6 +123,38 @@ def in_slots(*slots: list[tuple[int, int]]) -> list[Record]:
         )
         for index, (begin, end) in enumerate(spans)
     ]
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "closure", "late_end"), [(0, "pass", "pass"), (20, "pass", "pass"), (60, "pass", "fail")]
+)
+def test_an_end_that_comes_late_is_the_servers_and_not_the_clients(late_ms: int, closure: str, late_end: str) -> None:
+    """Answers of 200 ms whose usage and [DONE] come some time after the last token; the client sends the next request at once."""
+    each_ns = (200 + late_ms) * MS
+    records = [
+        record(
+            index,
+            0,
+            sent_ns=index // 2 * each_ns,
+            ended_ns=(index // 2 + 1) * each_ns,
+            event_ns=array("q", [index // 2 * each_ns + 200 * MS] * 5),
+        )
+        for index in range(40)
+    ]
+    found = evidence(records, wanted_input=[10] * 40, wanted_output=[5] * 40)
+    assert (status(found, "closure"), status(found, "late_end")) == (closure, late_end)
+
+
+def test_failures_are_counted_with_the_servers_words() -> None:
+    refused = {
+        "http_5xx": {"count": 12, "example": "HTTP 503: no memory" + "!" * 999},
+        "reset": {"count": 1, "example": ""},
+    }
+    check = next(
+        c for c in evaluate(evidence(run(), errors=refused), Limits(failed_share=-1)) if c["name"] == "failed_share"
+    )
+    assert "12 x http_5xx (HTTP 503: no memory!" in check["message"] and "1 x reset" in check["message"]
+    assert len(check["message"]) < 400
 
 
 @pytest.mark.parametrize(

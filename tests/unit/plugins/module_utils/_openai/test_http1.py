@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.http1 import (
     Body,
+    Framing,
     StreamError,
     decode_response,
     parse_head,
@@ -33,45 +34,6 @@ def payload(raw: bytes) -> bytes:
     return body_of(raw).data
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (b"data: a\n\ndata: b\n\n", [b"a", b"b"]),
-        (b"data: a\r\n\r\ndata: b\r\n\r\n", [b"a", b"b"]),
-        (b"data: a\r\rdata: b\r\r", [b"a", b"b"]),
-        (b"data:a\n\n", [b"a"]),
-        (b"data:  a\n\n", [b" a"]),
-        (b"data: a\ndata: b\n\n", [b"a\nb"]),
-        (b": ping\n\ndata: a\n\n", [b"a"]),
-        (b"event: x\nid: 1\ndata: a\nretry: 3\n\n", [b"a"]),
-        (b"data\n\n", [b""]),
-        (b"\xef\xbb\xbfdata: a\n\n", [b"a"]),
-        (b"data: \xc3\xa9\n\n", ["é".encode()]),
-        (b"\n\n\ndata: a\n\n\n\n", [b"a"]),
-        (b"data: a\n", []),
-        (b"data: a", []),
-        (b"database: a\n\n", []),
-        (b"", []),
-    ],
-)
-def test_events(text: bytes, expected: list[bytes]) -> None:
-    assert [data for data, _ in events(text)] == expected
-
-
-def test_an_event_ends_after_its_blank_line() -> None:
-    assert [end for _, end in events(b"data: a\n\n: ping\n\ndata: b\r\n\r\n")] == [9, 28]
-
-
-@given(st.lists(st.sampled_from([b"data: a", b"data:b", b"data", b": ping", b"id: 1", b"", b"", b""]), max_size=20))
-def test_the_end_of_its_lines_does_not_change_an_event(lines: list[bytes]) -> None:
-    result = {
-        end: [data for data, _ in events(b"".join(line + end for line in lines))] for end in (b"\n", b"\r", b"\r\n")
-    }
-    assert result[b"\n"] == result[b"\r"] == result[b"\r\n"]
-    text = b"".join(line + b"\n" for line in lines)
-    assert [end for _, end in events(text)] == [end for _, end in events(text.replace(b"\n", b"\r"))]
-
-
 @given(
     st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1), max_size=8),
     st.data(),
@@ -80,7 +42,7 @@ def test_events_survive_every_chunk_boundary(texts: list[str], data: st.DataObje
     stream = b"".join(b"data: " + text.encode() + b"\r\n\r\n" for text in texts)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=6)))
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)]) if b > a]
-    assert [event.decode() for event, _ in events(payload(chunked(*pieces)))] == texts
+    assert [event.decode() for event, _, _ in events(payload(chunked(*pieces)), [])] == texts
 
 
 @given(st.lists(st.binary(min_size=1, max_size=30), max_size=6))
@@ -158,3 +120,65 @@ def test_a_request_is_complete() -> None:
         b"POST /a/v1/completions HTTP/1.1\r\nHost: gpu1:8000\r\nContent-Type: application/json\r\nAccept: */*\r\n"
         b'Content-Length: 30\r\nX-Request-Id: run-1-0\r\n\r\n{"prompt":"\xc3\xa4","max_tokens":1}'
     )
+
+
+# -- one framing for the end and the decoding -------------------------------------------------------------------------
+
+BODIES = st.lists(
+    st.one_of(
+        st.binary(min_size=1, max_size=40),
+        st.sampled_from([b"\r\n0\r\n\r\n", b"data: a\r\n\r\n", b"0\r\n\r\n", b"\r\n"]),
+    ),
+    max_size=6,
+)
+EXTENSIONS = st.sampled_from([b"", b";a=b", b" ; x", b';q="1"'])
+TRAILERS = st.sampled_from([b"", b"X: 1\r\n", b"X: 1\r\nY: 2\r\n"])
+INTERIM = st.sampled_from([b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 3])
+
+
+@st.composite
+def responses(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """A legal response whose end is in its bytes, and its payload."""
+    pieces = draw(BODIES)
+    body = b"".join(pieces)
+    if draw(st.booleans()):
+        return draw(INTERIM) + b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body, body
+    extension = draw(EXTENSIONS)
+    chunks = b"".join(b"%x%b\r\n%b\r\n" % (len(piece), extension, piece) for piece in pieces)
+    return draw(INTERIM) + HEAD + chunks + b"0" + extension + b"\r\n" + draw(TRAILERS) + b"\r\n", body
+
+
+@given(responses(), st.data())
+def test_any_split_of_the_bytes_ends_at_the_same_byte_with_the_same_body(
+    response: tuple[bytes, bytes], data: st.DataObject
+) -> None:
+    """Also where what was understood is forgotten meanwhile, as a recording does."""
+    raw, body = response
+    framing, base, window = Framing(), 0, bytearray()
+    cuts = sorted({*data.draw(st.sets(st.integers(1, len(raw)), max_size=12)), len(raw)})
+    for begin, end in zip([0, *cuts], cuts):
+        window += raw[begin:end]
+        assert framing.advance(window, base) == (end == len(raw))
+        if data.draw(st.booleans()):
+            forgotten = min(max(0, framing.needs - base), len(window))
+            del window[:forgotten]
+            base += forgotten
+    assert framing.ended == len(raw)
+    decoded = decode_response(raw)
+    assert decoded is not None
+    assert (decoded.body.data, decoded.body.complete, decoded.extra) == (body, True, 0)
+
+
+@given(responses(), st.binary(min_size=1, max_size=9))
+def test_what_follows_a_response_is_counted_apart(response: tuple[bytes, bytes], extra: bytes) -> None:
+    decoded = decode_response(response[0] + extra)
+    assert decoded is not None
+    assert (decoded.body.data, decoded.extra) == (response[1], len(extra))
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", HEAD, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"]))
+def test_any_bytes_are_a_response_or_break_http(data: bytes, head: bytes) -> None:
+    try:
+        decode_response(head + data, closed=True)
+    except StreamError as error:
+        assert error.kind in ("malformed_http", "malformed_chunking")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import time
@@ -80,13 +81,22 @@ def peer() -> Iterator[Peer]:
         [CHUNKED, b"2\r\nab\r\n0\r", b"\n\r", b"\n"],
         [CHUNKED, b"5\r\n\n0\r\n\r\r\n", b"0\r\n\r\n"],
         [CHUNKED + b"0\r\n\r\n"],
+        [CHUNKED, b"7\r\n\r\n0\r\n\r\n\r\n", b"0\r\n\r\n"],
+        [CHUNKED, b"b\r\ndata: a\r\n\r\n\r\n", b"b\r\ndata: b\r\n\r\n\r\n", b"0\r\n\r\n"],
+        [CHUNKED, b"2;a=b\r\nab\r\n", b"0;a\r\n", b"X: 1\r\n", b"Y: 2\r\n\r\n"],
+        [CHUNKED, b"2\r\nab\r\n000\r\n\r\n"],
+        [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n" + PLAIN, b"ab"],
+        [b"HTTP/1.1 204 No Content\r\n\r\n"],
+        [b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\n", b"a"],
+        [CHUNKED, *([b"4000\r\n" + b"x" * 0x4000 + b"\r\n"] * 8), b"0\r\n\r\n"],
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 131072\r\n\r\n", *([b"x" * 0x8000] * 4)],
         [PLAIN, b"a", b"b"],
         [PLAIN + b"ab"],
     ],
 )
 def test_the_end_of_a_response_is_seen_at_once_and_not_before(peer: Peer, pieces: list[bytes]) -> None:
     ends, recording = peer.exchange(*pieces)
-    assert ends == [False] * (len(pieces) - 1) + [True]
+    assert ends == [False] * (len(pieces) - 1) + [True], recording.detail
     assert recording.raw() == b"".join(pieces)
     assert list(recording.sizes) == list(map(len, pieces))
     assert list(recording.times) == sorted(recording.times)
@@ -125,6 +135,13 @@ def test_a_response_without_a_length_ends_with_the_connection(peer: Peer) -> Non
         ([CHUNKED + b"2\r\na"], "close", "truncated"),
         ([CHUNKED + b"2\r\na"], "reset", "reset"),
         ([b"SSH-2.0\r\n"], "", "malformed_http"),
+        ([CHUNKED + b"2\r\nab\r\n"], "close", "truncated"),
+        ([CHUNKED + b"2\r\nab\r\n0\r\n"], "close", "truncated"),
+        ([b"HTTP/1.1 100 Continue\r\n\r\n"], "close", "truncated"),
+        ([PLAIN + b"abc"], "", "malformed_http"),
+        ([CHUNKED + b"0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"], "", "malformed_http"),
+        ([CHUNKED + b"3\r\nab\r\n0\r\n\r\n"], "", "malformed_chunking"),
+        (["HTTP/1.1 200 OK\r\nContent-Length: ²\r\n\r\n".encode("latin-1")], "", "malformed_http"),
     ],
 )
 def test_broken_responses(peer: Peer, pieces: list[bytes], end: str, outcome: str) -> None:
@@ -181,6 +198,44 @@ def test_an_answer_in_tiny_pieces_has_a_number_of_reads_at_most(peer: Peer) -> N
     recording.sizes.extend([1] * most)
     assert peer.connection.expire(time.monotonic_ns(), Timeouts())
     assert (recording.outcome, len(recording.data)) == ("oversized_answer", 0)
+
+
+def test_an_end_with_something_after_it_is_seen_in_the_pause(peer: Peer) -> None:
+    recording = peer.exchange(CHUNKED + b"2\r\nab\r\n", b"0\r\n\r\nmore")[1]
+    now, limits = time.monotonic_ns(), Timeouts()
+    assert not peer.connection.expire(now, limits)
+    assert peer.connection.expire(now + 1, limits)
+    assert (recording.outcome, peer.connection.state) == ("malformed_http", CLOSED)
+
+
+def test_a_body_that_only_looks_like_an_end_goes_on(peer: Peer) -> None:
+    ends, recording = peer.exchange(CHUNKED + b"10\r\n", b"\r\n0\r\n\r\n", b"123456789", b"\r\n0\r\n\r\n")
+    assert (ends, recording.outcome) == ([False, False, False, True], "")
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\n\r\n", CHUNKED + b"ffffffff\r\n", PLAIN.replace(b": 2", b": 99999999999")]
+)
+def test_an_answer_that_is_far_too_long_is_broken_off_and_not_kept(peer: Peer, head: bytes) -> None:
+    recording, block = Recording(0, 0), os.urandom(0x8000)
+    assert not peer.connection.start(recording, b"hello", most_bytes=1_000_000)
+    peer.read(head)
+    reads = next(number for number in range(1, 100) if peer.read(block))
+    assert 1_000_000 / len(block) <= reads <= 1_000_000 / len(block) + 2
+    assert (recording.outcome, peer.connection.state) == ("oversized_answer", CLOSED)
+    assert len(recording.raw()) < 200_000
+
+
+def test_a_long_answer_takes_little_memory_however_it_ends(peer: Peer) -> None:
+    recording, block = Recording(0, 0), b"data: something\n\n" * 2000
+    assert not peer.connection.start(recording, b"hello")
+    peer.read(b"HTTP/1.1 200 OK\r\n\r\n")
+    for _ in range(50):
+        peer.read(block)
+        assert len(recording.data) < 100_000
+    peer.server.close()
+    assert peer.readable()
+    assert recording.raw().endswith(block * 50)
 
 
 def test_a_read_ends_the_silence(peer: Peer) -> None:
