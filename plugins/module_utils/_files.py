@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files and folders of the host: JSON that a reader sees whole or not at all, ends of logs, folders in a user's home."""
+"""Files and folders of the host: JSON that a reader sees whole or not at all, ends of logs."""
 
 from __future__ import annotations
 
@@ -98,23 +98,6 @@ def log_head(path: Path, at_most_bytes: int) -> list[str]:
             return log.read(at_most_bytes).decode("utf-8", "replace").splitlines()
     except FileNotFoundError:
         return []
-
-
-def make_folder(path: Path) -> None:
-    """Makes a folder with its missing parents; root gives each of them to the owner of the nearest folder that exists.
-
-    So a user's state and cache folders stay the user's, whichever module comes first.
-    """
-    missing = []
-    nearest = path
-    while not nearest.exists():
-        missing.append(nearest)
-        nearest = nearest.parent
-    owner = nearest.stat()
-    for folder in reversed(missing):
-        folder.mkdir(exist_ok=True)
-        if os.geteuid() == 0:
-            os.chown(folder, owner.st_uid, owner.st_gid)
 
 
 def stat_fields(text: str | None) -> list[str]:

@@ -19,6 +19,8 @@ description:
   - The client lives in a virtual environment in O(work_dir) that is removed when the weights are complete. What an interrupted run
     fetched is kept; the next run goes on from it.
   - Without a network, the weights come from O(archive).
+  - Root works in the folders of another user as that user, so it follows none of that user's links and runs none of that user's files
+    as root. What root has fetched there in earlier times is given to the user.
 extends_documentation_fragment:
   - llmfleet.serving.attributes.change
   - llmfleet.serving.attributes.action_group
@@ -31,6 +33,11 @@ options:
     description: Name of the model on the hub.
     type: str
     required: true
+  state:
+    description: Whether the model is in the cache. With V(absent) all of its revisions are removed.
+    type: str
+    choices: [present, absent]
+    default: present
   revision:
     description: Commit, tag or branch. A branch means what it meant when it was first fetched.
     type: str
@@ -40,7 +47,8 @@ options:
     type: path
     default: ~/.cache/huggingface
   work_dir:
-    description: Folder for the client's virtual environment.
+    description:
+      - Folder for the client's virtual environment. Where it belongs to another user than O(cache_dir), a temporary folder takes its place.
     type: path
     default: ~/.local/state/llmfleet
   script:
@@ -65,9 +73,10 @@ options:
     description:
       - File on the host that holds a token for models that ask for it. Without it C(token) in O(cache_dir) is used, if it exists,
         as the hub's own client does.
+      - Root reads it as the user whose cache it is, or as root where no one else can put another file there.
     type: path
   archive:
-    description: An archive on the host, made by C(tar) in the folder C(hub) of another host's cache folder.
+    description: An archive on the host, made by C(tar) in the folder C(hub) of another host's cache folder. Read as O(token_file) is.
     type: path
   timeout_s:
     description: Longest time for the fetch in seconds.
@@ -105,64 +114,89 @@ elapsed_s:
   sample: 94.2
 """
 
+import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import IO, Iterator
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
-from ansible_collections.llmfleet.serving.plugins.module_utils._files import make_folder
+from ansible_collections.llmfleet.serving.plugins.module_utils._owners import (
+    Owner,
+    as_owner,
+    give_back,
+    open_as_owner,
+    owner_of,
+)
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import users_in_urls
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import weights as cache
 
 REMEDY = "set inference_server_prefetch to false and let the engine fetch the model, or bring the weights with model_cache_archive"
 
 
-def own_token_file(cache_dir: Path) -> str | None:
-    """The cache folder's own token, where the hub's client keeps it too; None without it."""
-    path = cache_dir / "token"
-    return str(path) if path.is_file() else None
+def token_of(params: dict, owner: Owner | None) -> str | None:
+    """The hub's token, from the given file or from where the hub's client keeps it too; None without one. Raises UserError."""
+    given = params["token_file"]
+    path = Path(given or Path(params["cache_dir"]) / "token")
+    try:
+        with open_as_owner(owner, path) as file:
+            return file.read(8192).decode().strip() or None
+    except FileNotFoundError:
+        if not given:
+            return None
+        raise UserError(Problem(f"there is no token_file {path}", remedy="correct model_cache_token_file")) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no text"
+        remedy = f"let {owner.name or owner.uid} read it" if owner else "make it a file with the token, mode 0600"
+        raise UserError(Problem(f"token_file {path} cannot be read ({reason})", remedy=remedy)) from None
 
 
-def client_command(params: dict, folder: Path) -> list:
-    """The command that runs a program with the hub's client: the given Python's, that of a fresh environment, or the image's."""
-    if params["python"]:
-        return [params["python"]]
-    problem = make_environment(folder, params["requirement"])
-    if problem is None:
-        return [str(folder / "bin/python")]
-    if not params["image"]:
-        raise UserError(Problem(problem, remedy=f"install python3-venv and give the host an index, or {REMEDY}"))
-    wait_for_image(params["image"], params["timeout_s"])
-    mounts = [params["cache_dir"], *([params["token_file"]] if params["token_file"] else [])]
-    volumes = [word for path in mounts for word in ("--volume", f"{path}:{path}")]
-    return [
-        "docker",
-        "run",
-        "--rm",
-        "--interactive",
-        "--network",
-        "host",
-        *volumes,
-        "--entrypoint",
-        "python3",
-        params["image"],
-    ]
+@contextlib.contextmanager
+def environment_folder(params: dict, owner: Owner | None) -> Iterator[Path]:
+    """Where the client's virtual environment goes: below the work folder, if that is the user's whose cache it is. It is removed."""
+    work_dir, temporary = Path(params["work_dir"]), None
+    if owner_of(work_dir) != owner:
+        work_dir = temporary = Path(as_owner(owner, lambda: tempfile.mkdtemp(prefix="llmfleet-")))
+    try:
+        yield work_dir / "hub-client"
+    finally:
+        as_owner(owner, lambda: shutil.rmtree(temporary or work_dir / "hub-client", ignore_errors=True))
 
 
 def make_environment(folder: Path, requirement: str) -> str | None:
     """Makes the virtual environment with the client; what went wrong, or None."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     for command in (
         [sys.executable, "-m", "venv", "--clear", str(folder)],
         [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", requirement],
     ):
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        try:
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        except OSError as error:
+            return f"{' '.join(command)} failed: {error.strerror}"
         if done.returncode != 0:
             return f"{' '.join(command)} failed: {done.stdout.decode(errors='replace').strip()[-600:]}"
     return None
+
+
+def in_image(params: dict, owner: Owner | None, problem: str) -> list:
+    """The command that runs a program with the image's client, as the user whose cache it is. Raises UserError without an image."""
+    if not params["image"]:
+        raise UserError(Problem(problem, remedy=f"install python3-venv and give the host an index, or {REMEDY}"))
+    wait_for_image(params["image"], params["timeout_s"])
+    user = ["--user", f"{owner.uid}:{owner.gid}", "--env", "HOME=/tmp"] if owner else []
+    return [
+        *("docker", "run", "--rm", "--interactive", "--network", "host", *user),
+        *("--volume", f"{params['cache_dir']}:{params['cache_dir']}"),
+        *("--entrypoint", "python3", params["image"]),
+    ]
 
 
 def wait_for_image(image: str, timeout_s: float) -> None:
@@ -174,13 +208,24 @@ def wait_for_image(image: str, timeout_s: float) -> None:
         time.sleep(1)
 
 
-def fetch(params: dict) -> tuple[str, list]:
+def fetch(params: dict, owner: Owner | None) -> dict:
     """The commit and its checked files."""
-    folder = Path(params["work_dir"]) / "hub-client"
-    order = {key: params[key] for key in ("model", "revision", "cache_dir", "endpoint", "token_file")}
+    order = {key: params[key] for key in ("model", "revision", "cache_dir", "endpoint")}
+    order["token"] = token_of(params, owner)
+    if params["python"]:
+        return as_owner(owner, lambda: answer_of([params["python"]], order, params))
+    with environment_folder(params, owner) as folder:
+        problem = as_owner(owner, lambda: make_environment(folder, params["requirement"]))
+        if problem is None:
+            return as_owner(owner, lambda: answer_of([str(folder / "bin/python")], order, params))
+    return answer_of(in_image(params, owner, problem), order, params)
+
+
+def answer_of(command: list, order: dict, params: dict) -> dict:
+    """What the client's program answers to an order. Raises UserError."""
     try:
         done = subprocess.run(
-            [*client_command(params, folder), "-c", params["script"]],
+            [*command, "-c", params["script"]],
             input=json.dumps(order).encode(),
             capture_output=True,
             timeout=params["timeout_s"],
@@ -193,12 +238,10 @@ def fetch(params: dict) -> tuple[str, list]:
                 remedy="run again to go on from what came, which is kept",
             )
         ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     if done.returncode != 0:
         raise UserError(explain(done.stderr.decode(errors="replace"), params))
     answer = json.loads(done.stdout.decode().splitlines()[-1])
-    return answer["commit"], answer["files"]
+    return {"commit": answer["commit"], "files": answer["files"]}
 
 
 def explain(output: str, params: dict) -> Problem:
@@ -211,6 +254,7 @@ def explain(output: str, params: dict) -> Problem:
         ),
         (r"RepositoryNotFound|RevisionNotFound", "correct inference_server_model or its revision"),
         (r"No space left", f"free space below {params['cache_dir']}"),
+        (r"Permission denied", f"let the user whose folder it is write below {params['cache_dir']}"),
         (r"Connect|Timeout|Name or service|resolve", REMEDY),
     )
     remedy = next(
@@ -219,14 +263,15 @@ def explain(output: str, params: dict) -> Problem:
     return Problem(f"the hub's client ended: {end[:600]}", remedy=remedy)
 
 
-def unpack(params: dict) -> tuple[str, list]:
+def unpack(params: dict, archive: IO[bytes]) -> dict:
     """The commit and the files that an archive brought."""
     cache_dir = Path(params["cache_dir"])
-    make_folder(cache_dir / "hub")
-    command = ["tar", "-xf", params["archive"], "-C", str(cache_dir / "hub")]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    (cache_dir / "hub").mkdir(parents=True, exist_ok=True)
+    command = ["tar", "-xf", "-", "-C", str(cache_dir / "hub")]
+    done = subprocess.run(command, stdin=archive, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if done.returncode != 0:
-        raise UserError(Problem(f"{' '.join(command)} failed: {done.stdout.decode(errors='replace').strip()[-600:]}"))
+        text = done.stdout.decode(errors="replace").strip()[-600:]
+        raise UserError(Problem(f"{' '.join(command)} < {params['archive']} failed: {text}"))
     commit = cache.commit_of(cache.repository(cache_dir, params["model"]), params["revision"])
     files = cache.files_of(cache_dir, params["model"], commit) if commit else []
     if not commit or not files:
@@ -236,13 +281,55 @@ def unpack(params: dict) -> tuple[str, list]:
                 remedy="make it with tar in the folder hub of a cache folder that has it",
             )
         )
-    return commit, files
+    return {"commit": commit, "files": files}
+
+
+def bring(params: dict, owner: Owner | None) -> dict:
+    """Brings the weights and writes the list of them; their commit and files. Raises UserError and OSError."""
+    cache_dir = Path(params["cache_dir"])
+    give_back(owner, cache_dir / "hub")
+    as_owner(owner, lambda: cache_dir.mkdir(parents=True, exist_ok=True))
+    if params["archive"]:
+        with open_as_owner(owner, Path(params["archive"])) as archive:
+            came = as_owner(owner, lambda: unpack(params, archive))
+    else:
+        came = fetch(params, owner)
+    as_owner(owner, lambda: cache.write_list(cache_dir, params["model"], came["commit"], came["files"]))
+    return came
+
+
+def look(params: dict) -> dict:
+    """The commit that is complete in the cache, and its files; None and an empty list where there is none."""
+    cache_dir = Path(params["cache_dir"])
+    commit = cache.complete_commit(cache_dir, params["model"], params["revision"])
+    return {"commit": commit, "files": cache.files_of(cache_dir, params["model"], commit) if commit else []}
+
+
+def have(params: dict, owner: Owner | None, check_mode: bool) -> tuple[bool, dict]:
+    """Whether the weights were missing, and what the cache has of them at the end. Raises UserError and OSError."""
+    found = as_owner(owner, lambda: look(params))
+    missing = found["commit"] is None
+    if missing and not check_mode:
+        bring(params, owner)
+        found = as_owner(owner, lambda: look(params))
+    return missing, found
+
+
+def remove(params: dict, owner: Owner | None, check_mode: bool) -> tuple[bool, dict]:
+    """Whether there was anything of the model to remove. Raises OSError."""
+    folder = cache.repository(Path(params["cache_dir"]), params["model"])
+    present = as_owner(owner, lambda: os.path.lexists(folder))
+    if present and not check_mode:
+        give_back(owner, folder.parent)
+        as_owner(owner, lambda: folder.unlink() if folder.is_symlink() else shutil.rmtree(folder))
+    return present, {"commit": None, "files": []}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "model": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "revision": {"type": "str", "default": "main"},
             "cache_dir": {"type": "path", "default": "~/.cache/huggingface"},
             "work_dir": {"type": "path", "default": "~/.local/state/llmfleet"},
@@ -255,27 +342,26 @@ def main() -> None:
             "archive": {"type": "path"},
             "timeout_s": {"type": "int", "default": 7200},
         },
-        required_one_of=[("script", "archive")],
+        required_if=[("state", "present", ("script", "archive"), True)],
         supports_check_mode=True,
     )
-    cache_dir = Path(module.params["cache_dir"])
-    params = {**module.params, "token_file": module.params["token_file"] or own_token_file(cache_dir)}
-    commit = cache.complete_commit(cache_dir, params["model"], params["revision"])
-    missing = commit is None
-    began = time.monotonic()
-    if missing and not module.check_mode:
-        for folder in (cache_dir, Path(params["work_dir"])):
-            make_folder(folder)
-        try:
-            commit, files = unpack(params) if params["archive"] else fetch(params)
-        except UserError as error:
-            module.fail_json(msg=f"{params['model']} is not in {cache_dir}: {error}")
-        cache.write_list(cache_dir, params["model"], commit, files)
-    files = cache.files_of(cache_dir, params["model"], commit) if commit else []
+    params, began = module.params, time.monotonic()
+    module.no_log_values.update(users_in_urls(params))
+    owner = owner_of(Path(params["cache_dir"]))
+    try:
+        changed, found = (remove if params["state"] == "absent" else have)(params, owner, module.check_mode)
+    except UserError as error:
+        module.fail_json(msg=f"{params['model']} is not in {params['cache_dir']}: {error}")
+    except OSError as error:
+        whose = f" as {owner.name or owner.uid}, whose folder it is" if owner else ""
+        problem = Problem(
+            f"no right to {error.filename} ({error.strerror}){whose}", remedy="correct the folder's owner or its link"
+        )
+        module.fail_json(msg=f"{params['model']}, {params['state']} in {params['cache_dir']}: {problem}")
     module.exit_json(
-        changed=missing,
-        commit=commit,
-        size_bytes=sum(file["size"] for file in files),
+        changed=changed,
+        commit=found["commit"],
+        size_bytes=sum(file["size"] for file in found["files"]),
         elapsed_s=round(time.monotonic() - began, 3),
     )
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,19 +114,130 @@ def test_the_token_that_keys_yml_brings_is_taken(run: Any, python: str, tmp_path
         assert run(python=python, endpoint=hub.url)["changed"] is True
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="fetches as root into another user's home, which takes root")
-def test_folders_that_root_makes_in_a_home_are_the_users(run: Any, python: str, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    os.chown(home, 12345, 12345)
-    folders = {
-        "cache_dir": str(home / ".cache" / "huggingface"),
-        "work_dir": str(home / ".local" / "state" / "llmfleet"),
-    }
-    with model_hub(FILES) as hub:
-        run(python=python, endpoint=hub.url, **folders)
-    created = [".cache", ".cache/huggingface", ".local", ".local/state", ".local/state/llmfleet"]
-    assert {(home / name).stat().st_uid for name in created} == {12345}
+# Stands for a Python with the hub's client: `CLIENT -c SCRIPT` writes who it is and brings one file.
+AS_SHELL = f"""
+id -u > "$HOME_OF_CACHE/client-was"
+folder="$HOME_OF_CACHE/.cache/huggingface/hub/{ARCHIVED}"
+mkdir -p "$folder/snapshots/{COMMIT}" "$folder/refs" && cat > "$folder/order.json"
+echo weights > "$folder/snapshots/{COMMIT}/model.safetensors"
+printf %s {COMMIT} > "$folder/refs/main"
+echo '{{"commit": "{COMMIT}", "files": [{{"name": "model.safetensors", "size": 8}}]}}'
+"""
+USER = 12345
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The home of a user beside folders of root; the module runs as root, and each user may go there."""
+    if os.geteuid() != 0:
+        pytest.skip("works as root in another user's home, which takes root")
+    with tempfile.TemporaryDirectory(prefix="llmfleet-owner-", dir="/tmp") as base:
+        Path(base).chmod(0o755)
+        (Path(base) / "roots").mkdir(mode=0o700)
+        home = Path(base) / "home"
+        home.mkdir()
+        os.chown(home, USER, USER)
+        monkeypatch.setenv("HOME_OF_CACHE", str(home))
+        yield home
+
+
+@pytest.fixture
+def as_root(run: Any, home: Path) -> Any:
+    """Runs the module as root for that home, with a client that is a shell's script."""
+    folders = {"cache_dir": str(home / ".cache/huggingface"), "work_dir": str(home / ".local/state/llmfleet")}
+    return lambda **params: run(**{"python": "/bin/sh", "script": AS_SHELL, **folders, **params})
+
+
+def owners(folder: Path) -> set[int]:
+    return {path.lstat().st_uid for path in [folder, *folder.rglob("*")]}
+
+
+def users_link(link: Path, target: Path) -> None:
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(target)
+    for path in (link.parent, link):
+        os.chown(path, USER, USER, follow_symlinks=False)
+
+
+def test_root_fetches_into_a_home_as_its_user(as_root: Any, home: Path) -> None:
+    came = as_root()
+    assert (came["changed"], came["commit"]) == (True, COMMIT), came
+    assert (home / "client-was").read_text().strip() == str(USER)
+    assert owners(home) == {USER}
+    assert as_root()["changed"] is False
+
+
+@pytest.mark.parametrize("link", [".cache", ".cache/huggingface", ".cache/huggingface/hub"])
+def test_root_follows_no_link_of_the_user(as_root: Any, home: Path, link: str) -> None:
+    roots = home.parent / "roots"
+    (home / link).parent.mkdir(parents=True, exist_ok=True)
+    for folder in (home / link).parents:
+        os.chown(folder, USER, USER) if home in folder.parents else None
+    users_link(home / link, roots)
+    refused = as_root()
+    assert refused.get("failed"), refused
+    assert list(roots.iterdir()) == []
+    assert owners(roots) == {0}
+
+
+def test_the_environment_of_the_client_is_made_by_the_user_too(as_root: Any, home: Path) -> None:
+    users_link(home / ".local", home.parent / "roots")
+    refused = as_root(python=None, requirement="no-such-package==1")
+    assert refused.get("failed"), refused
+    assert list((home.parent / "roots").iterdir()) == []
+
+
+def test_what_root_fetched_in_earlier_times_is_given_to_the_user(as_root: Any, home: Path) -> None:
+    hub = home / ".cache/huggingface/hub"
+    (hub / "models--other").mkdir(parents=True)
+    (hub / "models--other" / "weights").write_text("x")
+    secret = home.parent / "roots" / "secret"
+    secret.write_text("x")
+    (hub / "hard-link").hardlink_to(secret)
+    (hub / "soft-link").symlink_to(secret)
+    for folder in (home / ".cache", home / ".cache/huggingface"):
+        os.chown(folder, USER, USER)
+    assert as_root()["changed"] is True
+    assert {path.lstat().st_uid for path in (hub, hub / "models--other", hub / "models--other" / "weights")} == {USER}
+    assert secret.stat().st_uid == 0
+
+
+def test_weights_are_removed_from_the_users_own_folder_alone(as_root: Any, home: Path) -> None:
+    as_root()
+    hub = home / ".cache/huggingface/hub"
+    assert as_root(state="absent", script=None)["changed"] is True
+    assert list(hub.iterdir()) == []
+    assert as_root(state="absent", script=None)["changed"] is False
+    others = home.parent / "roots" / ARCHIVED
+    others.mkdir()
+    hub.rmdir()
+    users_link(hub, home.parent / "roots")
+    assert as_root(state="absent", script=None)["changed"] is False
+    assert others.is_dir()
+
+
+def test_a_token_is_read_by_root_only_where_root_alone_decides(as_root: Any, home: Path) -> None:
+    token = home.parent / "roots" / "token"
+    token.write_text("hf_not_to_be_seen\n")
+    token.chmod(0o600)
+    order = home / f".cache/huggingface/hub/{ARCHIVED}/order.json"
+    assert as_root(token_file=str(token))["changed"] is True
+    assert json.loads(order.read_text())["token"] == "hf_not_to_be_seen"
+    shutil.rmtree(home / ".cache")
+    users_link(home / "mine" / "token", token)
+    refused = as_root(token_file=str(home / "mine" / "token"))
+    assert "cannot be read" in refused["msg"]
+    os.mkfifo(home / "pipe")
+    assert "it is no file" in as_root(token_file=str(home / "pipe"))["msg"]
+
+
+def test_an_archive_is_unpacked_by_the_user(as_root: Any, home: Path, tmp_path: Path) -> None:
+    as_root()
+    archive = home.parent / "roots" / "model.tar"
+    subprocess.run(["tar", "-C", home / ".cache/huggingface/hub", "-cf", archive, ARCHIVED], check=True)
+    shutil.rmtree(home / ".cache")
+    assert as_root(archive=str(archive))["commit"] == COMMIT
+    assert owners(home / ".cache") == {USER}
 
 
 def test_an_archive_brings_the_weights_without_a_network(run: Any, python: str, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 COLLECTION = "ansible_collections.llmfleet.serving.plugins."
 
 GROUND = tuple(
-    f"module_utils.{name}" for name in ("_secrets", "_errors", "_files", "_docker_config", "_metric_table", "_engines")
+    f"module_utils.{name}"
+    for name in ("_secrets", "_errors", "_files", "_owners", "_docker_config", "_metric_table", "_engines")
 )
 CONTROLLER_GROUND = tuple(
     f"plugin_utils.{name}" for name in ("_plain", "_border", "_knobs", "_version", "_version_floors", "_gpu_access")
@@ -38,6 +39,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "module_utils._secrets": (),
     "module_utils._errors": ("module_utils._secrets",),  # the text of an error leaves without secrets
     "module_utils._files": (),
+    "module_utils._owners": ("module_utils._errors",),
     "module_utils._docker_config": (),
     "module_utils._metric_table": (),
     "module_utils._engines": ("module_utils._engines",),

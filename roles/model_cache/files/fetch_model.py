@@ -4,8 +4,8 @@
 
 """Fetches one model with huggingface_hub and checks every file: `python fetch_model.py < order.json`, the answer on standard output.
 
-The order: `model`, `revision`, `cache_dir` (the folder that HF_HOME names), `endpoint` (null for the hub itself) and `token_file`
-(null without a token). The answer: `commit` and `files`, each with `name` and `size` in bytes. Runs wherever huggingface_hub is installed.
+The order: `model`, `revision`, `cache_dir` (the folder that HF_HOME names), `endpoint` (null for the hub itself) and `token` (null
+without one). The answer: `commit` and `files`, each with `name` and `size` in bytes. Runs wherever huggingface_hub is installed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     from huggingface_hub import HfApi, snapshot_download  # noqa: PLC0415 - it reads HF_HOME when it is imported
 
-    token = Path(order["token_file"]).read_text().strip() if order["token_file"] else None
+    token = order["token"]
     api = HfApi(endpoint=order["endpoint"], token=token or False)
     info = api.model_info(order["model"], revision=order["revision"], files_metadata=True)
     wanted = {file.rfilename: file for file in info.siblings or []}

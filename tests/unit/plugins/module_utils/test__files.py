@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._files import (
@@ -13,32 +12,12 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._files import (
     hold_room,
     is_disk_full,
     log_tail,
-    make_folder,
     read_json,
     stat_fields,
     write_json,
 )
 
 from tests.support.small_disk import fill
-
-OTHER = 12345
-
-
-def test_a_folder_with_its_parents_and_again(tmp_path):
-    for _ in range(2):
-        make_folder(tmp_path / "a" / "b")
-        assert (tmp_path / "a" / "b").is_dir()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives folders to another user, which takes root")
-def test_root_gives_each_to_the_owner_of_the_folder_above(tmp_path):
-    os.chown(tmp_path, OTHER, OTHER)
-    (tmp_path / "roots").mkdir()
-    make_folder(tmp_path / ".local" / "state" / "llmfleet")
-    make_folder(tmp_path / "roots" / "below")
-    owners = {str(path.relative_to(tmp_path)): path.stat().st_uid for path in tmp_path.rglob("*")}
-    users = {".local": OTHER, ".local/state": OTHER, ".local/state/llmfleet": OTHER}
-    assert owners == {**users, "roots": 0, "roots/below": 0}
 
 
 def test_a_document_replaces_the_one_before_and_is_its_owners(tmp_path):
