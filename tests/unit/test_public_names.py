@@ -19,7 +19,7 @@ RECORDED = json.loads((ROOT / "tests" / "unit" / "fixtures" / "public_names.json
 
 # Names that were removed, each with its reason. A name that is only renamed does not belong here: it keeps its old name, deprecated.
 REMOVED = {
-    "module_options": {"gpu_info/"},  # nothing used it: host_info returns the same
+    "module_options": {"model_cache/state", "gpu_info/"},  # nothing used it: host_info returns the same
 }
 
 # Names that were added after the recording. An entry is a promise: the name is public from the next release on.
