@@ -59,6 +59,13 @@ def hold_room(path: Path, size_bytes: int) -> None:
         os.close(descriptor)
 
 
+def check_room(folder: Path, size_bytes: int) -> None:
+    """Raises OSError where the disk of a folder has less space left: why something else could not write there."""
+    disk = os.statvfs(folder)
+    if disk.f_bavail * disk.f_frsize < size_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
 def free_room(path: Path) -> None:
     """Gives the space back that was not used."""
     with suppress(FileNotFoundError):

@@ -20,6 +20,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Us
 
 from tests.support.bench import OPTIONS
 from tests.support.simulator import Simulator, simulator
+from tests.support.small_disk import small_disk
 
 FAKE = Path(__file__).resolve().parents[1] / "support" / "fake_vllm.py"
 
@@ -129,6 +130,18 @@ def test_no_result_is_explained_by_its_log(server: Simulator, tmp_path: Path, mo
     monkeypatch.setenv("FAKE_VLLM_NOTHING", "1")
     with pytest.raises(UserError, match="no such tokenizer"):
         run(server, tmp_path)
+
+
+def test_no_result_on_a_full_disk_is_explained_by_the_disk(
+    server: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_VLLM_NOTHING", "1")
+    with small_disk(tmp_path / "small") as disk:
+        if disk is None:
+            pytest.skip("mounts a file system, which takes root")
+        monkeypatch.setenv("FAKE_VLLM_FILLS", str(disk))
+        with pytest.raises(UserError, match=r"disk of .* is full"):
+            run(server, tmp_path, state_dir=str(disk / "state"))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 arguments = dict(zip(sys.argv[3::2], sys.argv[4::2]))
@@ -46,4 +47,10 @@ for name in ("ttft", "tpot", "itl", "e2el"):
 if "FAKE_VLLM_NOTHING" not in os.environ:
     (Path(arguments["--result-dir"]) / arguments["--result-filename"]).write_text(json.dumps(result))
 else:
+    if (
+        "FAKE_VLLM_FILLS" in os.environ
+    ):  # a folder: all the space of its disk is taken, as a result of many answers does
+        with suppress(OSError), (Path(os.environ["FAKE_VLLM_FILLS"]) / "other").open("ab", buffering=0) as other:
+            while True:
+                other.write(bytes(4096))
     print(f"ValueError: no such tokenizer {key}")

@@ -11,7 +11,6 @@ job.log (what the job prints, locked while it lives), and in the end fact.json a
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import signal
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any, Callable, Mapping
 
 from .._errors import Problem, UserError
-from .._files import hold_room, is_disk_full, log_tail, read_json, write_json
+from .._files import check_room, hold_room, is_disk_full, log_tail, read_json, write_json
 from .loadgen.progress import Counts
 from .lock import ServerLock
 
@@ -233,9 +232,10 @@ def _left_behind(folder: JobFolder) -> dict[str, Any]:
     fact = folder.fact()
     if fact:
         return dict(fact)
-    disk = os.statvfs(folder.path)
-    if disk.f_bavail * disk.f_frsize < _LAST_WORD_BYTES:
-        raise UserError(disk_full(folder.path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+    try:
+        check_room(folder.path, _LAST_WORD_BYTES)
+    except OSError as error:
+        raise UserError(disk_full(folder.path, error)) from error
     raise UserError(
         Problem(
             f"The benchmark job died; the end of its log: {folder.log_tail() or 'empty'}.",

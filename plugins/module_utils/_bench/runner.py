@@ -95,10 +95,11 @@ def _measure_all(session: Session, client: Client, on_tick: OnTick) -> tuple[lis
     for number, level in enumerate(levels_of(workload), 1):
         try:
             measurements.append(observed(client, session, _name(workload, number, level), level, on_tick))
-        except UserError as error:
+        except (UserError, OSError) as error:  # the second of a full disk, for example
             if not measurements:
                 raise
-            return measurements, f"measurement {number} failed ({error.first.found})"
+            reason = error.first.found if isinstance(error, UserError) else error
+            return measurements, f"measurement {number} failed ({reason})"
         if measurements[-1].outcome.cancelled:
             return measurements, "the run was cancelled"
         done = [measurement.outcome.vllm_metrics for measurement in measurements]

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from ..._errors import Problem, UserError
-from ..._files import log_tail, read_json
+from ..._files import check_room, log_tail, read_json
 from ..._metric_table import FIGURES, LATENCIES, statistic_keys
 from ..._secrets import hidden, hidden_argv, hidden_bytes
 from ..child_process import die_with_parent
@@ -45,6 +45,7 @@ _TEMPLATE_ROOM = 64  # tokens that a chat template may add to a prompt, whose le
 _REPEATED_SHARE = 0.005  # of 512 prompts of its random dataset, two are expected to be equal
 _POLL_S = 0.25
 _END_S = 10.0
+_ROOM_BYTES = 64 * 1024  # with less on the disk it could not write its result
 _CLOCK_ROOM_S = 1.0  # between a file's time and the clock
 _LATENCIES = tuple(latency.name for latency in LATENCIES)
 
@@ -234,7 +235,7 @@ class VllmClient:
         self._native.warm_up(on_tick)
 
     def drive(self, name: str, max_concurrency: int, on_tick: OnTick, on_end: OnEnd) -> LoadOutcome:
-        """Runs the command once and reads its result. Raises UserError when it leaves none."""
+        """Runs the command once and reads its result. Raises UserError when it leaves none, OSError where the disk is full."""
         workload = self._session.workload_at(max_concurrency)
         result = self._session.folder / f"vllm-{name}.json"
         seed = zlib.crc32(f"{workload.seed}/{workload.salt}/{name}".encode()) & 0x7FFFFFFF
@@ -247,6 +248,7 @@ class VllmClient:
             _hide_in(path, self._session.access.api_key)
         document = read_json(result, at_most_bytes=None)  # with every interval of every answer
         if document is None and finished:
+            check_room(result.parent, _ROOM_BYTES)
             raise self._no_result(result)
         if not isinstance(document, dict):
             return outcome_of({}, workload, self._settings.percentiles, cancelled=not finished)

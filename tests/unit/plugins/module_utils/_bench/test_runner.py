@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from array import array
 from pathlib import Path
@@ -79,7 +80,7 @@ class FakeClient:
 
     def drive(self, name: str, max_concurrency: int, on_tick: OnTick, on_end: OnEnd) -> LoadOutcome:
         outcome = self._prepared.pop(0)
-        if isinstance(outcome, UserError):
+        if isinstance(outcome, (UserError, OSError)):
             raise outcome
         return outcome
 
@@ -131,6 +132,12 @@ def test_what_was_measured_before_an_error_is_kept(tmp_path: Path) -> None:
     assert (fact["status"], fact["metrics"]["duration"]) == ("invalid", 2)
     assert "The worker is gone" in fact["reason"]
     assert "partial" in fact["reason"]
+
+
+def test_what_was_measured_before_the_disk_was_full_is_kept(tmp_path: Path) -> None:
+    fact = benchmark(tmp_path, measured(2), OSError(errno.ENOSPC, "No space left on device"), measured(2))
+    assert (fact["status"], fact["metrics"]["duration"]) == ("invalid", 2)
+    assert "measurement 2 failed ([Errno 28] No space left on device)" in fact["reason"]
 
 
 def test_without_any_measurement_the_error_is_the_result(tmp_path: Path) -> None:
