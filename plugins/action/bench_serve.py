@@ -20,9 +20,18 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import ARGUMENT_SPEC
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import Number, Record, Text, cross
 
 display = Display()
 
+_NAMES, _FIGURES = (
+    ("state", "phase"),
+    ("done", "failed", "total", "tokens", "share", "output_tok_s", "elapsed_s", "eta_s"),
+)
+_PROGRESS = Record({**dict.fromkeys(_NAMES, Text(longest=60)), **dict.fromkeys(_FIGURES, Number(least=0))})
+_MOST_BYTES = 64 * 1024  # of a file of a few hundred
+_LONGEST_LINE = 200  # characters on the terminal
 _INTERVAL_S: float = ARGUMENT_SPEC["progress_interval"]["default"]
 _FIRST_POLL_S = 0.1
 _LONGEST_POLL_S = 2.0
@@ -62,7 +71,7 @@ class ActionModule(ActionBase):
     def _follow(self, folder: str, interval_s: float, task_vars: dict[str, Any]) -> None:
         """Polls the run until it has ended or fallen silent, and shows its progress every `interval_s` seconds."""
         host = task_vars.get("inventory_hostname", "")
-        command = f"touch {shlex.quote(folder)}/heartbeat && cat {shlex.quote(folder)}/progress.json"
+        command = f"touch {shlex.quote(folder)}/heartbeat && head -c {_MOST_BYTES} {shlex.quote(folder)}/progress.json"
         poll_s, last = _FIRST_POLL_S, None
         shown_at = answered_at = changed_at = time.monotonic()
         while True:
@@ -72,7 +81,7 @@ class ActionModule(ActionBase):
             now = time.monotonic()
             if progress is None and now - answered_at < _RECONNECT_S:
                 continue
-            if progress is None or progress["state"] not in ("starting", "running"):
+            if progress is None or progress.get("state") not in ("starting", "running"):
                 return
             answered_at = now
             if progress != last:
@@ -81,7 +90,7 @@ class ActionModule(ActionBase):
                 return  # the job may have died: the task that waits for its result reports it
             if interval_s and now - shown_at >= interval_s and progress["state"] == "running":
                 shown_at = now
-                display.display(f"{host}: {describe(progress)}")
+                display.display(f"{one_line(host, _LONGEST_LINE)}: {describe(progress)}")
 
     def _ask(self, command: str) -> dict[str, Any] | None:
         """The run's progress, or None while the target cannot be reached."""
@@ -90,19 +99,28 @@ class ActionModule(ActionBase):
         except AnsibleConnectionFailure:
             self._connection.reset()
             return None
-        try:
-            return json.loads(answer["stdout"]) if answer["rc"] == 0 else None
-        except ValueError:
-            return None
+        return read(answer["stdout"]) if answer["rc"] == 0 else None
+
+
+def read(text: str) -> dict[str, Any] | None:
+    """What a host says of its run; None when that is no such document."""
+    try:
+        document = cross(json.loads(text), _PROGRESS)
+    except (ValueError, RecursionError):
+        return None
+    return None if document.fault else document.value
 
 
 def describe(progress: dict[str, Any]) -> str:
-    """One line for a person: `run-1 128/512 requests, 6,980 tok/s, ETA 1m52s`."""
-    parts = [f"{progress['phase']} {progress['done']}/{progress['total']} requests"]
-    if progress["failed"]:
-        parts.append(f"{progress['failed']} failed")
-    parts.append(f"{progress['output_tok_s']:,.0f} tok/s")
-    if progress["eta_s"] is not None:
-        minutes, seconds = divmod(round(progress["eta_s"]), 60)
+    """One line for a person: `run-1 24 %, 0/128 requests, 6,980 tok/s, ETA 1m52s`."""
+    share, eta_s, rate = progress.get("share"), progress.get("eta_s"), progress.get("output_tok_s")
+    parts = [f"{progress.get('phase') or 'run'}" + (f" {share * 100:.0f} %" if share is not None else "")]
+    parts.append(f"{progress.get('done') or 0:.0f}/{progress.get('total') or 0:.0f} requests")
+    if progress.get("failed"):
+        parts.append(f"{progress['failed']:.0f} failed")
+    if rate is not None:
+        parts.append(f"{rate:,.0f} tok/s")
+    if eta_s is not None:
+        minutes, seconds = divmod(round(eta_s), 60)
         parts.append(f"ETA {minutes}m{seconds:02d}s" if minutes else f"ETA {seconds}s")
-    return ", ".join(parts)
+    return one_line(", ".join(parts), _LONGEST_LINE)

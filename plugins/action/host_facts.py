@@ -15,9 +15,9 @@ from typing import Any
 
 from ansible.module_utils import basic
 from ansible.plugins.action import ActionBase
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import UNREAD, bounded
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._host.interpreter import judged
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import one_line
 
 AT_MOST_BYTES = 1024 * 1024  # what a host keeps to go back to holds two whole specifications
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import printable
 
 
 class ActionModule(ActionBase):
@@ -20,8 +21,8 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Print the text, and nothing around it."""
+        """Print the text, and nothing around it; what a terminal would obey is not printed."""
         super().run(tmp, task_vars)
         _result, options = self.validate_argument_spec({"text": {"type": "str", "required": True}})
-        Display().display(f"\n{options['text']}\n")
+        Display().display(f"\n{printable(options['text'])}\n")
         return {"changed": False}

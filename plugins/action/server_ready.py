@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's side of server_ready: waits in slices, and shows each server's stage between two of them.
+"""The controller's side of server_ready: waits in slices, and shows each server's stage between two of them,
+with the text of its last log line and for how long that has been the last.
 
 A server that answers within the first slice costs one module call.
 """
@@ -14,9 +15,18 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import Items, Number, Record, Text, cross
 
 display = Display()
 
+_SLICE = Record(
+    {
+        "attempts": Number(least=0),
+        "waiting": Items(Record(dict.fromkeys(("base_url", "stage", "last_line"), Text(longest=300)))),
+    }
+)
+_LONGEST_LINE = 400  # characters on the terminal
 _INTERVAL_S = 15.0  # the module's default for progress_interval
 
 
@@ -33,15 +43,18 @@ class ActionModule(ActionBase):
         slice_s = _INTERVAL_S if given is None else float(given)
         if self._task.check_mode or self._task.async_val or slice_s <= 0:
             return self._module(options, task_vars)
-        began, attempts = time.monotonic(), 0
+        began, attempts, lines = time.monotonic(), 0, Lines()
         while True:
             waited_s = time.monotonic() - began
             result = self._module({**options, "slice_s": slice_s, "waited_s": waited_s}, task_vars)
-            attempts += result.get("attempts", 0)
+            said = cross(result, _SLICE).value
+            attempts += said.get("attempts") or 0
             if "waiting" not in result:
                 return {**result, "attempts": attempts} if attempts else result
-            for server in result["waiting"]:
-                display.display(describe((task_vars or {}).get("inventory_hostname", ""), server, result["elapsed_s"]))
+            now = time.monotonic()
+            for server in said.get("waiting") or []:
+                host = (task_vars or {}).get("inventory_hostname", "")
+                display.display(describe(host, server, now - began, lines.age_s(server, now)))
 
     def _module(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         name = "llmfleet.serving.server_ready"
@@ -50,7 +63,25 @@ class ActionModule(ActionBase):
         )
 
 
-def describe(host: str, server: dict[str, Any], elapsed_s: float) -> str:
-    """One line for a person: `gpu-01 http://127.0.0.1:8000: loading weights, 45 s: (Worker pid=37) INFO ...`."""
-    line = f"{host} {server['base_url']}: {server['stage']}, {elapsed_s:.0f} s"
-    return f"{line}: {server['last_line']}" if server["last_line"] else line
+class Lines:
+    """The last line of each server's log, and since when it has been the last."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[str, float]] = {}
+
+    def age_s(self, server: dict[str, Any], now: float) -> float:
+        """Seconds for which this has been the server's last line, as far as was seen; 0 for a new one."""
+        url, line = server.get("base_url") or "", server.get("last_line") or ""
+        known, since = self._since.get(url, ("", now))
+        if line != known:
+            since = now
+        self._since[url] = line, since
+        return now - since
+
+
+def describe(host: str, server: dict[str, Any], elapsed_s: float, age_s: float) -> str:
+    """One line for a person: `gpu-01 http://127.0.0.1:8000: loading weights, 45 s: Loading shards: 50% (for 30 s)`."""
+    line = f"{host} {server.get('base_url')}: {server.get('stage')}, {elapsed_s:.0f} s"
+    if server.get("last_line"):
+        line += f": {server['last_line']}" + (f" (for {age_s:.0f} s)" if age_s >= 1 else "")
+    return one_line(line, _LONGEST_LINE)

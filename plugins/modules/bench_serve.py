@@ -588,11 +588,12 @@ run_folder:
   sample: /home/me/.local/state/llmfleet/runs/20261122T155700Z-3fa9c1
 progress:
   description:
-    - How far the run is, with its C(state), C(phase), requests C(done), C(failed) and in C(total), C(output_tok_s) (generated tokens per
-      second at the moment), C(elapsed_s) and C(eta_s) (seconds).
+    - How far the run is, with its C(state), C(phase), requests C(done), C(failed) and in C(total), C(tokens) generated so far, also by
+      requests that have not ended, C(share) of the phase that is done (0 to 1), C(output_tok_s) (tokens per second, over ten seconds; null
+      while none has come), C(elapsed_s) and C(eta_s) (seconds).
   returned: with O(wait=false)
   type: dict
-  sample: {state: running, phase: run-1, done: 128, failed: 0, total: 512, output_tok_s: 6980.0, elapsed_s: 40.1, eta_s: 112.0}
+  sample: {state: running, phase: run-1, done: 128, failed: 0, total: 512, tokens: 327680, share: 0.31, output_tok_s: 6980.0, eta_s: 112.0}
 plan:
   description: What would be measured; workload, model, workers, and what the server says of itself.
   returned: in check mode

@@ -11,6 +11,7 @@ version_added: 0.1.0
 short_description: Print text on the terminal as it is
 description:
   - Prints several lines without the frame, quotes and escapes that M(ansible.builtin.debug) puts around them.
+  - Control characters and escape sequences, which a terminal would obey, become spaces; line feeds and tabs stay.
   - Runs on the controller, whatever the host.
 options:
   text:

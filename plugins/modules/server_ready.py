@@ -166,7 +166,7 @@ waiting:
       returned: always
       sample: loading weights
     last_line:
-      description: The last line of its log that this wait itself did not cause.
+      description: Text of the last line of its log that this wait itself did not cause, without the logger's time and place.
       type: str
       returned: always
 log_tail:
@@ -205,8 +205,9 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._server.container
     container_state,
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import own_words, recognise
-from ansible_collections.llmfleet.serving.plugins.module_utils._server.log_lines import informative
+from ansible_collections.llmfleet.serving.plugins.module_utils._server.log_lines import informative, text_of
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.start_phases import phases, slowest, stage
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import shortened
 
 ASK_TIMEOUT_S = 10
 LAST_ASK_S = 0.25  # a server is asked at least once, and by that much a wait may outlast its limit
@@ -232,6 +233,7 @@ def asked(url: str, headers: dict[str, str], ends: float) -> tuple[int | None, b
 SEARCHED_LINES = 400
 SHOWN_LINES = 20
 WORDS_LENGTH = 500
+LAST_LINE_LENGTH = 200
 # What is read of a log: of the end as many lines as polls can stand between two of the server's, of a start its first hours.
 TAIL_LINES = 5000
 TAIL_BYTES = 1024 * 1024
@@ -304,8 +306,8 @@ class Server:
     def now(self) -> dict:
         """What a server that is not ready is doing, as an item of `waiting`."""
         lines = self.start_log()
-        last = lines[-1].strip() if lines else ""
-        return {"base_url": self.base_url, "stage": stage(lines), "last_line": last[:200]}
+        last = shortened(text_of(lines[-1]), LAST_LINE_LENGTH) if lines else ""
+        return {"base_url": self.base_url, "stage": stage(lines), "last_line": last}
 
     def identity(self, ends: float) -> Identity:
         """What `/version`, or the path of an engine without it, says of the engine."""

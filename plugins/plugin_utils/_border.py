@@ -15,7 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from ._plain import LARGEST, one_line, printable, shortened
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line, printable, shortened
+
+from ._plain import LARGEST
 
 UNREAD = "llmfleet_unread_facts"  # what action host_facts says of the facts of a host that it leaves out: name -> why
 AT_MOST_BYTES = 256 * 1024  # a fact has at most 32 KiB

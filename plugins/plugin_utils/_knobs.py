@@ -16,9 +16,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import yaml
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 
 from ..module_utils._errors import Problem, UserError
-from ._plain import one_line, plain
+from ._plain import plain
 
 Options = Mapping[str, Mapping[str, Any]]
 

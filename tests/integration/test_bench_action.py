@@ -32,11 +32,14 @@ def ansible(server: Simulator, folder: Path, *flags: str, **options: Any) -> str
 
 def test_progress_and_result(tmp_path: Path) -> None:
     with simulator(tmp_path, timing=SLOW) as server:
-        load = {"input_tokens": 64, "output_tokens": 100, "num_prompts": 4, "max_concurrency": 2, "warmup": 0}
+        load = {"input_tokens": 64, "output_tokens": 200, "num_prompts": 4, "max_concurrency": 2, "warmup": 0}
         output = ansible(server, tmp_path, progress_interval=0.5, **load)
     lines = [line for line in output.splitlines() if line.startswith("localhost: run-1 ")]
     assert lines
-    assert all("/4 requests" in line and "tok/s" in line for line in lines)
+    assert all(" %, " in line and "/4 requests" in line for line in lines)
+    assert any("0/4 requests" in line and "tok/s" in line for line in lines), (
+        "tokens come before the first request ends"
+    )
     assert "status: ok" in output or '"status": "ok"' in output
     assert len(list((tmp_path / "state" / "runs").iterdir())) == 1
 

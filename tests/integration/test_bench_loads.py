@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients import base, native
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.worker import Worker
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.record import Record
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
@@ -214,3 +216,25 @@ def test_other_traffic_is_noticed(tmp_path: Path) -> None:
     with simulator(tmp_path, timing=QUICK) as server, stranger(server):
         fact = benchmark(server.url, tmp_path, validity=TOLERANT, **{**LOAD, "output_tokens": 200})
     assert failed_checks(fact) == {"prompt_tokens_mismatch", "generation_tokens_mismatch"}
+
+
+@pytest.mark.parametrize("options", [{"ignore_eos": True}, {"continuous_usage": True}], ids=str)
+def test_tokens_are_counted_as_they_come_not_when_a_request_ends(tmp_path: Path, options: dict[str, Any]) -> None:
+    """One wave of eight answers: none ends before all have nearly come."""
+    seen: list[tuple[float, Counts]] = []
+
+    def on_tick(phase: str, total: int, counts: Counts) -> bool:
+        seen.append((time.monotonic(), counts))
+        return True
+
+    load = {"num_prompts": 8, "max_concurrency": 8, "input_tokens": 32, "output_tokens": 150}
+    with simulator(tmp_path, timing={"decode_base_ms": 20.0, "decode_expert_ms": 0, "frontend_ms": 0.1}) as server:
+        measured = measure(server.url, tmp_path, on_tick=on_tick, **load, **options)
+    assert measured.outcome.vllm_metrics["completed"] == 8
+    tokens = [(at, counts.received_bytes * counts.tokens_per_byte, counts.done) for at, counts in seen]
+    under_way = [(at, count) for at, count, done in tokens if not done and 200 < count < 1000]
+    assert len(under_way) >= 4
+    (begin, first), (end, last) = under_way[0], under_way[-1]
+    mean = 1200 / measured.outcome.vllm_metrics["duration"]
+    assert (last - first) / (end - begin) == pytest.approx(mean, rel=0.25)
+    assert max(count for _at, count, _done in tokens) == pytest.approx(1200, rel=0.15)

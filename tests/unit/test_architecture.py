@@ -18,7 +18,7 @@ COLLECTION = "ansible_collections.llmfleet.serving.plugins."
 
 GROUND = tuple(
     f"module_utils.{name}"
-    for name in ("_secrets", "_errors", "_files", "_owners", "_docker_config", "_metric_table", "_engines")
+    for name in ("_secrets", "_errors", "_text", "_files", "_owners", "_docker_config", "_metric_table", "_engines")
 )
 CONTROLLER_GROUND = tuple(
     f"plugin_utils.{name}" for name in ("_plain", "_border", "_knobs", "_version", "_version_floors", "_gpu_access")
@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # -- on the hosts ---------------------------------------------------------------------------------------------------
     "module_utils._secrets": (),
     "module_utils._errors": ("module_utils._secrets",),  # the text of an error leaves without secrets
+    "module_utils._text": (),
     "module_utils._files": (),
     "module_utils._owners": ("module_utils._errors",),
     "module_utils._docker_config": (),
@@ -78,8 +79,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     f"{BENCH}.task": (*GROUND, OPENAI, BENCH),
     # -- on the controller ----------------------------------------------------------------------------------------------
     "plugin_utils._plain": (),
-    "plugin_utils._border": ("plugin_utils._plain",),
-    "plugin_utils._knobs": ("module_utils._errors", "plugin_utils._plain"),
+    "plugin_utils._border": ("module_utils._text", "plugin_utils._plain"),
+    "plugin_utils._knobs": ("module_utils._errors", "module_utils._text", "plugin_utils._plain"),
     "plugin_utils._version": (),
     "plugin_utils._version_floors": (),
     "plugin_utils._gpu_access": ("plugin_utils._version", "plugin_utils._version_floors"),

@@ -16,6 +16,7 @@ import os
 import signal
 import time
 import traceback
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +24,12 @@ from typing import Any, Callable, Mapping
 
 from .._errors import Problem, UserError
 from .._files import check_room, hold_room, is_disk_full, log_tail, read_json, write_json
-from .loadgen.progress import Counts
+from .loadgen.progress import WARMUP, Counts
 from .lock import ServerLock
 
 _POLL_S = 0.1
 _WRITE_EVERY_S = 1.0
+_RATE_OVER_S = 10.0
 _ORPHAN_AFTER_S = 60.0  # without a heartbeat
 _LAST_WORD_BYTES = 64 * 1024  # of progress.json: an error's text may be long
 _STARTING, _DONE, _FAILED = "starting", "done", "failed"
@@ -102,8 +104,8 @@ class Monitor:
         self._folder, self._output_tokens, self._cancel_when_alone = folder, output_tokens, cancel_when_alone
         self._begun = time.monotonic()
         self._phase = ""
-        self._phase_begun = self._written = self._reads_at = 0.0
-        self._reads = 0
+        self._phase_begun = self._written = 0.0
+        self._came: deque[tuple[float, int]] = deque()  # when how many bytes had come, over the last seconds
         self._stopped = False
 
     def stop(self, *_signal: object) -> None:
@@ -114,7 +116,8 @@ class Monitor:
         """Takes the progress of a load. False when the load is to stop."""
         now = time.monotonic()
         if phase != self._phase:
-            self._phase, self._phase_begun, self._reads, self._reads_at, self._written = phase, now, 0, now, 0.0
+            self._phase, self._phase_begun, self._written = phase, now, 0.0
+            self._came = deque([(now, 0)])
         if now - self._written >= _WRITE_EVERY_S or counts.done == total:
             self._written = now
             self._show(self._document(now, total, counts))
@@ -131,20 +134,30 @@ class Monitor:
             self._folder.write_progress(document)
 
     def _document(self, now: float, total: int, counts: Counts) -> dict[str, Any]:
-        tokens_per_read = counts.done_tokens / counts.done_reads if counts.done_reads else 1.0
-        rate = (counts.reads - self._reads) / (now - self._reads_at) if now > self._reads_at else 0.0
-        self._reads, self._reads_at = counts.reads, now
-        share = max(counts.done / total, min(1.0, counts.reads * tokens_per_read / (total * self._output_tokens)))
+        tokens = counts.received_bytes * counts.tokens_per_byte
+        share = counts.done / total
+        if self._phase != WARMUP:  # whose answers are shorter
+            share = max(share, min(1.0, tokens / (total * self._output_tokens)))
         return {
             "state": "running",
             "phase": self._phase,
             "done": counts.done,
             "failed": counts.failed,
             "total": total,
-            "output_tok_s": rate * tokens_per_read,
+            "tokens": round(tokens),
+            "share": share,
+            "output_tok_s": self._bytes_per_s(now, counts.received_bytes) * counts.tokens_per_byte if tokens else None,
             "elapsed_s": now - self._begun,
             "eta_s": (now - self._phase_begun) * (1 - share) / share if share else None,
         }
+
+    def _bytes_per_s(self, now: float, received_bytes: int) -> float:
+        """The rate over the last seconds: in a shorter time a wave of prompts, for which no token comes, would look like a stop."""
+        self._came.append((now, received_bytes))
+        while len(self._came) > 2 and self._came[1][0] <= now - _RATE_OVER_S:
+            self._came.popleft()
+        since, before = self._came[0]
+        return (received_bytes - before) / (now - since) if now > since else 0.0
 
 
 def start(folder: JobFolder, lock: ServerLock, monitor: Monitor, work: Callable[[], Any]) -> None:

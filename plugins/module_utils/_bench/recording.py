@@ -54,7 +54,13 @@ class Recording:
     def seal(self) -> None:
         """Compresses the rest: the response has ended."""
         self._blocks.append(zlib.compress(bytes(self.data), 1))
+        self.packed_bytes += len(self.data)
         self.data = bytearray()
+
+    @property
+    def received_bytes(self) -> int:
+        """What has come of the response, its head included."""
+        return self.packed_bytes + len(self.data)
 
     def drop(self) -> None:
         """Keeps the beginning alone, of a response that nothing but its length is said about."""

@@ -10,8 +10,7 @@ import json
 from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import DIGEST, keys_in
-
-from .._plain import one_line
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 
 LIMIT_BYTES = 16 * 1024
 

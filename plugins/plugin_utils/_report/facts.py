@@ -15,9 +15,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import JUDGED
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 
 from .._border import UNREAD, bounded, cross, described
-from .._plain import mapping, number, one_line, sequence
+from .._plain import mapping, number, sequence
 from .fact_schema import SHAPES
 
 SCHEMA_VERSION = 1

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .._plain import one_line
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
+
 from . import tables
 from .numbers import count
 from .tables import Table

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from html import escape
 
-from .._plain import one_line
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 
 _EMPTY = frozenset({"meta", "link", "br", "line", "rect", "circle", "path", "polyline"})
 

@@ -11,7 +11,9 @@ import io
 import re
 from typing import Any
 
-from .._plain import mapping, number, one_line
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
+
+from .._plain import mapping, number
 
 _COLUMNS = ("host", "status", "reason", "gpu", "gpu_name", "gpu_count", "backend", "engine", "engine_version", "simulated",
             "model", "driver_version", "run_id", "started_at", "finished_at", "deviation", "robust_z", "outlier", "cost")  # fmt: skip

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._plain import one_line
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
+
 from . import tables
 from .tables import Table
 

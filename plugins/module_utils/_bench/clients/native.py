@@ -18,6 +18,7 @@ from .. import metrics
 from ..arrivals import arrivals_ns
 from ..loadgen.connection import Connection
 from ..loadgen.load import LoadResult, run_load, worker_count
+from ..loadgen.progress import WARMUP
 from ..loadgen.tls_connection import TlsConnection
 from ..loadgen.worker import Load, Request
 from ..prompts import (
@@ -154,7 +155,7 @@ class NativeClient:
             return
         size = workload.input_tokens if workload.dataset == "random" else _WARMUP_INPUT_TOKENS
         answer = min(_WARMUP_OUTPUT_TOKENS, workload.output_tokens)
-        requests = self._requests("warmup", self._random("warmup", workload.warmup, size, answer))
+        requests = self._requests(WARMUP, self._random(WARMUP, workload.warmup, size, answer))
         load = Load(
             requests,
             self._connection,
@@ -163,7 +164,7 @@ class NativeClient:
             self._settings.timeouts,
             self._settings.real_time,
         )
-        self._run("warmup", load, on_tick, lambda: None)
+        self._run(WARMUP, load, on_tick, lambda: None)
 
     def drive(self, name: str, max_concurrency: int, on_tick: OnTick, on_end: OnEnd) -> LoadOutcome:
         """Runs one load at `max_concurrency`. `name` keeps its prompts apart from others'."""

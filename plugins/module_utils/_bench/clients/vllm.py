@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,7 @@ from ..._errors import Problem, UserError
 from ..._files import check_room, log_tail, read_json
 from ..._metric_table import FIGURES, LATENCIES, statistic_keys
 from ..._secrets import hidden, hidden_argv, hidden_bytes
+from ..._text import shortened
 from ..child_process import die_with_parent
 from ..gpu_power import Window
 from ..loadgen.progress import Counts
@@ -46,6 +48,8 @@ _REPEATED_SHARE = 0.005  # of 512 prompts of its random dataset, two are expecte
 _POLL_S = 0.25
 _END_S = 10.0
 _ROOM_BYTES = 64 * 1024  # with less on the disk it could not write its result
+_LOG_LINES, _CAUSE_LENGTH, _LINE_LENGTH = 4, 500, 150  # of its log in a message
+_BAR_BYTES = 4096  # the end of its log, where its progress bar stands
 _CLOCK_ROOM_S = 1.0  # between a file's time and the clock
 _LATENCIES = tuple(latency.name for latency in LATENCIES)
 
@@ -260,14 +264,7 @@ class VllmClient:
         return {"name": "vllm", "version": None, "workers": 1, "clock": "user", "python_version": None}
 
     def _no_result(self, result: Path) -> UserError:
-        return UserError(
-            Problem(
-                f"vllm bench serve left no result; the end of its log: {' | '.join(log_tail(self._log, 5))[-600:]}.",
-                f"a result file {result}.",
-                "Try the command by hand; it is the first line of vllm.log in the run's folder. Where Docker refuses permission, put the "
-                "user who logs in into group docker, or set vllm_command to a vllm on the host.",
-            )
-        )
+        return UserError(no_result(log_tail(self._log, _LOG_LINES), self._log))
 
     def _run(self, command: Sequence[str], name: str, total: int, on_tick: OnTick) -> bool:
         """Runs the command to its end, or ends it when the run is cancelled. True when it came to its end."""
@@ -291,7 +288,9 @@ class VllmClient:
             )
         _hand_over(process, f"{key}\n" if self._command.reads_key else "")
         while process.poll() is None:
-            if not on_tick(name, total, Counts()):
+            if not on_tick(
+                name, total, Counts(done=requests_done(log_tail(self._log, at_most_bytes=_BAR_BYTES), total))
+            ):
                 self._end(process)
                 return False
             time.sleep(_POLL_S)
@@ -305,6 +304,27 @@ class VllmClient:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def no_result(lines: Sequence[str], log: Path) -> Problem:
+    """Why there is no result, by the end of the log: its last line is the cause, so it comes first and whole."""
+    said = [line.strip() for line in lines if line.strip() and not line.startswith(("Run 'docker", "See 'docker"))]
+    cause = shortened(said[-1], _CAUSE_LENGTH) if said else "nothing: the log is empty"
+    before = " | ".join(shortened(line, _LINE_LENGTH) for line in said[:-1])
+    remedy = f"Correct what it says; the whole log, and the command in its first line, are in {log}."
+    if any("permission denied" in line.lower() and "docker" in line.lower() for line in said):
+        remedy = "Put the user who logs in into group docker, or set vllm_command to a vllm on the host."
+    return Problem(
+        f"vllm bench serve left no result. It ended with: {cause}" + (f" (before it: {before})" if before else ""),
+        "a result file.",
+        remedy,
+    )
+
+
+def requests_done(lines: Sequence[str], total: int) -> int:
+    """How many requests its progress bar says are done, such as 15 of `3%|3  | 15/512 [00:10<05:30,  1.50it/s]`; 0 without a bar."""
+    bars = [re.search(rf"\| *(\d+)/{total} \[", line) for line in reversed(lines)]
+    return next((min(int(bar[1]), total) for bar in bars if bar and len(bar[1]) < 12), 0)
 
 
 def _hand_over(process: subprocess.Popen[bytes], text: str) -> None:

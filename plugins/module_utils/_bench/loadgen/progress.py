@@ -10,27 +10,42 @@ import mmap
 import os
 import struct
 from array import array
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+WARMUP = "warmup"  # the phase before the first measurement
 _INDEX = struct.Struct("I")
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What has been done so far. `done_tokens` and `done_reads` are those of requests that have ended."""
+    """What has been done so far, and how much has come.
+
+    `received_bytes` are those of all answers up to now, also of those that still come. How many tokens they are follows from
+    answers that have ended with as many tokens as were asked for (`ended_tokens` in `ended_bytes`) or, until there is one, from a
+    look at the end of one that comes (`seen_events` in `seen_bytes`, each event taken for a token).
+    """
 
     done: int = 0
     failed: int = 0
-    reads: int = 0
-    done_tokens: int = 0
-    done_reads: int = 0
+    received_bytes: int = 0
+    ended_tokens: int = 0
+    ended_bytes: int = 0
+    seen_events: int = 0
+    seen_bytes: int = 0
+
+    @property
+    def tokens_per_byte(self) -> float:
+        """Tokens in a byte of the answers; 0 while nothing is known of it."""
+        if self.ended_bytes:
+            return self.ended_tokens / self.ended_bytes
+        return self.seen_events / self.seen_bytes if self.seen_bytes else 0.0
 
 
 class ProgressCounters:
     """One row of counters for each worker, and one flag by which the parent stops them all."""
 
-    _ROW = struct.Struct("5Q")
+    _ROW = struct.Struct(f"{len(fields(Counts))}Q")
 
     def __init__(self, workers: int) -> None:
         self._workers = workers

@@ -223,13 +223,16 @@ class Worker:
             self._launch()
 
     def _count(self, recording: Recording) -> None:
-        counts, reads = self._counts, len(recording.times)
-        self._counts = Counts(
+        counts, size = self._counts, recording.received_bytes
+        asked = self._load.requests[recording.index].expectation.output_tokens
+        known = not recording.outcome and asked is not None
+        self._counts = replace(
+            counts,
             done=counts.done + 1,
             failed=counts.failed + bool(recording.outcome),
-            reads=counts.reads + reads,
-            done_tokens=counts.done_tokens + (self._load.requests[recording.index].expectation.output_tokens or reads),
-            done_reads=counts.done_reads + reads,
+            received_bytes=counts.received_bytes + size,
+            ended_tokens=counts.ended_tokens + (asked or 0 if known else 0),
+            ended_bytes=counts.ended_bytes + (size if known else 0),
         )
 
     def _watch(self, connection: Connection) -> None:
@@ -251,15 +254,19 @@ class Worker:
     def _sweep(self, now: int) -> None:
         """Ends what has outlived its limits (or everything, when the run is cancelled or the parent has died) and shows the progress."""
         stopped = self._counters.stopped or os.getppid() != self._parent
-        reads = 0
+        coming, longest = 0, b""
         for connection in self._connections:
             if connection.state in (CLOSED, IDLE):
                 continue
             if connection.abort() if stopped else connection.expire(now, self._load.timeouts):
                 self._finish(connection)
             else:
-                reads += len(connection.recording.times)
-        self._counters.write(self._number, replace(self._counts, reads=self._counts.reads + reads))
+                coming += connection.recording.received_bytes
+                longest = max(longest, connection.recording.data, key=len)
+        if not self._counts.ended_bytes:  # a look at one answer: 32 KiB at most, and not for long
+            self._counts = replace(self._counts, seen_events=longest.count(b"data:"), seen_bytes=len(longest))
+        counts = replace(self._counts, received_bytes=self._counts.received_bytes + coming)
+        self._counters.write(self._number, counts)
 
     # -- after the clock ----------------------------------------------------------------------------------------------
 

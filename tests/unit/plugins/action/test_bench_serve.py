@@ -4,26 +4,52 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.action import bench_serve
 from ansible_collections.llmfleet.serving.plugins.action.bench_serve import ActionModule, describe
 
-PROGRESS = {"phase": "run-1", "done": 128, "failed": 0, "total": 512, "output_tok_s": 6980.4, "eta_s": 112.3}
+PROGRESS = {
+    "phase": "run-1",
+    "done": 0,
+    "failed": 0,
+    "total": 512,
+    "share": 0.2441,
+    "output_tok_s": 6980.4,
+    "eta_s": 112.3,
+}
 
 
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({}, "run-1 128/512 requests, 6,980 tok/s, ETA 1m52s"),
-        ({"eta_s": 9.6}, "run-1 128/512 requests, 6,980 tok/s, ETA 10s"),
-        ({"eta_s": None, "phase": "warmup"}, "warmup 128/512 requests, 6,980 tok/s"),
-        ({"failed": 3, "eta_s": 3600}, "run-1 128/512 requests, 3 failed, 6,980 tok/s, ETA 60m00s"),
+        ({}, "run-1 24 %, 0/512 requests, 6,980 tok/s, ETA 1m52s"),
+        ({"eta_s": 9.6, "done": 128}, "run-1 24 %, 128/512 requests, 6,980 tok/s, ETA 10s"),
+        ({"eta_s": None, "output_tok_s": None, "phase": "warmup"}, "warmup 24 %, 0/512 requests"),
+        ({"failed": 3, "eta_s": 3600}, "run-1 24 %, 0/512 requests, 3 failed, 6,980 tok/s, ETA 60m00s"),
+        ({"phase": "x\x1b[2J\nok: [one]\u202e"}, "x [2J ok: [one] 24 %, 0/512 requests, 6,980 tok/s, ETA 1m52s"),
     ],
 )
 def test_describe(change: dict[str, Any], expected: str) -> None:
     assert describe({**PROGRESS, **change}) == expected
+
+
+ODD = ["²", "", [], {}, [[]], 10**400, -1, float("inf"), float("nan"), True, None, "x" * 100_000, {"a": "\ud800"}]
+
+
+@pytest.mark.parametrize("value", ODD, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("key", [*PROGRESS, "state"])
+def test_whatever_a_host_says_of_its_progress_is_a_line_or_nothing(key: str, value: Any) -> None:
+    said = bench_serve.read(json.dumps({**PROGRESS, key: value}))
+    line = describe(said) if said is not None else ""
+    assert len(line) < 201 and line.isprintable()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "5", '"running"', "{", "[" * 100_000, "9" * 5000, '{"state": ["running"]}'])
+def test_what_is_no_progress_is_none(text: str) -> None:
+    assert bench_serve.read(text) is None
 
 
 class Clock:

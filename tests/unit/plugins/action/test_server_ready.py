@@ -16,12 +16,13 @@ WAITING = {"base_url": "http://127.0.0.1:8000", "stage": "loading weights", "las
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({}, "one http://127.0.0.1:8000: loading weights, 45 s: INFO Loading"),
+        ({}, "one http://127.0.0.1:8000: loading weights, 45 s: INFO Loading (for 30 s)"),
+        ({"last_line": "x\x1b[2J\ny\u202e"}, "one http://127.0.0.1:8000: loading weights, 45 s: x [2J y (for 30 s)"),
         ({"last_line": ""}, "one http://127.0.0.1:8000: loading weights, 45 s"),
     ],
 )
 def test_describe(change: dict[str, Any], expected: str) -> None:
-    assert server_ready.describe("one", {**WAITING, **change}, 45.2) == expected
+    assert server_ready.describe("one", {**WAITING, **change}, 45.2, 30.0) == expected
 
 
 class Scripted(server_ready.ActionModule):
@@ -59,6 +60,21 @@ def test_a_slow_one_is_shown_and_asked_again(monkeypatch):
     assert result == {"ready": True, "attempts": 62}
     assert calls[0]["waited_s"] <= calls[1]["waited_s"] <= calls[2]["waited_s"]
     assert len(shown) == 2
+
+
+def test_a_line_is_shown_with_its_age_and_what_no_line_is_ends_nothing(monkeypatch):
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(server_ready, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    lines = ["a", "a", "b", 10**400, None]
+    slices = [{"waiting": [{**WAITING, "last_line": line}], "attempts": "²"} for line in lines]
+    _result, _calls, shown = play(monkeypatch, [*slices, {"waiting": 5, "attempts": [1]}, {"ready": True}])
+    assert [line.partition("weights, ")[2] for line in shown] == [
+        "20 s: a",
+        "40 s: a (for 20 s)",
+        "60 s: b",
+        "80 s",
+        "100 s",
+    ]
 
 
 @pytest.mark.parametrize("answer", [{"failed": True, "msg": "dead", "attempts": 3}, {"failed": True, "msg": "no key"}])

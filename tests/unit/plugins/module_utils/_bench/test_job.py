@@ -7,8 +7,10 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench import job
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.job import (
     JobFolder,
     Monitor,
@@ -107,11 +109,49 @@ def test_a_job_that_could_not_say_how_it_ended_has_its_result(small_disk: Path) 
 def test_progress(folder: JobFolder) -> None:
     monitor = Monitor(folder, output_tokens=10, cancel_when_alone=False)
     assert monitor.tick("run-1", 4, Counts())
-    assert folder.progress()["eta_s"] is None
-    assert monitor.tick("run-1", 4, Counts(done=4, failed=1, reads=48, done_tokens=40, done_reads=48))
+    assert (folder.progress()["eta_s"], folder.progress()["output_tok_s"]) == (None, None)
+    assert monitor.tick("run-1", 4, Counts(done=4, failed=1, received_bytes=4000, ended_tokens=30, ended_bytes=3000))
     progress = folder.progress()
-    values = [progress[name] for name in ("state", "phase", "done", "failed", "total", "eta_s")]
-    assert values == ["running", "run-1", 4, 1, 4, 0]
+    values = [progress[name] for name in ("state", "phase", "done", "failed", "total", "eta_s", "tokens", "share")]
+    assert values == ["running", "run-1", 4, 1, 4, 0, 40, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("counts", "tokens_per_byte"),
+    [
+        (Counts(), 0),
+        (Counts(seen_events=5, seen_bytes=1000), 0.005),
+        (Counts(seen_events=5, seen_bytes=1000, ended_tokens=20, ended_bytes=2000), 0.01),
+    ],
+)
+def test_tokens_follow_from_bytes(counts: Counts, tokens_per_byte: float) -> None:
+    assert counts.tokens_per_byte == tokens_per_byte
+
+
+def test_a_steady_load_has_a_steady_rate_from_the_first_tokens_on(
+    folder: JobFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waves of 32 requests, 60 s each, the first 2 s of it prompts; 3,800 tok/s while tokens come, 250 bytes each."""
+    clock = [1000.0]
+    monkeypatch.setattr(job, "time", SimpleNamespace(monotonic=lambda: clock[0], time=lambda: 0.0))
+    monitor = Monitor(folder, output_tokens=6887, cancel_when_alone=False)
+    rates, shares = [], []
+    for tick in range(4 * 180):
+        wave, within = divmod(tick / 4, 60)
+        tokens = int(wave * 58 * 3800 + max(0.0, within - 2) * 3800)
+        done = int(wave) * 32
+        ended = (
+            {"ended_tokens": done * 6887, "ended_bytes": done * 6887 * 250}
+            if done
+            else {"seen_events": 100, "seen_bytes": 25_300}
+        )
+        clock[0] = 1000 + tick / 4
+        monitor.tick("run-1", 128, Counts(done=done, received_bytes=tokens * 250, **ended))
+        if tick >= 4 * 15:
+            rates.append(folder.progress()["output_tok_s"])
+            shares.append(folder.progress()["share"])
+    assert min(rates) > 3000 and max(rates) < 3900
+    assert shares == sorted(shares) and 0.05 < shares[0] < 0.07
 
 
 def test_what_stops_a_load(folder: JobFolder) -> None:

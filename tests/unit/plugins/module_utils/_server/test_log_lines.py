@@ -6,7 +6,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._server.log_lines import LINE_LENGTH, informative
+import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._server.log_lines import (
+    LINE_LENGTH,
+    informative,
+    text_of,
+)
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.start_phases import phases
 
 LOGS = Path(__file__).resolve().parents[3] / "fixtures" / "server_logs"
@@ -30,7 +35,7 @@ def test_what_our_own_wait_causes_tells_nothing():
 
 def test_a_line_is_bounded():
     (line,) = informative(["server_args=" + "x" * 14_500])
-    assert len(line) < LINE_LENGTH + 30 and "14512 characters" in line
+    assert len(line) == LINE_LENGTH and line.startswith("server_args=x") and line.endswith("x")
 
 
 def test_a_real_start_ends_with_news_and_keeps_its_phases():
@@ -38,3 +43,27 @@ def test_a_real_start_ends_with_news_and_keeps_its_phases():
     assert lines[-1].endswith("The server is fired up and ready to roll!")
     assert not [line for line in lines if "/health" in line]
     assert phases(lines)["load_s"] == 2.83
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (
+            "(EngineCore_DP0 pid=37) INFO 11-22 15:57:00 [runner.py:2338] Starting to load model x...",
+            "Starting to load model x...",
+        ),
+        ("(APIServer pid=1) INFO:     Started server process [1]", "Started server process [1]"),
+        ("[2026-11-22 15:57:00] Load weight begin. avail mem=78.5 GB", "Load weight begin. avail mem=78.5 GB"),
+        ("[2026-11-22 15:57:00 TP0] Capture cuda graph end.", "Capture cuda graph end."),
+        ("2026-11-22 15:57:00,123 - INFO - ready", "ready"),
+        (
+            "Loading safetensors checkpoint shards:  50% Completed | 2/4",
+            "Loading safetensors checkpoint shards:  50% Completed | 2/4",
+        ),
+        ("[rank0]: out of memory", "[rank0]: out of memory"),
+        ("(Worker pid=37) ", "(Worker pid=37)"),
+        ("", ""),
+    ],
+)
+def test_the_text_of_a_line_is_what_stands_after_the_loggers_own(line, text):
+    assert text_of(line) == text
