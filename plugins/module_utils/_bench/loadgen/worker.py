@@ -254,7 +254,7 @@ class Worker:
     def _sweep(self, now: int) -> None:
         """Ends what has outlived its limits (or everything, when the run is cancelled or the parent has died) and shows the progress."""
         stopped = self._counters.stopped or os.getppid() != self._parent
-        coming, longest = 0, b""
+        coming, longest, known = 0, bytearray(), self._counts.ended_bytes
         for connection in self._connections:
             if connection.state in (CLOSED, IDLE):
                 continue
@@ -262,8 +262,9 @@ class Worker:
                 self._finish(connection)
             else:
                 coming += connection.recording.received_bytes
-                longest = max(longest, connection.recording.data, key=len)
-        if not self._counts.ended_bytes:  # a look at one answer: 32 KiB at most, and not for long
+                if not known and len(connection.recording.data) > len(longest):
+                    longest = connection.recording.data
+        if not known:  # a look at one answer: 32 KiB at most, and not for long
             self._counts = replace(self._counts, seen_events=longest.count(b"data:"), seen_bytes=len(longest))
         counts = replace(self._counts, received_bytes=self._counts.received_bytes + coming)
         self._counters.write(self._number, counts)
