@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
             return started
         interval = options.get("progress_interval")
         self._follow(started["run_folder"], _INTERVAL_S if interval is None else float(interval), task_vars or {})
-        return self._module({**options, "run_id": started["run_id"]}, task_vars)
+        return {"run_id": started["run_id"], **self._module({**options, "run_id": started["run_id"]}, task_vars)}
 
     def _runs_as_it_is(self, options: dict[str, Any]) -> bool:
         """True where there is nothing to follow: check mode, a cancellation, async, or a caller that does not wait."""

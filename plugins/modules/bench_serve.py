@@ -577,7 +577,7 @@ benchmark:
       returned: always
       sample: null
 run_id:
-  description: Name of the run.
+  description: Name of the run, also of one that failed.
   returned: when a run was started, joined or cancelled
   type: str
   sample: 20261122T155700Z-3fa9c1
@@ -594,6 +594,11 @@ progress:
   returned: with O(wait=false)
   type: dict
   sample: {state: running, phase: run-1, done: 128, failed: 0, total: 512, tokens: 327680, share: 0.31, output_tok_s: 6980.0, eta_s: 112.0}
+workload:
+  description: What the run was to measure, as in RV(benchmark.workload).
+  returned: when a run that was started has no result
+  type: dict
+  sample: {name: published, input_tokens: 8192, output_tokens: 2048, num_prompts: 512, max_concurrency: 32}
 plan:
   description: What would be measured; workload, model, workers, and what the server says of itself.
   returned: in check mode
@@ -613,7 +618,7 @@ ansible_facts:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import ARGUMENT_SPEC
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.task import Task
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.task import RunFailed, Task
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 
 
@@ -621,6 +626,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         result = Task(module.params).act(module.check_mode)
+    except RunFailed as error:
+        module.fail_json(msg=str(error), run_id=error.run_id, workload=error.workload, **error.first._asdict())
     except UserError as error:
         module.fail_json(msg=str(error), **error.first._asdict())
     module.exit_json(**{"changed": False, **result})

@@ -182,3 +182,27 @@ def test_check_mode_sends_no_load(fleet):
     assert fleet.play("deploy.yml").rc == 0
     fleet.play("bench.yml", check=True)
     assert files_below(fleet.folder / "state" / "one" / "runs") == []
+
+
+def test_a_measurement_that_fails_is_shown_with_its_own_run(fleet):
+    """The host keeps a good result; what is shown is the run that failed, with its cause, and nothing of the good one."""
+    fleet.add("one")
+    assert fleet.play("deploy.yml").rc == 0
+    assert fleet.play("bench.yml").rc == 0
+    good = rows(fleet.report())["one"]
+    command = ["sh", "-c", "seq 400; echo 'ValueError: no such tokenizer: x/y' >&2; exit 3"]
+    played = fleet.play(
+        "bench.yml",
+        benchmark_client="vllm",
+        benchmark_vllm_command=command,
+        benchmark_vllm_tokenizer="x/y",
+        benchmark_num_prompts=3,
+    )
+    assert played.rc != 0
+    row = rows(fleet.report())["one"]
+    assert (row["status"], row["metrics"], row["validity"]) == ("failed", {}, {"checks": []})
+    assert row["run_id"] not in (None, good["run_id"])
+    assert (fleet.folder / "state" / "one" / "runs" / row["run_id"]).is_dir()
+    assert row["workload"]["num_prompts"] == 3 != good["workload"]["num_prompts"]
+    assert "It ended with: ValueError: no such tokenizer: x/y" in row["reason"]
+    assert f"its last result (ok, {good['finished_at']}, {good['run_id']}) is not counted" in row["reason"]

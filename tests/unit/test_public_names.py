@@ -25,7 +25,11 @@ REMOVED = {
 # Names that were added after the recording. An entry is a promise: the name is public from the next release on.
 ADDED: dict[str, set[str]] = {
     "role_options": {
-        *(f"report/{entry}/report_{name}" for entry in ("main", "read") for name in ("contact", "failure_reason")),
+        *(
+            f"report/{entry}/report_{name}"
+            for entry in ("main", "read")
+            for name in ("contact", "failure_reason", "failed_run")
+        ),
         *(
             f"inference_server/{entry}/inference_server_{name}"
             for entry in ("main", "absent", "clients", "rollback")
@@ -52,6 +56,7 @@ ADDED: dict[str, set[str]] = {
         "inference_server/inference_server_engine_version",
         "report/report_contact",
         "report/report_failure_reason",
+        "report/report_failed_run",
     },
     "module_options": {
         "model_cache/state",

@@ -5,8 +5,8 @@
 """A benchmark as a detached job: it outlives the connection that started it, and is found again.
 
 A job has a folder, state_dir/runs/RUN_ID, with these files:
-progress.json (written by the job once a second), heartbeat (touched by whoever waits), cancel (a request to stop),
-job.log (what the job prints, locked while it lives), and in the end fact.json and result.json.
+workload.json (what it measures), progress.json (written by the job once a second), heartbeat (touched by whoever waits),
+cancel (a request to stop), job.log (what the job prints, locked while it lives), and in the end fact.json and result.json.
 """
 
 from __future__ import annotations
@@ -73,6 +73,15 @@ class JobFolder:
     def fact(self) -> dict[str, Any] | None:
         """The result, once there is one."""
         return read_json(self.path / "fact.json")
+
+    def write_workload(self, workload: dict[str, Any]) -> None:
+        """Notes what the run is to measure, for a run that fails has no result that says so."""
+        write_json(self.path / "workload.json", workload)
+
+    def workload(self) -> dict[str, Any]:
+        """What the run was to measure; empty where that was not noted."""
+        noted = read_json(self.path / "workload.json")
+        return noted if isinstance(noted, dict) else {}
 
     def log_tail(self) -> str:
         """The end of what the job printed."""

@@ -100,6 +100,14 @@ def repeat_command(params: dict[str, Any], salt: str) -> str:
     return f"ansible HOST -m llmfleet.serving.bench_serve -a {shlex.quote(document)}"
 
 
+class RunFailed(UserError):
+    """A run that was started and has no result: `run_id`, the `workload` that it was to measure, and the problems of the job."""
+
+    def __init__(self, run_id: str, workload: dict[str, Any], cause: UserError) -> None:
+        self.run_id, self.workload = run_id, workload
+        super().__init__(*cause.problems)
+
+
 class Task:
     """One call of the module."""
 
@@ -152,6 +160,7 @@ class Task:
         alone = self._params["on_disconnect"] == "cancel"
         monitor = Monitor(folder, session.settings.workload.output_tokens, cancel_when_alone=alone)
         session.target.give_up_when(lambda: monitor.stopping)
+        folder.write_workload(session.settings.workload.describe())
         self._running.write(run.run_id, self._asked(session.settings))
         start(folder, lock, monitor, lambda: run_benchmark(run, client, monitor.tick))
         return self._join(run.run_id)
@@ -220,7 +229,11 @@ class Task:
         return self._result(run_id)
 
     def _result(self, run_id: str) -> dict[str, Any]:
-        fact = wait(self._folder(run_id))
+        folder = self._folder(run_id)
+        try:
+            fact = wait(folder)
+        except UserError as error:
+            raise RunFailed(run_id, folder.workload(), error) from error
         return {"run_id": run_id, "benchmark": fact, "ansible_facts": {FACT_NAME: fact}}
 
     # -- cancelled ----------------------------------------------------------------------------------------------------

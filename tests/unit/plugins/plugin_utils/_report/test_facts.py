@@ -134,3 +134,29 @@ def test_a_benchmark_that_failed_now_outweighs_an_older_result() -> None:
     result = row({**sample.host_facts(), "report_failure_reason": "the server is down"}, this_run_only=True)
     assert (result["status"], result["metrics"]) == ("failed", {})
     assert result["reason"].startswith("the server is down")
+
+
+OWN_RUN = {"run_id": "20261127T000000Z-own", "workload": {"input_tokens": 128, "output_tokens": 32, "num_prompts": 16}}
+
+
+def test_a_measurement_that_failed_is_shown_with_its_own_run_not_the_one_before() -> None:
+    failure = {"report_failure_reason": "the server is down", "report_failed_run": OWN_RUN}
+    result = row({**sample.host_facts(), **failure}, this_run_only=True)
+    assert (result["run_id"], result["workload"]) == (OWN_RUN["run_id"], OWN_RUN["workload"])
+    assert (result["started_at"], result["finished_at"], result["record_path"]) == (None, None, None)
+    assert result["validity"] == {"checks": []}
+    assert result["provenance"] == {"server": GOOD["provenance"]["server"]}
+    assert all(result[key] is None for key in ("client", "strict", "energy", "errors"))
+    assert "its last result (ok, 2026-11-22T12:04:41Z, 20261122T120000Z-h100-01) is not counted" in result["reason"]
+
+
+@pytest.mark.parametrize("flags", [{"in_play": False, "alive": False}, {"alive": False}])
+def test_a_result_that_is_not_counted_leaves_nothing_in_the_row(flags: dict[str, bool]) -> None:
+    result = row(sample.host_facts(), this_run_only=True, **flags)
+    assert (result["run_id"], result["workload"], result["validity"]) == (None, {}, {"checks": []})
+
+
+def test_a_reason_that_is_too_long_keeps_its_end() -> None:
+    reason = "task failed: " + "Traceback " * 500 + "ValueError: no such tokenizer"
+    found = row({"report_failure_reason": reason})["reason"]
+    assert found.startswith("task failed: ") and found.endswith("ValueError: no such tokenizer") and len(found) <= 1000
