@@ -53,6 +53,36 @@ def test_each_byte_is_found_in_the_recording(pieces: list[bytes]) -> None:
     assert bytes(raw[body.raw_offset(offset)] for offset in range(len(body.data))) == body.data == b"".join(pieces)
 
 
+@given(
+    st.lists(st.tuples(st.integers(1, 5000), st.sampled_from([b"d", b"x", b"\r", b"\n"])), min_size=1, max_size=6),
+    st.data(),
+)
+def test_chunks_of_any_size_come_out_whole_wherever_the_reads_are_cut(
+    shapes: list[tuple[int, bytes]], data: st.DataObject
+) -> None:
+    """The sizes of events take a shorter way: two and three digits, behind which the data begin with d."""
+    pieces = [first + b"y" * (size - 1) for size, first in shapes]
+    raw = chunked(*pieces)
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(raw) - 1), max_size=5)))
+    framing = Framing(keep_spans=True)
+    ends = [framing.advance(raw[:until]) for until in [*cuts, len(raw)]]
+    assert ends == [False] * len(cuts) + [True]
+    assert framing.payload(raw) == b"".join(pieces)
+    assert framing.ended == len(raw)
+
+
+@pytest.mark.parametrize("size", [15, 16, 255, 256, 4095, 4096])
+@pytest.mark.parametrize("after", [b"\r\n%X\r\n", b"\r\n%x;a=b\r\n", b"\r\n00%x\r\n", b"\n\n%x\r\n", b"xx%x\r\n"])
+def test_what_only_looks_like_a_usual_chunk_is_read_in_full(size: int, after: bytes) -> None:
+    piece = b"d" * size
+    raw = HEAD + b"5\r\nfirst" + after % size + piece + b"\r\n0\r\n\r\n"
+    if after.startswith(b"\r\n"):
+        assert payload(raw) == b"first" + piece
+    else:
+        with pytest.raises(StreamError):
+            payload(raw)
+
+
 @given(st.integers(0, 100))
 def test_a_cut_response_is_never_complete(length: int) -> None:
     raw = chunked(b"data: a\n\n", b"data: [DONE]\n\n")
