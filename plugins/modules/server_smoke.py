@@ -145,7 +145,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai import smoke
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import NoAnswer, ask
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import MOST_BYTES, NoAnswer, ask
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import read_key
 
 DEFAULTS = {
@@ -169,7 +169,7 @@ def body_of(base_url: str, test: smoke.SmokeTest, headers: dict, timeout_s: floa
         said = answer.excerpt if answer.location else smoke.refusal_of(answer.body)
         raise smoke.SmokeError(f"{test.path} answers {answer.status}: {said}")
     if not answer.whole:
-        raise smoke.SmokeError(f"{test.path} answers with more than {len(answer.body) // 2**20} MiB")
+        raise smoke.SmokeError(f"{test.path} answers with more than {MOST_BYTES // 2**20} MiB")
     return answer.body
 
 

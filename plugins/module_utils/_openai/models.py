@@ -15,7 +15,7 @@ from .documents import parse_json, token_count, words
 # Where a version is asked for: the path of most engines, then those of engines without it.
 VERSION_PATHS = ("/version", *(path for engine in ENGINES.values() for path in engine.version_paths))
 _VERSION_LENGTH = 64
-_NAME_LENGTH, _SHOWN_NAMES = 200, 20
+_NAME_LENGTH, _SHOWN_NAMES, _KEPT_NAMES = 400, 20, 200
 # While an engine loads, it or a proxy before it answers so; the last five are a content delivery network's, which does not reach it.
 _NOT_YET = (408, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524)
 LISTED, REFUSED, LOADING, FOREIGN = "listed", "refused", "loading", "foreign"
@@ -58,8 +58,13 @@ def models_of(status: int, body: bytes) -> Models:
     entries = [] if entries is None else entries  # nothing, in another spelling
     if not isinstance(entries, list):
         return Models(FOREIGN, {})
-    named = {entry["id"]: entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)}
+    named = {entry["id"]: entry for entry in entries if isinstance(entry, dict) and _is_name(entry.get("id"))}
     return Models(LISTED if named or not entries else FOREIGN, named)
+
+
+def _is_name(value: Any) -> bool:
+    """Whether something can be the name of a model."""
+    return isinstance(value, str) and 0 < len(value) <= _NAME_LENGTH
 
 
 def context_tokens(entry: Mapping[str, Any]) -> int | None:
@@ -113,15 +118,15 @@ def judge(status: int | None, body: bytes, served_model_name: str, adapters: Seq
         )
     if answer.kind == FOREIGN:
         return Verdict("wrong", "/v1/models answers no list of models: this is no OpenAI-compatible server", [])
-    models, shown = list(answer.entries), listed_names(answer.entries)
-    missing = [name for name in adapters if name not in models]
-    if served_model_name in models and missing:
+    models, shown = list(answer.entries)[:_KEPT_NAMES], listed_names(answer.entries)
+    missing = [name for name in adapters if name not in answer.entries]
+    if served_model_name in answer.entries and missing:
         remedy = "see in the server's log why it did not load them, or take them out of inference_server_lora"
         reason = f"/v1/models lists {shown}, expected the adapters {', '.join(missing)} too: {remedy}"
         return Verdict("wrong", reason, models)
     if not models:
         return Verdict("waiting", "/v1/models lists nothing: the server is loading", [])
-    if served_model_name in models:
+    if served_model_name in answer.entries:
         return Verdict("ready", f"{served_model_name} is served", models)
     return Verdict(
         "wrong",

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import gzip
 import socket
 import threading
 import time
@@ -25,6 +24,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client im
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import Access, parse_base_url
 
+from tests.support.hostile_answers import BROKEN, CHUNKED, Broken
 from tests.support.hostile_server import (
     Behaviour,
     HostileServer,
@@ -37,7 +37,6 @@ from tests.support.hostile_server import (
 from tests.support.http_server import http_server
 
 LIMIT_S = 0.6
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture(scope="session")
@@ -134,43 +133,12 @@ def test_an_answer_without_a_body_is_not_waited_for(status: bytes) -> None:
 
 # -- what is no answer ------------------------------------------------------------------------------------------------
 
-BROKEN = {
-    "nothing, and closed": (says(close=True), "no answer came"),
-    "half a head": (says(b"HTTP/1.1 200 OK\r\nContent-", close=True), "closed before the answer was complete"),
-    "half a body": (says(answer(b"right")[:-2], close=True), "closed before the answer was complete"),
-    "half a chunk": (says(CHUNKED + b"5\r\nri", close=True), "closed before the answer was complete"),
-    "no last chunk": (says(CHUNKED + b"5\r\nright\r\n", close=True), "closed before the answer was complete"),
-    "half a last chunk": (says(CHUNKED + b"5\r\nright\r\n0\r\n", close=True), "closed before the answer was complete"),
-    "a reset": (lambda peer: peer.reset(), "reset|closed|no answer"),
-    "an SSH banner": (says(b"SSH-2.0-OpenSSH_9.6\r\n"), r"no HTTP.*SSH-2\.0"),
-    "HTTP/2": (says(b"\x00\x00\x12\x04\x00"), "no HTTP"),
-    "a status in letters": (says(b"HTTP/1.1 OK\r\n\r\n"), "no HTTP"),
-    "a superscript for a status": (says("HTTP/1.1 ²00 OK\r\n\r\n".encode("latin-1")), "no HTTP"),
-    "a superscript for a length": (says("HTTP/1.1 200 OK\r\nContent-Length: ²\r\n\r\n".encode("latin-1")), "Content-Length"),
-    "a negative length": (says(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), "Content-Length"),
-    "a length of 400 digits": (says(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 400 + b"\r\n\r\n"), "Content-Length"),
-    "two lengths": (says(answer(b"right", b"200 OK", b"Content-Length: 6")), "Content-Length"),
-    "a chunk size in words": (says(CHUNKED + b"five\r\nright\r\n"), "chunk size"),
-    "a chunk size without end": (says(CHUNKED + b"5;" + b"x" * 10_000), "chunk size"),
-    "a chunk that is too long": (says(CHUNKED + b"3\r\nright\r\n0\r\n\r\n"), "after a chunk"),
-    "another protocol": (says(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"), "101"),
-    "gzip": (says(answer(gzip.compress(b"right"), b"200 OK", b"Content-Encoding: gzip")), "compressed \\(gzip\\)"),
-    "a head without end": (lambda peer: peer.flood(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100), "no HTTP"),
-    "interim answers without end": (lambda peer: peer.flood(b"HTTP/1.1 100 Continue\r\n\r\n"), "no HTTP"),
-    "trailers without end": (lambda peer: (peer.send(CHUNKED + b"0\r\n"), peer.flood(b"X: y\r\n")), "trailers"),
-    "silence": (stands_still, "timed out"),
-    "silence after the head": (lambda peer: (peer.send(CHUNKED), stands_still(peer)), "timed out"),
-    "a byte now and then": (lambda peer: peer.drip(answer(b"x" * 1000), 0.05), "timed out"),
-    "a byte of the body now and then": (lambda peer: (peer.send(CHUNKED), peer.drip(b"1\r\na\r\n" * 99, 0.05)), "timed out"),
-    "a byte of interim answers now and then": (lambda peer: peer.drip(b"HTTP/1.1 100 x\r\n\r\n" * 99, 0.05), "timed out"),
-}  # fmt: skip
 
-
-@pytest.mark.parametrize(("behaviour", "reason"), BROKEN.values(), ids=BROKEN)
-def test_what_is_no_answer_has_a_reason_in_time(behaviour: Behaviour, reason: str, secured: Path | None) -> None:
-    with answering(behaviour, secured) as server:
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_what_is_no_answer_has_a_reason_in_time(broken: Broken, secured: Path | None) -> None:
+    with answering(broken.behaviour, secured) as server:
         began = time.monotonic()
-        with pytest.raises(NoAnswer, match=reason) as error:
+        with pytest.raises(NoAnswer, match=broken.reason) as error:
             ask(server.url + "/x", {"Authorization": "Bearer k3y"}, LIMIT_S)
         assert time.monotonic() - began < LIMIT_S + 1
     assert error.value.problem.expected and error.value.problem.remedy and server.url in error.value.problem.found
