@@ -45,7 +45,7 @@ def task(server: HostileServer, folder: Path, **options: Any) -> Task:
 def hanging_job(server: HostileServer, folder: Path) -> JobFolder:
     """A run whose load has ended, and which asks for the counters since."""
     job = JobFolder(Path(task(server, folder, wait=False).act(False)["run_folder"]))
-    until(lambda: [path for path, _ in server.asked].count("/metrics") == 2)
+    until(lambda: [path for path, _headers in server.asked].count("/metrics") == 2)
     time.sleep(0.5)
     assert job.alive()
     return job

@@ -33,7 +33,7 @@ LIMIT_S = 0.4
 OVER_S = 1.0  # by how much a module may outlast its limit
 MOST_MIB = 64
 KEY = "k3y-of-the-hostile-server"
-CHAT = "/v1/chat/completions"
+CHAT, PROBED = "/v1/chat/completions", "/hub"
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: the job of a benchmark comes back to who started it
 
 
@@ -219,6 +219,12 @@ def both_fail(pattern: str) -> Callable[[dict[str, Any]], object]:
     )
 
 
+def probed(result: dict[str, Any]) -> object:
+    """Reachable with a status, or not and why."""
+    found = result["host"]["network"]
+    return found["http_status"] if found["reachable"] else found["error"] and len(found["error"]) < 1000
+
+
 def ends_somehow(result: dict[str, Any]) -> object:
     """With a result, or with a sentence."""
     return not result.get("failed") or result["msg"]
@@ -245,6 +251,7 @@ def rows() -> Iterator[Row]:
         yield Row(name, "server_smoke", CHAT, broken.behaviour, SMOKE_S, both_fail(broken.reason))
         yield Row(name, "bench_serve", CHAT, broken.behaviour, LOAD_S, classed(broken.kind))
         yield Row(name, "bench_serve", "/v1/models", broken.behaviour, LIMIT_S, says_why(broken.reason))
+        yield Row(name, "host_info", PROBED, broken.behaviour, LIMIT_S, probed)
     for name in ("silence", "a byte now and then", "a reset", "an SSH banner", "half a body"):
         behaviour = BROKEN[name].behaviour
         yield Row(name, "server_ready", "/health", behaviour, LIMIT_S, says_why("/health answers nothing"))

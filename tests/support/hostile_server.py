@@ -127,7 +127,7 @@ def self_signed(folder: Path) -> Path:
 def _listen(listener: socket.socket, context: ssl.SSLContext | None, server: HostileServer) -> None:
     with suppress(OSError):
         while True:
-            connection, _ = listener.accept()
+            connection = listener.accept()[0]
             threading.Thread(target=_serve, args=(connection, context, server), daemon=True).start()
 
 
@@ -162,7 +162,7 @@ def _read_request(connection: socket.socket, stream: object) -> Peer:
         raise EOFError
     headers = {}
     while line := read_line().strip():
-        name, _, value = line.decode("latin-1").partition(":")
+        name, _colon, value = line.decode("latin-1").partition(":")
         headers[name.lower()] = value.strip()
     return Peer(connection, words[1].decode(), headers, read(int(headers.get("content-length", 0))))
 
@@ -214,7 +214,7 @@ def asked_of(peer: Peer) -> Asked:
 def good_events(asked: Asked) -> list[bytes]:
     """A flawless stream's events."""
     role = event(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
-    texts = [delta(" a") for _ in range(asked.output_tokens - 1)]
+    texts = [delta(" a")] * (asked.output_tokens - 1)
     return [role, *texts, delta(" z", "length"), usage(asked.prompt_tokens, asked.output_tokens), DONE]
 
 

@@ -275,18 +275,18 @@ def decode_response(raw: bytes, closed: bool = False) -> Response | None:
     head = framing.head
     if head is None:
         return None
-    starts, raw_starts = array("q", [0]), array("q", [framing.body_start])
+    complete, extra = framing.ended is not None, 0 if framing.ended is None else len(raw) - framing.ended
     if head.chunked and framing.spans is not None:
-        starts, raw_starts = _starts(framing.spans)
-    body = Body(framing.payload(raw), starts, raw_starts, framing.ended is not None)
-    return Response(head, body, 0 if framing.ended is None else len(raw) - framing.ended)
+        return Response(head, _of_chunks(raw, framing.spans, complete), extra)
+    body = Body(framing.payload(raw), array("q", [0]), array("q", [framing.body_start]), complete)
+    return Response(head, body, extra)
 
 
-def _starts(spans: array[int]) -> tuple[array[int], array[int]]:
-    """Where each chunk's data begins in the payload, and in the raw bytes."""
+def _of_chunks(raw: bytes, spans: array[int], complete: bool) -> Body:
     begins = spans[::2]
-    lengths = (end - begin for begin, end in zip(begins, spans[1::2]))
-    return array("q", accumulate(lengths, initial=0))[:-1], begins
+    pieces = [raw[begin:end] for begin, end in zip(begins, spans[1::2])]
+    starts = array("q", accumulate(map(len, pieces), initial=0))
+    return Body(b"".join(pieces), starts[:-1], begins, complete)
 
 
 def request_bytes(target: str, headers: Mapping[str, str], document: dict[str, Any], request_id: str) -> bytes:

@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 import http.client
+import signal
 import time
 import urllib.error
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Iterator
 
 from ansible.module_utils.urls import open_url
 
 
 def probe_url(url: str, timeout_s: float) -> dict[str, Any]:
-    """Ask for an address, through the host's own proxy settings.
+    """Ask for an address, through the host's own proxy settings; `timeout_s` limits all of it.
 
     Any answer of HTTP, an error status too, means that it is reachable; `error` says why it is not. No password is sent: ~/.netrc
     is not read.
@@ -23,7 +25,7 @@ def probe_url(url: str, timeout_s: float) -> dict[str, Any]:
     started = time.monotonic()
     status, error = None, None
     try:
-        with open_url(url, method="HEAD", timeout=timeout_s, use_netrc=False) as answer:
+        with _at_most(timeout_s), open_url(url, method="HEAD", timeout=timeout_s, use_netrc=False) as answer:
             status = answer.status
     except urllib.error.HTTPError as refusal:
         status = refusal.code
@@ -36,3 +38,19 @@ def probe_url(url: str, timeout_s: float) -> dict[str, Any]:
         "error": error,
         "elapsed_ms": round((time.monotonic() - started) * 1000.0, 1),
     }
+
+
+@contextmanager
+def _at_most(limit_s: float) -> Iterator[None]:
+    """Ends what is done within by TimeoutError after `limit_s`: the limit of a socket begins anew with each byte. Of the main thread."""
+
+    def end(*_signal: object) -> None:
+        raise TimeoutError(f"timed out: no answer within {limit_s:g} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

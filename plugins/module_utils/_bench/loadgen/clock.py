@@ -22,6 +22,11 @@ from typing import Iterator
 
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h, also the type of the ancillary message
 _TIMESPEC = struct.Struct("@ll")  # seconds, nanoseconds
+_TIMESPEC_BYTES, _timespec, _SOL_SOCKET = (
+    _TIMESPEC.size,
+    _TIMESPEC.unpack,
+    int(socket.SOL_SOCKET),
+)  # looked up for every read
 ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 
 _BEGINS_WITHIN_S = 1.0
@@ -41,9 +46,9 @@ def enable_kernel_time(sock: socket.socket) -> bool:
 def kernel_time_ns(ancillary: list[tuple[int, int, bytes]]) -> int | None:
     """The kernel's time of arrival in the ancillary data of one recvmsg(), or None when there is none."""
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-            return int(seconds * 1_000_000_000 + nanoseconds)
+        if kind == SO_TIMESTAMPNS and level == _SOL_SOCKET and len(data) == _TIMESPEC_BYTES:
+            seconds, nanoseconds = _timespec(data)
+            return seconds * 1_000_000_000 + nanoseconds
     return None
 
 

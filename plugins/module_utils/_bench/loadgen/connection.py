@@ -207,16 +207,16 @@ class Connection:
     def _received(self, size: int, ancillary: Ancillary) -> bool:
         """Records `size` bytes of the receive buffer. True when the exchange is over."""
         recording = self.recording
-        time_ns = kernel_time_ns(ancillary)
+        data, time_ns = recording.data, kernel_time_ns(ancillary)
         if time_ns is None:
             time_ns = now_ns()
             self.user_timed += 1
         recording.times.append(time_ns)
         recording.sizes.append(size)
-        recording.data += receive_buffer[:size]
-        if not self._chunked or recording.data.endswith(END_OF_CHUNKED):
+        data += receive_buffer[:size]
+        if not self._chunked or len(data) > _SHRINK_ABOVE or data.endswith(END_OF_CHUNKED):
             return self._advance()
-        return len(recording.data) > _SHRINK_ABOVE and self._advance()
+        return False
 
     def _advance(self) -> bool:
         """Lets the framing see what has come: it alone knows the end. True when the exchange is over.

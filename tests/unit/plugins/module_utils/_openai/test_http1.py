@@ -42,7 +42,7 @@ def test_events_survive_every_chunk_boundary(texts: list[str], data: st.DataObje
     stream = b"".join(b"data: " + text.encode() + b"\r\n\r\n" for text in texts)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=6)))
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)]) if b > a]
-    assert [event.decode() for event, _, _ in events(payload(chunked(*pieces)), [])] == texts
+    assert [event.decode() for event, _end, _name in events(payload(chunked(*pieces)), [])] == texts
 
 
 @given(st.lists(st.binary(min_size=1, max_size=30), max_size=6))

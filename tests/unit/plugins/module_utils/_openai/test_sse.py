@@ -39,22 +39,24 @@ from hypothesis import strategies as st
     ],
 )
 def test_events(text: bytes, expected: list[bytes]) -> None:
-    assert [data for data, _, _ in events(text, [])] == expected
+    assert [data for data, _end, _name in events(text, [])] == expected
 
 
 def test_an_event_ends_after_its_blank_line() -> None:
-    assert [end for _, end, _ in events(b"data: a\n\n: ping\n\ndata: b\r\n\r\n", [])] == [9, 28]
+    assert [end for _data, end, _name in events(b"data: a\n\n: ping\n\ndata: b\r\n\r\n", [])] == [9, 28]
 
 
 @given(st.lists(st.sampled_from([b"data: a", b"data:b", b"data", b": ping", b"id: 1", b"", b"", b""]), max_size=20))
 def test_the_end_of_its_lines_does_not_change_an_event(lines: list[bytes]) -> None:
     result = {
-        end: [data for data, _, _ in events(b"".join(line + end for line in lines), [])]
+        end: [data for data, _end, _name in events(b"".join(line + end for line in lines), [])]
         for end in (b"\n", b"\r", b"\r\n")
     }
     assert result[b"\n"] == result[b"\r"] == result[b"\r\n"]
     text = b"".join(line + b"\n" for line in lines)
-    assert [end for _, end, _ in events(text, [])] == [end for _, end, _ in events(text.replace(b"\n", b"\r"), [])]
+    assert [end for _data, end, _name in events(text, [])] == [
+        end for _data, end, _name in events(text.replace(b"\n", b"\r"), [])
+    ]
 
 
 LINES = st.lists(
@@ -67,7 +69,7 @@ def by_the_letter(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
     """Data and name of each event, line by line as WHATWG writes it."""
     found, data, name = [], None, b""
     for line in lines:
-        field, _, value = line.partition(b":")
+        field, _colon, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if not line:
             found += [] if data is None else [(data, name)]
@@ -82,7 +84,7 @@ def by_the_letter(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
 @given(LINES, st.sampled_from([b"\n", b"\r", b"\r\n"]))
 def test_events_are_those_of_the_rules(lines: list[bytes], end: bytes) -> None:
     text = b"".join(line + end for line in lines)
-    assert [(data, name) for data, _, name in events(text, [])] == by_the_letter(lines)
+    assert [(data, name) for data, _end, name in events(text, [])] == by_the_letter(lines)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +108,6 @@ def test_an_event_without_its_blank_line_is_none_but_can_be_named(
 def test_what_is_no_field_is_kept_for_messages_and_no_more_than_a_little_of_it() -> None:
     stray: list[bytes] = []
     assert [
-        data for data, _, _ in events(b"Out of memory\n\ndata: a\nwhat: b\n\n: ping\n\n" + b"x\n\n" * 99, stray)
+        data for data, _end, _name in events(b"Out of memory\n\ndata: a\nwhat: b\n\n: ping\n\n" + b"x\n\n" * 99, stray)
     ] == [b"a"]
     assert stray[:2] == [b"Out of memory", b"what: b"] and len(stray) < 10

@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import http.server
+import signal
 import threading
+import time
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.network import probe_url
+
+from tests.support.hostile_server import hostile_server
 
 
 class _Hub(http.server.BaseHTTPRequestHandler):
@@ -45,3 +49,12 @@ def test_a_netrc_is_not_read(hub, tmp_path, monkeypatch):
 def test_no_answer(url):
     probed = probe_url(url, 1.0)
     assert not probed["reachable"] and probed["error"]
+
+
+def test_a_byte_now_and_then_does_not_keep_the_probe():
+    with hostile_server({"/x": lambda peer: peer.drip(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 999, 0.1)}) as server:
+        began = time.monotonic()
+        probed = probe_url(f"{server.url}/x", 0.5)
+    assert time.monotonic() - began < 1.5
+    assert not probed["reachable"] and "timed out" in probed["error"]
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
