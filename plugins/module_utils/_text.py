@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 LONGEST_LINE = 8192  # characters
+WORDS = 300  # characters of what a server says, in a message
 _KEPT = "\n\t"
 
 
@@ -34,6 +35,13 @@ def one_line(value: Any, limit: int = LONGEST_LINE) -> str:
     if len(text) > 8 * limit:  # cleaned it is shorter, but never so much that more of it could be shown
         text = text[: 4 * limit] + "…" + text[-4 * limit :]
     return shortened(" ".join(printable(text).split()), limit)
+
+
+def words(data: bytes, at_most: int = WORDS) -> str:
+    """What a server said, on one clean line of at most `at_most` characters; what is longer loses its middle."""
+    room = 16 * at_most
+    shown = data if len(data) <= 2 * room else data[:room] + b" ... " + data[-room:]
+    return one_line(shown.decode("utf-8", "replace"), at_most)
 
 
 def shortened(text: str, limit: int) -> str:

@@ -17,11 +17,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Sequence
 
-from .._openai.documents import parse_json, words
+from .._openai.documents import parse_json
 from .._openai.endings import ending_of
 from .._openai.http1 import Body, Response, StreamError, decode_response
 from .._openai.sse import events, unfinished
 from .._openai.stream import DONE, Usage, error_words, finish_reason, first_choice, has_text, read_message, usage_of
+from .._text import words
 from .recording import Recording
 
 MAX_EVENT_BYTES = 256 * 1024  # no single token needs more; a larger event is an error of the server

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping
 
 from .._errors import Problem, UserError
-from .documents import parse_json, words
+from .._text import words
+from .documents import parse_json
 from .endpoint import Access, Endpoint, parse_url
 from .http1 import Framing, StreamError
 

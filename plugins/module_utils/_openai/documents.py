@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a server sent, as JSON or as words for a message, whatever it is. Pure."""
+"""What a server sent as JSON, whatever it is. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from typing import Any
 MOST_JSON_BYTES = 1024 * 1024  # its objects take up to thirty times as much
 _DIGITS = 400  # more than any number has; Python takes quadratic time for text of digits
 _MOST_TOKENS = 10**9  # more than any context or answer has
-_WORDS_LENGTH = 300
 _BOM = b"\xef\xbb\xbf"
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 
 
 def _int(text: str) -> int:
@@ -38,12 +36,6 @@ def parse_json(data: bytes) -> Any:
         return decoder.decode((data[len(_BOM) :] if data.startswith(_BOM) else data).decode("utf-8"))
     except RecursionError as error:
         raise ValueError("JSON that is nested too deeply") from error
-
-
-def words(data: bytes, at_most: int = _WORDS_LENGTH) -> str:
-    """What a server said, on one line, without control characters, and at most `at_most` characters long."""
-    text = data[: 4 * at_most].decode("utf-8", "replace")
-    return " ".join(_CONTROL.sub(" ", text).split())[:at_most]
 
 
 def token_count(value: Any) -> int | None:

@@ -10,7 +10,8 @@ import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from .._engines.table import ENGINES
-from .documents import parse_json, token_count, words
+from .._text import words
+from .documents import parse_json, token_count
 
 # Where a version is asked for: the path of most engines, then those of engines without it.
 VERSION_PATHS = ("/version", *(path for engine in ENGINES.values() for path in engine.version_paths))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, NamedTuple, Sequence
 
-from .documents import parse_json, words
+from .._text import words
+from .documents import parse_json
 from .endings import ending_of
 from .http1 import StreamError
 from .models import context_tokens as served_context

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, NamedTuple
 
-from .documents import parse_json, token_count, words
+from .._text import words
+from .documents import parse_json, token_count
 from .http1 import StreamError
 
 DONE = b"[DONE]"
