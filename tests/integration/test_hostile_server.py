@@ -161,7 +161,12 @@ def key(folder: Path) -> dict[str, str]:
     return {"api_key_file": str(path)}
 
 
+def probe(url: str, folder: Path) -> dict[str, Any]:
+    return {"sections": ["network"], "url": f"{url}{PROBED}", "url_timeout_s": LIMIT_S}
+
+
 MODULES = {
+    "host_info": (host_info, probe),
     "server_ready": (server_ready, ready),
     "server_smoke": (server_smoke, smoke),
     "bench_serve": (bench_serve, bench),
