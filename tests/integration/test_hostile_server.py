@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.modules import bench_serve, server_ready, server_smoke
+from ansible_collections.llmfleet.serving.plugins.modules import bench_serve, host_info, server_ready, server_smoke
 
 from tests.support.core import patch_module_args
 from tests.support.hostile_answers import BROKEN, ENDLESS, ODD, STREAMS
