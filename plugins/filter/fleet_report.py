@@ -45,6 +45,12 @@ options:
     type: list
     elements: dict
     default: []
+  model_names:
+    description:
+      - For a model that is served from a folder, the published model that the folder holds, by the folder. Without it the figures of
+        such a model are not compared, for nothing else says what the folder holds.
+    type: dict
+    default: {}
   gpu_profiles:
     description:
       - Profiles by GPU class, as P(llmfleet.serving.gpu_profiles#filter) reads them, for hosts without C(gpu_profile).
@@ -97,6 +103,7 @@ _COERCED = {
     "this_run_only": {"type": "bool"},
     "outlier_limit": {"type": "float"},
     "hourly_price": {"type": "dict"},
+    "model_names": {"type": "dict"},
     "currency": {"type": "str"},
 }
 

@@ -28,7 +28,7 @@ ADDED: dict[str, set[str]] = {
         *(
             f"report/{entry}/report_{name}"
             for entry in ("main", "read")
-            for name in ("contact", "failure_reason", "failed_run")
+            for name in ("contact", "failure_reason", "failed_run", "model_names")
         ),
         *(
             f"inference_server/{entry}/inference_server_{name}"
@@ -57,6 +57,7 @@ ADDED: dict[str, set[str]] = {
         "report/report_contact",
         "report/report_failure_reason",
         "report/report_failed_run",
+        "report/report_model_names",
     },
     "module_options": {
         "model_cache/state",

@@ -30,6 +30,7 @@ def fleet_report(
     alive_hosts: Sequence[str] = (),
     this_run_only: bool = False,
     published_figures: Sequence[dict[str, Any]] = (),
+    model_names: Mapping[str, str] | None = None,
     gpu_profiles: Mapping[str, dict[str, Any]] | None = None,
     hourly_price: Mapping[str, float] | None = None,
     currency: str = "USD",
@@ -40,6 +41,7 @@ def fleet_report(
 
     `play_hosts` and `alive_hosts` are Ansible's `ansible_play_hosts_all` and `ansible_play_hosts`: they distinguish
     a host that failed in this play from a host that was not part of it. `this_run_only`: leave out older results.
+    `model_names`: the published model that a folder holds, by the folder that a model is served from.
     `gpu_profiles`: profiles by GPU class, for hosts whose variables have none. `hourly_price`: price of a GPU per hour, by GPU
     class. `outlier_limit`: the robust z-score of an outlier.
     """
@@ -58,7 +60,11 @@ def fleet_report(
     prices = hourly_price or {}
     for row in rows:
         row.update(cost=_cost(row, prices), deviation=None, robust_z=None, outlier=None)
-    groups = [_group(members, published_figures, prices, outlier_limit) for members in _grouped(rows)]
+    groups = [_group(members, prices, outlier_limit) for members in _grouped(rows)]
+    for group in groups:
+        medians = {name: figure["median"] for name, figure in group["metrics"].items()}
+        named = published.compare(group, medians, published_figures, model_names or {}) if group["hosts"] else None
+        group["published"] = named
     return {
         "schema_version": SCHEMA_VERSION,
         "generated_at": generated_at,
@@ -82,7 +88,6 @@ def _grouped(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 def _group(
     members: list[dict[str, Any]],
-    documents: Sequence[dict[str, Any]],
     prices: Mapping[str, float],
     outlier_limit: float,
 ) -> dict[str, Any]:
@@ -100,7 +105,7 @@ def _group(
         invalid_hosts=[row["host"] for row in members if row["status"] == "invalid"],
         outliers=[row["host"] for row in counted if row["outlier"]],
         metrics=metrics,
-        published=published.compare(group, medians, documents) if counted else None,
+        published=None,  # until it is compared
         hourly_price=number(prices.get(first["gpu"])),
         cost_per_million_output_tokens=_cost({**first, "metrics": medians}, prices),
         energy=economy.energy(counted),

@@ -251,8 +251,11 @@ def _notes(report: dict[str, Any]) -> list[str]:
     notes = [f"Workload: {text}." for text in dict.fromkeys(group["workload_label"] for group in groups)]
     if any(len(group["hosts"]) > 1 for group in groups):
         notes.append("Each figure is the median over the hosts of its row.")
-    reasons = [group["published"]["reason"] for group in groups if group["published"] and group["published"]["reason"]]
+    compared = [group for group in groups if group["published"]]
+    reasons = [group["published"]["reason"] for group in compared if group["published"]["reason"]]
     notes += [f"Not compared with published figures: {reason}." for reason in dict.fromkeys(reasons)]
+    taken = {group["model"]: name for group in compared if (name := group["published"]["taken_as"])}
+    notes += [f"The model in {folder} is taken as {name}." for folder, name in taken.items()]
     return notes
 
 

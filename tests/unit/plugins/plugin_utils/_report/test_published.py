@@ -10,7 +10,9 @@ from typing import Any
 
 import facts as sample
 import pytest
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import forms
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.published import compare, flatten
+from reports import report
 
 CELLS = [(engine, gpu) for engine in ("sglang", "vllm") for gpu in ("b200", "h100", "a100")]
 
@@ -69,3 +71,52 @@ def test_another_number_of_gpus_is_not_compared() -> None:
 )
 def test_nothing_published(change: dict[str, Any]) -> None:
     assert compare(group(**change), {}, [sample.PUBLISHED]) is None
+
+
+FOLDER = "/models/LFM2.5-8B-A1B"
+SNAPSHOT = f"/root/.cache/huggingface/hub/models--LiquidAI--LFM2.5-8B-A1B/snapshots/{'0123456789' * 4}"
+MODEL = sample.PUBLISHED["model"]
+OTHER = {**sample.PUBLISHED, "model": "other/model"}
+
+
+@pytest.mark.parametrize(
+    ("model", "names"), [(FOLDER, {FOLDER: MODEL}), ("/srv/x", {"/srv/x": MODEL}), (SNAPSHOT, {}), (SNAPSHOT + "/", {})]
+)
+def test_a_folder_that_is_known_to_hold_the_model_is_compared(model: str, names: dict[str, str]) -> None:
+    result = compare(group(model=model), {"output_throughput": 3787.0}, [OTHER, sample.PUBLISHED], names)
+    assert result is not None and result["comparable"]
+    assert (result["taken_as"], result["ratio"]["output_throughput"]) == (MODEL, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "suggested"),
+    [
+        (FOLDER, f"if it is {MODEL}, set report_model_names: {{{FOLDER}: {MODEL}}}"),
+        (FOLDER + "/", f"if it is {MODEL}, set"),
+        ("~/weights", f"if it is other/model or {MODEL}, set report_model_names: {{~/weights: other/model}}"),
+        (SNAPSHOT.replace("0123", "main"), "what it holds is not known"),
+    ],
+)
+def test_a_folder_of_which_nothing_is_known_says_why_it_is_not_compared_and_what_to_type(
+    model: str, suggested: str
+) -> None:
+    result = compare(group(model=model), {"output_throughput": 3787.0}, [OTHER, sample.PUBLISHED])
+    assert result is not None and not result["comparable"] and result["metrics"] == {}
+    assert model in result["reason"] and suggested in result["reason"]
+
+
+@pytest.mark.parametrize("change", [{"gpu": "h200"}, {"engine": "other"}])
+def test_a_folder_says_nothing_where_nothing_was_published_for_its_hardware_or_engine(change: dict[str, Any]) -> None:
+    assert compare(group(model=FOLDER, **change), {}, [sample.PUBLISHED]) is None
+
+
+def test_the_note_stands_under_the_tables() -> None:
+    def printed(**options: Any) -> str:
+        fact = sample.benchmark()
+        server = {**fact["provenance"]["server"], "model": FOLDER}
+        fact["provenance"] = {**fact["provenance"], "server": server}
+        fleet = {"h100-01": {**sample.bare_host(), "llmfleet_benchmark": fact}}
+        return forms.render(report(fleet, **options), ["text"])["report.txt"]
+
+    assert f"set report_model_names: {{{FOLDER}: {MODEL}}}" in printed()
+    assert f"The model in {FOLDER} is taken as {MODEL}." in printed(model_names={FOLDER: MODEL})
