@@ -27,7 +27,21 @@ from ansible_collections.llmfleet.serving.plugins.modules import bench_serve, ho
 
 from tests.support.core import patch_module_args
 from tests.support.hostile_answers import BROKEN, ENDLESS, ODD, STREAMS
-from tests.support.hostile_server import GOOD, MODEL, Behaviour, Peer, answer, hostile_server, says, self_signed
+from tests.support.hostile_server import (
+    END_OF_CHUNKS,
+    GOOD,
+    MODEL,
+    STREAM_HEAD,
+    Behaviour,
+    Peer,
+    answer,
+    asked_of,
+    chunk,
+    good_events,
+    hostile_server,
+    says,
+    self_signed,
+)
 
 LIMIT_S = 0.4
 OVER_S = 1.0  # by how much a module may outlast its limit
@@ -339,3 +353,20 @@ def test_a_server_that_is_hostile_over_tls(
 
 def test_the_table_is_long_enough() -> None:
     assert len({(row.name, row.module, row.path) for row in ROWS}) == len(ROWS) >= 120
+
+
+def test_an_end_that_comes_late_is_laid_to_the_server(tmp_path: Path) -> None:
+    """Usage and [DONE] come 60 ms after the last token of an answer that took no longer."""
+
+    def late(peer: Peer) -> None:
+        good = good_events(asked_of(peer))
+        peer.send(STREAM_HEAD, *map(chunk, good[:-2]))
+        time.sleep(0.06)
+        peer.send(*map(chunk, good[-2:]), END_OF_CHUNKS)
+
+    with hostile_server({**GOOD, "/v1/models": guarded_models, CHAT: late}) as server:
+        fact = run(bench_serve, {**bench(server.url, tmp_path), "num_prompts": 16}).result["benchmark"]
+    checks = {check["name"]: check for check in fact["validity"]["checks"]}
+    assert fact["metrics"]["completed"] == 16
+    assert (checks["closure"]["status"], checks["late_end"]["status"]) == ("pass", "fail")
+    assert "the server held the slots" in fact["reason"]

@@ -90,15 +90,18 @@ class HostileServer:
 
 
 @contextmanager
-def hostile_server(behaviours: Mapping[str, Behaviour], certificate: Path | None = None) -> Iterator[HostileServer]:
+def hostile_server(
+    behaviours: Mapping[str, Behaviour], certificate: Path | None = None, host: str = "127.0.0.1"
+) -> Iterator[HostileServer]:
     """A server on a free port of this host that ends with the block; over TLS with a certificate."""
     context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    family, shown = (socket.AF_INET6, f"[{host}]") if ":" in host else (socket.AF_INET, host)
+    with socket.create_server((host, 0), family=family) as listener:
         scheme = "https" if context else "http"
-        server = HostileServer(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}", dict(behaviours))
+        server = HostileServer(f"{scheme}://{shown}:{listener.getsockname()[1]}", dict(behaviours))
         threading.Thread(target=_listen, args=(listener, context, server), daemon=True).start()
         yield server
         listener.shutdown(socket.SHUT_RDWR)

@@ -31,6 +31,18 @@ def test_the_version_of_each_engine_is_known_and_a_change_is_seen(path: str, ver
         asked.close()
 
 
+@pytest.mark.parametrize(
+    ("given", "context"),
+    [("4096", 4096), (4096, 4096), (None, None), ("²", None), (-1, None), (0, None), (10**300, None), ([], None)],
+)
+def test_the_context_is_a_number_however_it_is_written(given: object, context: int | None) -> None:
+    models = json.dumps({"data": [{"id": "m", "max_model_len": given}]}).encode()
+    with http_server({"/v1/models": (200, models)}) as server:
+        asked = target(server.url)
+        assert asked.inspect(None, "openai-chat").max_model_len == context
+        asked.close()
+
+
 def test_a_long_answer_is_read_as_far_as_it_is_bounded_and_the_next_one_is_right() -> None:
     endless = b'{"version": "1", "x": "' + b"x" * 9_000_000 + b'"}'
     with http_server({**MODELS, "/server_info": (200, endless)}) as server:

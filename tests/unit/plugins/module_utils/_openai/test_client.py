@@ -125,6 +125,13 @@ def test_a_body_may_end_with_the_connection(secured: Path | None) -> None:
         assert ask(server.url + "/x", {}, 5).body == b"right"
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this host has no IPv6")
+def test_an_address_of_ipv6_is_asked_and_named_in_brackets() -> None:
+    with hostile_server({"/x": says(answer(b"right"))}, host="::1") as server:
+        assert ask(server.url + "/x", {}, 5).body == b"right"
+        assert server.asked[0][1]["host"] == server.url.partition("//")[2]
+
+
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
 def test_an_answer_without_a_body_is_not_waited_for(status: bytes) -> None:
     with answering(says(b"HTTP/1.1 " + status + b"\r\n\r\n"), None) as server:
