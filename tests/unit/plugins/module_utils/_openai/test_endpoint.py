@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,11 @@ def test_an_address_with_user_and_password_is_refused_and_not_shown(url: str) ->
     with pytest.raises(UserError, match="base_url") as caught:
         parse_base_url(url)
     assert "c4nary" not in str(caught.value) + str(caught.value.problems)
+
+
+def test_a_python_that_takes_a_cut_for_an_end_is_told_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    careless = ssl.create_default_context()
+    careless.options |= 1 << 7  # as the Python of Debian 12 has it
+    monkeypatch.setattr(ssl, "create_default_context", lambda cafile: careless)
+    context = Access(Endpoint("https", "gpu1", 443)).tls_context()
+    assert context is not None and not context.options & 1 << 7
