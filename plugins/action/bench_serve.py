@@ -21,7 +21,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import ARGUMENT_SPEC
 from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import Number, Record, Text, cross
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import Number, Record, Text, bounded, cross
 
 display = Display()
 
@@ -55,7 +55,8 @@ class ActionModule(ActionBase):
             return started
         interval = options.get("progress_interval")
         self._follow(started["run_folder"], _INTERVAL_S if interval is None else float(interval), task_vars or {})
-        return {"run_id": started["run_id"], **self._module({**options, "run_id": started["run_id"]}, task_vars)}
+        finished = self._module({**options, "run_id": started["run_id"]}, task_vars)
+        return {"run_id": started["run_id"], **within_bounds(finished)}
 
     def _runs_as_it_is(self, options: dict[str, Any]) -> bool:
         """True where there is nothing to follow: check mode, a cancellation, async, or a caller that does not wait."""
@@ -100,6 +101,12 @@ class ActionModule(ActionBase):
             self._connection.reset()
             return None
         return read(answer["stdout"]) if answer["rc"] == 0 else None
+
+
+def within_bounds(result: dict[str, Any]) -> dict[str, Any]:
+    """The result of the module, or a failure where the fact in it is larger or deeper than any that this collection writes."""
+    fault = bounded(result.get("benchmark") or {})[1]
+    return {"failed": True, "msg": f"the result of this host's run cannot be used: {fault}"} if fault else result
 
 
 def read(text: str) -> dict[str, Any] | None:

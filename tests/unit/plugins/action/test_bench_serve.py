@@ -52,6 +52,16 @@ def test_what_is_no_progress_is_none(text: str) -> None:
     assert bench_serve.read(text) is None
 
 
+def test_a_result_of_any_size_does_not_come_in() -> None:
+    good = {"changed": False, "benchmark": {"status": "ok"}}
+    assert bench_serve.within_bounds(good) is good
+    for benchmark in ({"reason": "x" * 1_000_000}, {"repeats": [0] * 1_000_000}, "text", [1]):
+        refused = bench_serve.within_bounds(
+            {"benchmark": benchmark, "ansible_facts": {"llmfleet_benchmark": benchmark}}
+        )
+        assert refused["failed"] and "ansible_facts" not in refused and len(refused["msg"]) < 200
+
+
 class Clock:
     """Time that passes only in sleep()."""
 
