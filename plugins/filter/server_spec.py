@@ -15,6 +15,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Us
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._knobs import coerced, typed
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, plain
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import (
+    clients,
     deployment,
     lora,
     profiles,
@@ -191,6 +192,11 @@ def server_fact(
     return deployment.server_fact(plain(server), plain(gpu), plain(previous), plain(ready))
 
 
+def client_urls(fact: dict[str, Any], client_url: str = "") -> list[str]:
+    """Where clients reach each instance of a host."""
+    return clients.client_urls(plain(fact), plain(str(client_url)))
+
+
 class FilterModule:
     """What Ansible asks for."""
 
@@ -198,6 +204,7 @@ class FilterModule:
         return {
             "server_spec": server_spec,
             "announced_change": announced_change,
+            "client_urls": client_urls,
             "gpu_profiles": gpu_profiles,
             "gpu_profile_of": gpu_profile_of,
             "gpu_profile_problem": gpu_profile_problem,

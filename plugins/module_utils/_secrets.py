@@ -16,6 +16,7 @@ import re
 from typing import Any, Iterable, Iterator, Mapping, Match
 
 HIDDEN = "(hidden)"
+_LEAST_OF_CUT = 12  # characters of a cut secret that are searched for
 SHORTEST = 8  # characters of a secret that is searched for by its value; a shorter one stands in other words too
 
 _LAST_WORDS = frozenset(
@@ -78,9 +79,30 @@ def hidden(text: str, *known: str | None) -> str:
 
 
 def hidden_values(text: str, *known: str | None) -> str:
-    """`text` without the known secrets alone, also as JSON and as an URL write them."""
+    """`text` without the known secrets alone, also as JSON and as an URL write them, and without the longer half of one that was cut."""
     for value in _searched(known):
         text = text.replace(value, HIDDEN)
+        least = max(_LEAST_OF_CUT, len(value) // 2)
+        if least < len(value):
+            text = _without_cut(text, value, least, from_end=False)
+            text = _without_cut(text, value, least, from_end=True)
+    return text
+
+
+def _without_cut(text: str, value: str, least: int, *, from_end: bool) -> str:
+    """`text` without the beginnings (or ends) of `value` that have `least` characters or more."""
+    part = value[-least:] if from_end else value[:least]
+    at = text.find(part)
+    while at >= 0:
+        begin, end = at, at + least
+        if from_end:
+            while begin > 0 and end - begin < len(value) and text[begin - 1] == value[-(end - begin) - 1]:
+                begin -= 1
+        else:
+            while end < len(text) and end - begin < len(value) and text[end] == value[end - begin]:
+                end += 1
+        text = text[:begin] + HIDDEN + text[end:]
+        at = text.find(part, begin + len(HIDDEN))
     return text
 
 
@@ -128,8 +150,14 @@ def holds_secret(document: Any) -> bool:
     return isinstance(document, str) and hidden(document) != document
 
 
+def mask(module: Any, *known: str | None) -> None:
+    """Lets Ansible take these secrets, and users and passwords in the URLs of the options, out of all that a module hands over."""
+    long_enough = (value for value in known if value and len(value) >= SHORTEST)
+    module.no_log_values.update([*long_enough, *users_in_urls(module.params)])
+
+
 def users_in_urls(document: Any) -> Iterator[str]:
-    """User and password, and the password alone, of each URL in a document: for Ansible to take out of the result of a module."""
+    """User and password, and the password alone, of each URL in a document."""
     if isinstance(document, str):
         for match in _USER.finditer(document) if "://" in document else ():
             user = match.group(0)[len("://") : -1]
@@ -146,13 +174,15 @@ def users_in_urls(document: Any) -> Iterator[str]:
 def _searched(known: Iterable[str | None]) -> list[str]:
     """The known secrets in each of their forms, the longest first, so that none leaves a part of another."""
     long_enough = {value for value in known if value and len(value) >= SHORTEST}
-    forms = {form for value in long_enough for form in (value, json.dumps(value)[1:-1], _quoted(value))}
+    forms = {form for value in long_enough for form in (value, *_written(value))}
     return sorted(forms, key=len, reverse=True)
 
 
-def _quoted(value: str) -> str:
-    """As the query of an URL has it."""
-    return re.sub(r"[^\w.~-]", lambda found: "".join(f"%{byte:02X}" for byte in found.group().encode()), value)
+def _written(value: str) -> tuple[str, str, str]:
+    """As JSON, JSON with slashes escaped, and the query of an URL have it."""
+    in_json = json.dumps(value)[1:-1]
+    in_url = re.sub(r"[^\w.~-]", lambda found: "".join(f"%{byte:02X}" for byte in found.group().encode()), value)
+    return in_json, in_json.replace("/", "\\/"), in_url
 
 
 def _without_quoted(match: Match[str]) -> str:

@@ -620,11 +620,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import ARGUMENT_SPEC
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.task import RunFailed, Task
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import read_key
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import mask
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    mask(module)
     try:
+        mask(module, read_key(module.params["api_key_file"]))
         result = Task(module.params).act(module.check_mode)
     except RunFailed as error:
         module.fail_json(msg=str(error), run_id=error.run_id, workload=error.workload, **error.first._asdict())

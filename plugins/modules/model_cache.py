@@ -135,7 +135,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._owners import (
     open_as_owner,
     owner_of,
 )
-from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import users_in_urls
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import mask
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import weights as cache
 
 REMEDY = "set inference_server_prefetch to false and let the engine fetch the model, or bring the weights with model_cache_archive"
@@ -346,7 +346,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params, began = module.params, time.monotonic()
-    module.no_log_values.update(users_in_urls(params))
+    mask(module)
     owner = owner_of(Path(params["cache_dir"]))
     try:
         changed, found = (remove if params["state"] == "absent" else have)(params, owner, module.check_mode)

@@ -188,7 +188,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._files import log_head, log_tail
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import NoAnswer, ask
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import read_key
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import parse_base_url, read_key
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.models import (
     Identity,
     Verdict,
@@ -197,6 +197,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._openai.models im
     with_health,
     with_key,
 )
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import hidden, mask
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.container import (
     STATE_FORMAT,
@@ -243,13 +244,13 @@ START_BYTES = 8 * 1024 * 1024
 class Server:
     """One server: where it answers, and the process or container behind it with its end and its log."""
 
-    def __init__(self, module: AnsibleModule, described: dict, headers: dict[str, str]) -> None:
+    def __init__(self, module: AnsibleModule, described: dict, key: str | None) -> None:
         self.module = module
-        self.base_url = described["base_url"].rstrip("/")
+        self.base_url = parse_base_url(described["base_url"]).url
         self.folder = Path(described["process_dir"]) if described["process_dir"] else None
         self.container = described["container"]
         self.runtime = "process" if self.folder else "docker"
-        self.headers = headers
+        self.key, self.headers = key, {} if key is None else {"Authorization": f"Bearer {key}"}
         self.restarts_before: int | None = None  # a server may have restarted long ago; a loop restarts while we watch
         self.started_at = ""
 
@@ -306,7 +307,7 @@ class Server:
     def now(self) -> dict:
         """What a server that is not ready is doing, as an item of `waiting`."""
         lines = self.start_log()
-        last = shortened(text_of(lines[-1]), LAST_LINE_LENGTH) if lines else ""
+        last = shortened(hidden(text_of(lines[-1]), self.key), LAST_LINE_LENGTH) if lines else ""
         return {"base_url": self.base_url, "stage": stage(lines), "last_line": last}
 
     def identity(self, ends: float) -> Identity:
@@ -324,8 +325,8 @@ class Wait:
         self.module = module
         self.params = module.params
         key = read_key(module.params["api_key_file"])
-        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        self.servers = [Server(module, described, headers) for described in module.params["servers"]]
+        mask(module, key)
+        self.servers = [Server(module, described, key) for described in module.params["servers"]]
         self.began = time.monotonic() - self.params["waited_s"]
         self.gives_up = self.began + self.params["timeout_s"]
         self.ends = time.monotonic() + self.params["slice_s"] if self.params["slice_s"] else None
@@ -375,7 +376,7 @@ class Wait:
         """Fails with what the log says of a death, the reason and the known remedy; the log's end is in the result."""
         log = server.log()
         cause = recognise(log)
-        words = own_words(log, cause)[:WORDS_LENGTH] if died else ""
+        words = hidden(own_words(log, cause), server.key)[:WORDS_LENGTH] if died else ""
         known = f"Known cause: {cause.name}" if cause else ""
         what = ". ".join(part for part in (words, reason, known) if part)
         problem = Problem(
@@ -385,7 +386,7 @@ class Wait:
         self.module.fail_json(
             msg=str(problem),
             cause=cause.name if cause else None,
-            log_tail=log[-SHOWN_LINES:],
+            log_tail=[hidden(line, server.key) for line in log[-SHOWN_LINES:]],
             models=verdict.models,
             **self.spent(),
         )
@@ -421,6 +422,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    mask(module)
     try:
         wait = Wait(module)
     except UserError as error:

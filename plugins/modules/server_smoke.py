@@ -38,6 +38,11 @@ options:
   api_key_file:
     description: File on the host that holds the servers' key.
     type: path
+  keyless_key:
+    description:
+      - What clients without a key send in its place. Some servers want the header C(x-api-key) or C(Authorization), whatever its value;
+        clients of OpenAI's and Anthropic's kind always send one. Unused with O(api_key_file).
+    type: str
   context_tokens:
     description: Length of the context in tokens that C(/v1/models) must report. Without it any length passes.
     type: int
@@ -146,7 +151,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai import smoke
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import MOST_BYTES, NoAnswer, ask
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import read_key
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import parse_base_url, read_key
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import mask
 
 DEFAULTS = {
     "chat": "required",
@@ -211,6 +217,7 @@ def main() -> None:
             "served_model_name": {"type": "str", "required": True},
             "adapters": {"type": "list", "elements": "str", "default": []},
             "api_key_file": {"type": "path", "no_log": False},
+            "keyless_key": {"type": "str", "no_log": False},
             "context_tokens": {"type": "int", "no_log": False},
             "tests": {
                 "type": "dict",
@@ -224,15 +231,19 @@ def main() -> None:
     params = module.params
     modes = {**DEFAULTS, **params["tests"]}
     headers = {"anthropic-version": "2023-06-01"}
+    mask(module)
     try:
         key = None if module.check_mode else read_key(params["api_key_file"])
+        base_urls = [parse_base_url(url).url for url in params["base_urls"]]
     except UserError as error:
         module.fail_json(msg=str(error))
-    if key is not None:
-        headers.update({"Authorization": f"Bearer {key}", "x-api-key": key})
+    mask(module, key)
+    sent = params["keyless_key"] if key is None else key
+    if sent:
+        headers.update({"Authorization": f"Bearer {sent}", "x-api-key": sent})
     results = [
         run(base_url, test, headers, params["timeout_s"])
-        for base_url in ([] if module.check_mode else params["base_urls"])
+        for base_url in ([] if module.check_mode else base_urls)
         for test in smoke.smoke_tests(params["served_model_name"], params["context_tokens"], params["adapters"])
         if modes[test.name] != "skip"
     ]

@@ -219,8 +219,8 @@ def test_clients_files_are_written_once_and_work(fleet):
     assert play.rc == 0, play.output
     env = (fleet.folder / "state" / "one" / "clients" / "claude-code.env").read_text()
     port = fleet.hosts["one"][1]["inference_server_port"]
-    assert f'export ANTHROPIC_BASE_URL="http://127.0.0.1:{port}"' in env
-    assert 'export ANTHROPIC_MODEL="lfm25_8b_a1b"' in env
+    assert f"export ANTHROPIC_BASE_URL=http://127.0.0.1:{port}\n" in env
+    assert "export ANTHROPIC_MODEL=lfm25_8b_a1b\n" in env
     assert fleet.play("clients.yml").changed("one") == 0
 
 

@@ -60,7 +60,7 @@ ADDED: dict[str, set[str]] = {
         "report/report_model_names",
     },
     "module_options": {
-        "model_cache/state",
+        *("model_cache/state", "server_smoke/keyless_key"),
         *("host_facts/", "host_facts/fact_path", "host_facts/gather_subset"),
         *("role_settings/", "role_settings/home", "role_settings/role"),
         *("server_ready/adapters", "server_smoke/adapters", "server_smoke/tests.lora"),
@@ -72,6 +72,7 @@ ADDED: dict[str, set[str]] = {
     },
     "filters": {
         "announced_change",
+        "client_urls",
         "engine_runtime",
         "gpu_profile_problem",
         "gpu_profiles",

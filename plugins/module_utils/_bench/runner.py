@@ -14,6 +14,7 @@ from typing import Any, Mapping
 
 from .._errors import UserError
 from .._files import free_room, hold_room, write_json
+from .._secrets import hidden_document
 from .clients.base import Client, Measurement, OnTick, Session, observed
 from .repeats import enough
 from .result import Origin, bounded, fact_of, levels_of, record_of
@@ -78,6 +79,7 @@ def _measured(run: Run, client: Client, on_tick: OnTick) -> dict[str, Any]:
     measurements, cut_short = _measure_all(run.session, client, on_tick)
     origin = Origin(run.run_id, started, run.server_fact, run.command, str(run.record_path))
     fact = fact_of(origin, run.session, client, measurements, cut_short)
+    fact = hidden_document(fact, run.session.access.api_key)
     try:
         write_json(run.record_path, record_of(fact, measurements))
     except OSError as error:

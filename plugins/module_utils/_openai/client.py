@@ -5,8 +5,8 @@
 """Blocking HTTP, bounded in time and size: one request, or several on one connection.
 
 No server can hold a caller longer than the limit, whatever it sends, or make it keep more than `MOST_BYTES`. Redirects are not followed,
-so a key goes nowhere but to the address that it was given for. Proxies of the environment are ignored, for they would be
-asked in place of the server, and measured with it.
+so a key goes nowhere but to the address that it was given for; where an answer repeats the key, the key is taken out of it. Proxies
+of the environment are ignored, for they would be asked in place of the server, and measured with it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 from .._errors import Problem, UserError
+from .._secrets import hidden_bytes, hidden_values, is_secret_name
 from .._text import words
 from .documents import parse_json
 from .endpoint import Access, Endpoint, parse_url
@@ -102,7 +103,7 @@ def ask(url: str, headers: Mapping[str, str], timeout_s: float, document: Mappin
         endpoint, target = parse_url(url)
     except ValueError as error:
         raise NoAnswer(str(error)) from error
-    line = _Line(endpoint, Access(endpoint).tls_context())
+    line = _Line(endpoint, Access(endpoint).tls_context(), keys_in(headers))
     own = {"Host": endpoint.netloc, "User-Agent": "llmfleet", "Accept-Encoding": "identity", "Connection": "close"}
     try:
         return line.exchange(_request(target, {**own, **headers}, document), _Deadline(timeout_s))
@@ -122,8 +123,8 @@ def _request(target: str, headers: Mapping[str, str], document: Mapping[str, Any
 class _Line:
     """A connection to a server, opened when it is needed and kept as long as both sides keep it."""
 
-    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
-        self._endpoint, self._context = endpoint, context
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None, keys: Sequence[str]) -> None:
+        self._endpoint, self._context, self._keys = endpoint, context, keys
         self._socket: socket.socket | None = None
 
     @property
@@ -146,7 +147,9 @@ class _Line:
         except (OSError, StreamError, ValueError) as error:  # ValueError: a host name that cannot be one
             self.close()
             stale = used and not raw and isinstance(error, (ConnectionError, _Closed, ssl.SSLError))
-            raise (_Stale if stale else _no_answer)(error, self._endpoint.url) from error
+            if stale:
+                raise _Stale(error, self._endpoint.url) from error
+            raise NoAnswer(hidden_values(_reason(error), *self._keys), self._endpoint.url) from error
 
     def _open(self, deadline: _Deadline) -> socket.socket:
         endpoint, failure = self._endpoint, OSError("no address")
@@ -194,7 +197,7 @@ class _Line:
             raw += data
         if framing.head is None or framing.head.closes or framing.ended != len(raw):
             self.close()
-        return _answer(framing, raw)
+        return _answer(framing, raw, self._keys)
 
 
 def _receive(connection: socket.socket, deadline: _Deadline) -> bytes:
@@ -207,15 +210,21 @@ def _receive(connection: socket.socket, deadline: _Deadline) -> bytes:
             continue  # the deadline says whether it is over
 
 
-def _answer(framing: Framing, raw: bytearray) -> Answer:
-    """An answer as far as it was read. Raises StreamError for one that is compressed, or nothing but interim answers."""
-    head, body = framing.head, framing.payload(raw)
+def keys_in(headers: Mapping[str, str]) -> list[str]:
+    """The keys that a request carries, which its answer may repeat."""
+    return [value.rpartition(" ")[2] for name, value in headers.items() if is_secret_name(name)]
+
+
+def _answer(framing: Framing, raw: bytearray, keys: Sequence[str]) -> Answer:
+    """An answer as far as it was read, without the keys. Raises StreamError for one that is compressed, or nothing but interim answers."""
+    head, body = framing.head, hidden_bytes(framing.payload(raw), *keys)
     if head is None:
         raise StreamError("malformed_http", f"no final answer in {len(raw)} bytes")
     if head.encoding and body:
         raise StreamError("compressed", f"the answer is compressed ({head.encoding}), which was not asked for")
-    location = words(head.headers.get("location", "").encode()) if 300 <= head.status < 400 else ""
-    return Answer(head.status, head.headers.get("server", ""), body, location, framing.ended is not None)
+    led, server = (hidden_values(head.headers.get(name, ""), *keys) for name in ("location", "server"))
+    location = words(led.encode()) if 300 <= head.status < 400 else ""
+    return Answer(head.status, server, body, location, framing.ended is not None)
 
 
 class _Closed(OSError):
@@ -229,17 +238,17 @@ class _Stale(NoAnswer):
         super().__init__(str(error), where)
 
 
-def _no_answer(error: Exception, where: str) -> NoAnswer:
-    """The reason why no answer came, in words."""
+def _reason(error: Exception) -> str:
+    """Why no answer came, in words."""
     if isinstance(error, StreamError) and error.kind == "malformed_http":
-        return NoAnswer(f"what came is no HTTP: {error.detail}", where)
+        return f"what came is no HTTP: {error.detail}"
     if isinstance(error, StreamError):
-        return NoAnswer(error.detail, where)
+        return error.detail
     if isinstance(error, ssl.SSLError) and "EOF" in str(error):
-        return NoAnswer("the connection was closed before the answer was complete (without the end of TLS)", where)
+        return "the connection was closed before the answer was complete (without the end of TLS)"
     if isinstance(error, socket.timeout) and not isinstance(error, NoAnswer):
-        return NoAnswer(f"timed out: no connection within {CONNECT_S:g} s", where)
-    return NoAnswer(str(error) or type(error).__name__, where)
+        return f"timed out: no connection within {CONNECT_S:g} s"
+    return str(error) or type(error).__name__
 
 
 class ControlClient:
@@ -250,7 +259,7 @@ class ControlClient:
 
     def __init__(self, access: Access, timeout_s: float) -> None:
         self._access, self._timeout_s = access, timeout_s
-        self._line = _Line(access.endpoint, access.tls_context())
+        self._line = _Line(access.endpoint, access.tls_context(), keys_in(access.headers()))
         self.cancelled: Callable[[], bool] | None = None
 
     def get(self, path: str) -> Answer:

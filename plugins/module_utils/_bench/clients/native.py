@@ -14,6 +14,7 @@ from typing import Any, Mapping, Sequence
 
 from ..._openai.endpoint import resolve
 from ..._openai.http1 import request_bytes
+from ..._secrets import hidden_values
 from .. import metrics
 from ..arrivals import arrivals_ns
 from ..loadgen.connection import Connection
@@ -29,7 +30,7 @@ from ..prompts import (
     random_prompts,
     request_document,
 )
-from ..record import Expectation, error_classes
+from ..record import Expectation, Record, error_classes
 from ..settings import ENDPOINTS, Workload
 from ..target import check_context, verify_lengths
 from ..validity import Evidence, lag_ms
@@ -180,6 +181,7 @@ class NativeClient:
 
     def _outcome(self, workload: Workload, requests: Sequence[Request], result: LoadResult) -> LoadOutcome:
         settings, records = self._settings, result.records
+        self._hide_key(records)
         vllm_metrics = metrics.vllm_metrics(records, result.start_ns, settings.percentiles, settings.slo)
         began_s = result.start_ns / 1e9
         cancelled = any(record.error == "cancelled" for record in records) or len(records) < len(requests)
@@ -197,6 +199,12 @@ class NativeClient:
             start_ns=result.start_ns,
             workers=result.workers,
         )
+
+    def _hide_key(self, records: Sequence[Record]) -> None:
+        """Takes the key out of what the server said."""
+        for record in records:
+            for field in ("detail", "finish_reason", "identity") if self._access.api_key else ():
+                setattr(record, field, hidden_values(getattr(record, field), self._access.api_key))
 
     def _evidence(
         self, workload: Workload, requests: Sequence[Request], result: LoadResult, vllm_metrics: dict[str, Any]

@@ -210,3 +210,45 @@ def test_our_own_questions_do_not_push_the_phases_out_of_a_process_log(run, tmp_
         process.wait()
     assert (phases["load_s"], phases["compile_s"]) == (2.83, 82.6)
     assert (waiting["stage"], waiting["last_line"][-8:]) == ("started", "to roll!")
+
+
+CANARY = "c4nary-Key/0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, json.dumps({"data": [{"id": CANARY}]}).encode()),
+        (500, f"no such key {CANARY}".encode()),
+        (200, json.dumps({"data": [{"id": f"{'x' * 180}{CANARY}"}]}).encode()),
+        (404, CANARY.encode()),
+    ],
+)
+def test_a_server_that_repeats_the_key_is_not_quoted(run, tmp_path, answer):
+    (tmp_path / "key").write_text(CANARY)
+    with http_server({"/v1/models": answer, "/health": (200, b"")}) as server:
+        result = run(server.url, status=1, api_key_file=str(tmp_path / "key"), timeout_s=0.3)
+    assert server.requests
+    assert CANARY[: len(CANARY) // 2] not in json.dumps(result)
+
+
+def test_a_log_that_shows_the_key_is_quoted_without_it(run, tmp_path):
+    (tmp_path / "key").write_text(CANARY)
+    log = [
+        f"args: --api-key {CANARY}",
+        f"HF_TOKEN=hf_{'a1' * 17}",
+        "x" * 585 + CANARY,
+        f"ValueError: {CANARY} is refused",
+    ]
+    (tmp_path / "server.log").write_text("\n".join(log) + "\n")
+    options = {"servers": [{"base_url": "http://127.0.0.1:9", "process_dir": str(tmp_path)}]}
+    result = run(status=1, api_key_file=str(tmp_path / "key"), timeout_s=1, **options)
+    assert len(result["log_tail"]) == 4 and "ValueError" in result["msg"]
+    assert CANARY[: len(CANARY) // 2] not in json.dumps(result)
+    assert "hf_a1" not in json.dumps(result)
+
+
+def test_an_address_with_a_password_is_refused_and_not_shown(run):
+    result = run("http://me:c4nary-Value@127.0.0.1:9", status=1)
+    assert "without user and password" in result["msg"]
+    assert "c4nary" not in json.dumps(result)

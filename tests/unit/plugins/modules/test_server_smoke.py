@@ -42,6 +42,48 @@ def test_a_model_that_talks_passes_with_both_headers_for_the_key(run, tmp_path):
     assert (headers["content-type"], json.loads(body)["model"]) == ("application/json", "m")
 
 
+def test_without_a_key_both_headers_are_sent_as_clients_do(run, tmp_path):
+    with http_server({"/v1/chat/completions": (200, CHAT)}) as server:
+        run(server.url, keyless_key="dummy")
+        run(server.url)
+    sent = [(headers.get("x-api-key"), headers.get("authorization")) for _path, headers, _body in server.requests]
+    assert sent == [("dummy", "Bearer dummy"), (None, None)]
+
+
+CANARY = "c4nary-Key/0123456789abcdef"
+ECHOES = {
+    "plain": CANARY,
+    "in a header's words": f"Incorrect API key provided: Bearer {CANARY}",
+    "as JSON": json.dumps({"error": {"message": f"no such key {CANARY}", "type": "AuthenticationError"}}),
+    "with slashes escaped": json.dumps({"error": {"message": CANARY}}).replace("/", "\\/"),
+    "with characters escaped": '{"error": {"message": "' + "".join(f"\\u{ord(each):04x}" for each in CANARY) + '"}}',
+    "where the message is cut": "x" * 185 + CANARY,
+    "in a good answer": json.dumps({"choices": [{"message": {"content": CANARY}}]}),
+    "as the call of a tool": json.dumps(
+        {"choices": [{"message": {"tool_calls": [{"function": {"name": CANARY, "arguments": "{}"}}]}}]}
+    ),
+}
+
+
+@pytest.mark.parametrize("status", [200, 401, 500])
+@pytest.mark.parametrize("echo", ECHOES)
+def test_a_server_that_repeats_the_key_is_not_quoted(capsys, tmp_path, echo, status):
+    (tmp_path / "key").write_text(CANARY)
+    with http_server({"/v1/chat/completions": (status, ECHOES[echo].encode())}) as server:
+        given = {"base_urls": [server.url], "served_model_name": "m", "api_key_file": str(tmp_path / "key")}
+        with patch_module_args({**given, "tests": {"tool_call": "report", "reasoning": "report"}}), pytest.raises(
+            SystemExit
+        ):
+            server_smoke.main()
+        assert server.requests[0][1]["authorization"] == f"Bearer {CANARY}"
+    output = capsys.readouterr().out
+    assert CANARY[: len(CANARY) // 2] not in output
+
+
+def test_an_address_with_a_password_is_refused_and_not_shown(run):
+    assert "c4nary" not in json.dumps(run("http://me:c4nary-Value@127.0.0.1:9", status=1))
+
+
 @pytest.mark.parametrize(
     ("answers", "detail"),
     [

@@ -1,0 +1,28 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.llmfleet.serving.plugins.filter.server_spec import client_urls
+
+TWO = [{"port": port, "base_url": f"http://127.0.0.1:{port}"} for port in (8000, 8001)]
+
+
+@pytest.mark.parametrize(
+    ("client_url", "urls"),
+    [
+        ("", ["http://127.0.0.1:8000", "http://127.0.0.1:8001"]),
+        ("http://10.0.0.7:8000/", ["http://10.0.0.7:8000", "http://10.0.0.7:8001"]),
+        ("https://gpu.example:443/llm", ["https://gpu.example:443/llm", "https://gpu.example:444/llm"]),
+        ("http://[::1]:9000", ["http://[::1]:9000", "http://[::1]:9001"]),
+        ("https://gateway.example/llm", ["https://gateway.example/llm"]),
+    ],
+)
+def test_each_instance_has_an_address(client_url: str, urls: list[str]) -> None:
+    assert client_urls({"endpoint": "http://127.0.0.1:8000", "instances": TWO}, client_url) == urls
+
+
+def test_a_fact_without_instances_has_its_endpoint() -> None:
+    assert client_urls({"endpoint": "http://127.0.0.1:8000"}) == ["http://127.0.0.1:8000"]
