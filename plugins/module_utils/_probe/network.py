@@ -42,7 +42,7 @@ def probe_url(url: str, timeout_s: float) -> dict[str, Any]:
 
 @contextmanager
 def _at_most(limit_s: float) -> Iterator[None]:
-    """Ends what is done within by TimeoutError after `limit_s`: the limit of a socket begins anew with each byte. Of the main thread."""
+    """Ends what is done within by TimeoutError after `limit_s`: the limit of a socket begins again with each byte. Of the main thread."""
 
     def end(*_signal: object) -> None:
         raise TimeoutError(f"timed out: no answer within {limit_s:g} s")
