@@ -16,7 +16,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
-from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import holds_secret
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import holds_secret, users_in_urls
 from ansible_collections.llmfleet.serving.plugins.plugin_utils import _knobs
 
 try:
@@ -58,7 +58,8 @@ class ActionModule(ActionBase):
         except UserError as error:
             return {"failed": True, "msg": str(error)}
         shown = {name.removeprefix(f"{role}_"): value for name, value in settings.items()}
-        secret = any(value and (options[name].get("no_log") or holds_secret(value)) for name, value in settings.items())
+        named = any(options[name].get("no_log") and value for name, value in settings.items())
+        secret = named or holds_secret(settings) or any(users_in_urls(settings))
         return {"changed": False, "typed": shown, "_ansible_no_log": secret}
 
     def _own_variables(self, role: str) -> dict[str, Any]:

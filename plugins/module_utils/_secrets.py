@@ -47,6 +47,7 @@ _TOKEN = re.compile(
 )
 # `user:password@`: up to the last @ of the authority, and further where the password has a slash in it.
 _USER = re.compile(r"(://)(?:[^\s/?#'\"<>]*|[^\s/?#@:'\"<>]{1,200}:(?!\d+[/\s])[^\s@'\"<>]{1,200})@")
+_URL = re.compile(r"(^|_)(urls?|endpoint)$")  # names of options
 _BEARER = re.compile(r"(\bbearer\s+)(?=\S*\d)[\w.~+/=-]{8,}", re.IGNORECASE)
 _VALUE = r"('[^'\n]*'|\"[^\"\n]*\"|\\\"[^\"\n]*\\\"|(?!//)[^\s'\",;&}\]]+)"
 _ASSIGNED = re.compile(
@@ -156,19 +157,21 @@ def mask(module: Any, *known: str | None) -> None:
     module.no_log_values.update([*long_enough, *users_in_urls(module.params)])
 
 
-def users_in_urls(document: Any) -> Iterator[str]:
-    """User and password, and the password alone, of each URL in a document."""
+def users_in_urls(document: Any, is_url: bool = False) -> Iterator[str]:
+    """User and password, and the password alone, of each URL in a document.
+
+    A member that is called url, or a text for which `is_url` holds, is one without `http://` too.
+    """
     if isinstance(document, str):
-        for match in _USER.finditer(document) if "://" in document else ():
-            user = match.group(0)[len("://") : -1]
-            yield user
-            yield from filter(None, [user.partition(":")[2]])
+        users = [match.group(0)[len("://") : -1] for match in _USER.finditer(document)]
+        for user in [document.rpartition("@")[0]] if is_url and not users else users:
+            yield from filter(None, (user, user.partition(":")[2]))
     elif isinstance(document, Mapping):
-        for value in document.values():
-            yield from users_in_urls(value)
+        for name, value in document.items():
+            yield from users_in_urls(value, is_url or _URL.search(str(name)) is not None)
     elif isinstance(document, (list, tuple)):
         for item in document:
-            yield from users_in_urls(item)
+            yield from users_in_urls(item, is_url)
 
 
 def _searched(known: Iterable[str | None]) -> list[str]:

@@ -114,8 +114,10 @@ class Fleet:
         }
         self.inventory.write_text(yaml.safe_dump({"inference": {"children": groups, "vars": fleet}}))
 
-    def play(self, playbook: str, *, limit: str | None = None, check: bool = False, **extravars: Any) -> Outcome:
-        """Runs a playbook of the project on this fleet, away from the project's folder."""
+    def play(
+        self, playbook: str, *, limit: str | None = None, check: bool = False, options: str = "", **extravars: Any
+    ) -> Outcome:
+        """Runs a playbook of the project on this fleet, away from the project's folder; `options` are of the command line."""
         self.write()
         private = tempfile.mkdtemp(prefix="runner-", dir=self.folder)  # runner keeps options of a run in its folder
         run = ansible_runner.run(
@@ -124,7 +126,7 @@ class Fleet:
             inventory=str(self.inventory),
             limit=limit,
             extravars=extravars or None,
-            cmdline="--check" if check else None,
+            cmdline=" ".join(filter(None, ["--check" if check else "", options])) or None,
             envvars={"ANSIBLE_NOCOLOR": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
             quiet=True,
         )

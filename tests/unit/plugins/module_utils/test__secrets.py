@@ -159,6 +159,12 @@ def test_what_holds_a_secret() -> None:
 
 def test_users_of_urls() -> None:
     assert set(users_in_urls({"a": ["http://u:p@h", "http://h"], "b": 1})) == {"u:p", "p"}
+    assert set(users_in_urls({"base_url": "me:p@h:80", "base_urls": ["q@h"], "image": "host:5000/name@sha256:1"})) == {
+        "me:p",
+        "p",
+        "q",
+    }
+    assert list(users_in_urls({"base_url": "http://h:80/x", "env": {"https_proxy": "http://proxy"}})) == []
 
 
 def test_an_error_is_shown_without_secrets() -> None:
