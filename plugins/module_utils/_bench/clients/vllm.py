@@ -324,7 +324,7 @@ def no_result(lines: Sequence[str], log: Path) -> Problem:
 def requests_done(lines: Sequence[str], total: int) -> int:
     """How many requests its progress bar says are done, such as 15 of `3%|3  | 15/512 [00:10<05:30,  1.50it/s]`; 0 without a bar."""
     bars = [re.search(rf"\| *(\d+)/{total} \[", line) for line in reversed(lines)]
-    return next((min(int(bar[1]), total) for bar in bars if bar and len(bar[1]) < 12), 0)
+    return next((min(int(found[1]), total) for found in bars if found and len(found[1]) < 12), 0)
 
 
 def _hand_over(process: subprocess.Popen[bytes], text: str) -> None:
