@@ -144,4 +144,4 @@ def test_a_key_is_asked_for_and_shown_nowhere(fleet: Containers, tmp_path: Path)
     key_file.write_text("\n")
     empty = fleet.play("deploy.yml")
     assert empty.rc != 0
-    assert "Known cause: key_unreadable" in empty.failures("locked")
+    assert f"api_key_file {key_file} holds no key" in empty.failures("locked")

@@ -26,6 +26,7 @@ from tests.support.progress import say
 
 REPOSITORY = "llmfleet-test/stand-in"
 _SCRIPT = Path(__file__).parent / "vllm"
+_BENCH = Path(__file__).parents[1] / "fake_vllm.py"
 _LEFT_OUT = {
     "test",
     "tests",
@@ -41,7 +42,9 @@ _LEFT_OUT = {
 
 def ensure_image() -> str:
     """Give the image's name, making it where this engine has none."""
-    digest = hashlib.sha256(Path(__file__).read_bytes() + _SCRIPT.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    digest = hashlib.sha256(
+        Path(__file__).read_bytes() + _SCRIPT.read_bytes() + _BENCH.read_bytes() + sys.version.encode()
+    ).hexdigest()[:12]
     tag = f"{REPOSITORY}:{digest}"
     if docker("images", "--quiet", tag):
         return tag
@@ -66,6 +69,7 @@ def _archive() -> bytes:
         for path in modules + _libraries([*programs.values(), *built]):
             _add(archive, path, str(path))
         _add(archive, _SCRIPT, "/usr/bin/vllm", mode=0o755)
+        _add(archive, _BENCH, "/usr/bin/fake_vllm.py")
         for folder in ("tmp", "run"):
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o777
