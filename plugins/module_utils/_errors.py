@@ -24,7 +24,12 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         """The problem in sentences, without secrets."""
         parts = [self.found, self.expected and f"Expected: {self.expected}", self.remedy and f"Remedy: {self.remedy}"]
-        return hidden(" ".join(_sentence(part) for part in parts if part))
+        return hidden(sentences(*parts))
+
+
+def sentences(*texts: str) -> str:
+    """The texts one after the other, each with a full stop; empty ones are left out."""
+    return " ".join(_sentence(text) for text in texts if text)
 
 
 def _sentence(text: str) -> str:

@@ -185,7 +185,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError, sentences
 from ansible_collections.llmfleet.serving.plugins.module_utils._files import log_head, log_tail
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import NoAnswer, ask
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import parse_base_url, read_key
@@ -378,7 +378,7 @@ class Wait:
         cause = recognise(log)
         words = hidden(own_words(log, cause), server.key)[:WORDS_LENGTH] if died else ""
         known = f"Known cause: {cause.name}" if cause else ""
-        what = ". ".join(part for part in (words, reason, known) if part)
+        what = sentences(words, reason, known)
         problem = Problem(
             f"{self.params['served_model_name']} is not served at {server.base_url}: {what}",
             remedy=cause.remedy_for(server.runtime) if cause else "",

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError, listed
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError, listed, sentences
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,11 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Pr
 )
 def test_a_problem_in_sentences(problem: Problem, text: str) -> None:
     assert str(problem) == text
+
+
+def test_sentences_have_one_full_stop_each_and_empty_ones_are_left_out() -> None:
+    assert sentences("no more memory.", "", "it ended", "why?") == "no more memory. it ended. why?"
+    assert sentences("", "") == ""
 
 
 def test_an_error_carries_its_problems_as_data() -> None:

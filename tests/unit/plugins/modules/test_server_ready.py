@@ -196,6 +196,13 @@ def test_the_true_line_comes_first_and_once(run, tmp_path, log, words):
     assert message.count(words) == 1
 
 
+@pytest.mark.parametrize("log", ["sglang_model_missing", "sglang_memory_share_too_small", "sglang_context_over_model"])
+def test_words_of_a_server_that_end_with_a_full_stop_get_no_second_one(run, tmp_path, log):
+    (tmp_path / "server.log").write_text((LOGS / f"{log}.txt").read_text())
+    message = run(**asks_process(tmp_path), status=1)["msg"]
+    assert ". the server's process ended" in message and ".." not in message
+
+
 def test_our_own_questions_do_not_push_the_phases_out_of_a_process_log(run, tmp_path):
     process = subprocess.Popen(["sleep", "60"])
     try:

@@ -210,6 +210,7 @@ LOGS = Path(__file__).resolve().parents[3] / "fixtures" / "server_logs"
 @pytest.mark.parametrize(
     ("log", "name"),
     [
+        ("sglang_attention_backend", "attention_backend"),
         ("sglang_context_over_model", "context_too_long"),
         ("sglang_invalid_parser", "unknown_flag"),
         ("sglang_memory_share_too_small", "memory_share_too_small"),
@@ -242,6 +243,7 @@ def test_a_log_without_a_failure_names_no_cause(log):
 @pytest.mark.parametrize(
     ("log", "words"),
     [
+        ("sglang_attention_backend", "AssertionError: Lfm2MoeForCausalLM does not support triton attention backend"),
         ("sglang_context_over_model", "ValueError: Warning: User-specified context_length (200000) is greater"),
         ("sglang_invalid_parser", "sglang serve: error: argument --tool-call-parser: invalid choice: 'lfm3'"),
         ("sglang_memory_share_too_small", "RuntimeError: Not enough GPU memory for hybrid"),
