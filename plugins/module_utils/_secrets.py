@@ -151,21 +151,24 @@ def holds_secret(document: Any) -> bool:
     return isinstance(document, str) and hidden(document) != document
 
 
-def mask(module: Any, *known: str | None) -> None:
-    """Lets Ansible take these secrets, and users and passwords in the URLs of the options, out of all that a module hands over."""
+def mask(module: Any, *known: str | None, found: Any = None) -> None:
+    """Lets Ansible take these secrets, and users and passwords in URLs of the options and of what was `found`, out of all that a module
+    hands over.
+    """
     long_enough = (value for value in known if value and len(value) >= SHORTEST)
-    module.no_log_values.update([*long_enough, *users_in_urls(module.params)])
+    module.no_log_values.update([*long_enough, *users_in_urls([module.params, found])])
 
 
 def users_in_urls(document: Any, is_url: bool = False) -> Iterator[str]:
-    """User and password, and the password alone, of each URL in a document.
+    """What stands before the host in each URL of a document, `user:password@`, and a long password, or a long user without one, alone.
 
     A member that is called url, or a text for which `is_url` holds, is one without `http://` too.
     """
     if isinstance(document, str):
         users = [match.group(0)[len("://") : -1] for match in _USER.finditer(document)]
         for user in [document.rpartition("@")[0]] if is_url and not users else users:
-            yield from filter(None, (user, user.partition(":")[2]))
+            alone = user.partition(":")[2] or user
+            yield from ([f"{user}@"] if user else []) + ([alone] if len(alone) >= SHORTEST else [])
     elif isinstance(document, Mapping):
         for name, value in document.items():
             yield from users_in_urls(value, is_url or _URL.search(str(name)) is not None)

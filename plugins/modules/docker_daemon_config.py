@@ -112,6 +112,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._probe.docker imp
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.process import probe_pid_file
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.system import System
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import mask
 
 UNIT = "docker.service"
 
@@ -208,6 +209,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     path = Path(params["path"])
     before = path.read_text() if path.exists() else None
     current = parse_daemon_config(before)
+    mask(module, found=[before, current["content"]])
     if current["error"]:
         raise UserError(Problem(f"{path}: {current['error']}. It was not touched", remedy="correct it or move it away"))
     wanted = merge_config(current["content"], params["defaults"], params["options"])

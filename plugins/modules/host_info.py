@@ -912,6 +912,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._probe.ports impo
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.process import probe_pid_file
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.system import System
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.toolkit import probe_toolkit
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import mask
 
 PROBES: dict[str, Callable[[System, dict[str, Any]], Any]] = {
     "os": lambda system, _params: probe_os(system),
@@ -944,9 +945,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     system, wanted = System(), module.params["sections"]
-    module.exit_json(
-        changed=False, host={name: probe(system, module.params) for name, probe in PROBES.items() if name in wanted}
-    )
+    host = {name: probe(system, module.params) for name, probe in PROBES.items() if name in wanted}
+    mask(module, found=host)
+    module.exit_json(changed=False, host=host)
 
 
 if __name__ == "__main__":

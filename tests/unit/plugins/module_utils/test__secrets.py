@@ -158,12 +158,11 @@ def test_what_holds_a_secret() -> None:
 
 
 def test_users_of_urls() -> None:
-    assert set(users_in_urls({"a": ["http://u:p@h", "http://h"], "b": 1})) == {"u:p", "p"}
-    assert set(users_in_urls({"base_url": "me:p@h:80", "base_urls": ["q@h"], "image": "host:5000/name@sha256:1"})) == {
-        "me:p",
-        "p",
-        "q",
-    }
+    assert set(users_in_urls({"a": ["http://u:p@h", "http://h"], "b": 1})) == {"u:p@"}
+    assert set(users_in_urls("http://me:password1@h")) == {"me:password1@", "password1"}
+    assert set(users_in_urls("git+https://a-long-token@h")) == {"a-long-token@", "a-long-token"}
+    named = {"base_url": "me:p@h:80", "base_urls": ["q@h"], "image": "host:5000/name@sha256:1"}
+    assert set(users_in_urls(named)) == {"me:p@", "q@"}
     assert list(users_in_urls({"base_url": "http://h:80/x", "env": {"https_proxy": "http://proxy"}})) == []
 
 

@@ -126,3 +126,14 @@ def test_what_is_wrong_is_refused_and_the_file_left_alone(capsys, path, engine, 
     result = run(capsys, path, options=options)
     assert result["failed"] and cause in result["msg"] and "not touched" in result["msg"]
     assert path.read_text() == text
+
+
+def test_a_proxy_of_the_file_is_shown_without_its_password(capsys, path, engine):
+    engine(STOPPED)
+    proxy = {"proxies": {"http-proxy": "http://me:c4nary-Value@proxy:3128"}}
+    path.parent.mkdir()
+    path.write_text(json.dumps(proxy))
+    with patch_module_args({"path": str(path), "options": ON}), pytest.raises(SystemExit):
+        subject.main()
+    assert "c4nary" not in capsys.readouterr().out
+    assert json.loads(path.read_text()) == {**proxy, **ON}

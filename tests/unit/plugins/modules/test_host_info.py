@@ -48,3 +48,9 @@ def test_host_info_returns_what_it_documents(capsys, tmp_path):
 
 def test_only_the_sections_that_are_asked_for(capsys):
     assert list(run(host_info, capsys, sections=["memory"])["host"]) == ["memory"]
+
+
+def test_an_address_is_shown_without_its_password(capsys):
+    assert "c4nary" not in json.dumps(
+        run(host_info, capsys, sections=["network"], url="http://me:c4nary-Value@127.0.0.1:1/")
+    )
