@@ -135,7 +135,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._owners import (
     open_as_owner,
     owner_of,
 )
-from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import mask
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import hidden, mask
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import weights as cache
 
 REMEDY = "set inference_server_prefetch to false and let the engine fetch the model, or bring the weights with model_cache_archive"
@@ -239,7 +239,7 @@ def answer_of(command: list, order: dict, params: dict) -> dict:
             )
         ) from error
     if done.returncode != 0:
-        raise UserError(explain(done.stderr.decode(errors="replace"), params))
+        raise UserError(explain(hidden(done.stderr.decode(errors="replace"), order["token"]), params))
     answer = json.loads(done.stdout.decode().splitlines()[-1])
     return {"commit": answer["commit"], "files": answer["files"]}
 

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import JUDGED
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import hidden_document
 from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 
 from .._border import UNREAD, bounded, cross, described
@@ -104,7 +105,7 @@ def _row(
         "workload": mapping(benchmark.get("workload")),
         "metrics": mapping(benchmark.get("metrics")) if status in MEASURED else {},
         "validity": _checks(mapping(benchmark.get("validity"))),
-        "provenance": {**provenance, "server": server},
+        "provenance": hidden_document({**provenance, "server": server}),  # what earlier releases kept of secrets
         "record_path": benchmark.get("record_path"),
     }
     row.update({key: benchmark.get(key) for key in _COPIED})

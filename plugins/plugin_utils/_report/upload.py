@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import hidden
 
 try:
     import requests
@@ -26,6 +27,7 @@ _TYPES = {
     ".md": "text/markdown; charset=utf-8",
     ".txt": "text/plain; charset=utf-8",
 }
+_READ = 4096  # characters of an answer that are looked at
 _PASSING = (408, 429, 500, 502, 503, 504)  # a later attempt may succeed
 
 
@@ -71,13 +73,18 @@ def _put(session: requests.Session, path: Path, url: str, headers: Mapping[str, 
         cause = type(error).__name__  # its text repeats the URL, signature and all
         raise UserError(_refused(where, cause, "let the controller reach that address")) from None
     if response.status_code >= 300:
-        text = " ".join(response.text[:200].split())
+        text = " ".join(hidden(response.text[:_READ], *_secrets_of(url, headers))[:200].split())
         cause = f"HTTP {response.status_code} {response.reason} ({text})"
         raise UserError(
             _refused(
                 where, cause, "a presigned URL must be signed for PUT, not be expired, and fit report_upload_headers"
             )
         )
+
+
+def _secrets_of(url: str, headers: Mapping[str, str]) -> list[str]:
+    """What an answer may repeat: the values of the headers and of the query, a signature for example."""
+    return [*headers.values(), *(value for _name, value in parse_qsl(urlsplit(url).query))]
 
 
 def _refused(where: str, cause: str | None, remedy: str) -> Problem:

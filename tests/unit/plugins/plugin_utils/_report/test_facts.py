@@ -160,3 +160,12 @@ def test_a_reason_that_is_too_long_keeps_its_end() -> None:
     reason = "task failed: " + "Traceback " * 500 + "ValueError: no such tokenizer"
     found = row({"report_failure_reason": reason})["reason"]
     assert found.startswith("task failed: ") and found.endswith("ValueError: no such tokenizer") and len(found) <= 1000
+
+
+def test_what_earlier_releases_kept_of_secrets_is_in_no_report() -> None:
+    argv = ["vllm", "serve", "--api-key", "c4nary-Value", "--port", "8000"]
+    server = {**GOOD["provenance"]["server"], "argv": argv, "run_command": "docker run -e HF_TOKEN=c4nary-Value image"}
+    fact = {**GOOD, "provenance": {**GOOD["provenance"], "server": server}}
+    made = row({"ansible_facts": {"llmfleet_benchmark": fact, "llmfleet_server": server}})
+    assert made["provenance"]["server"]["argv"] == ["vllm", "serve", "--api-key", "(hidden)", "--port", "8000"]
+    assert "c4nary" not in str(made)

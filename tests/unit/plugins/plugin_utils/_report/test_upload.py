@@ -23,6 +23,7 @@ class Store(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.codes: list[int] = []
+        self.echoes = False
         self.kept: list[tuple[str, bytes, dict[str, str]]] = []
 
     @property
@@ -37,9 +38,10 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.kept.append((self.path, body, dict(self.headers)))
         self.send_response(self.server.codes.pop(0) if self.server.codes else 200)
-        self.send_header("Content-Length", "6")
+        said = f"{'x' * 190} {self.path} {self.headers.get('X-Key')}".encode() if self.server.echoes else b"answer"
+        self.send_header("Content-Length", str(len(said)))
         self.end_headers()
-        self.wfile.write(b"answer")
+        self.wfile.write(said)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -105,3 +107,10 @@ def test_a_missing_file_is_explained(tmp_path: Path) -> None:
 )
 def test_shown(url: str, text: str) -> None:
     assert shown(url) == text
+
+
+def test_a_store_that_repeats_signature_and_key_is_not_quoted(store: Store, file: Path) -> None:
+    store.codes, store.echoes = [403], True
+    with pytest.raises(UserError) as caught:
+        put({file: f"{store.url}/r?s=c4nary-Signature0"}, {"X-Key": "c4nary-Header00"}, retries=0, timeout_s=5)
+    assert "c4nary" not in str(caught.value)
