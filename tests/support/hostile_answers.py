@@ -65,6 +65,10 @@ BROKEN = {
     "an SSH banner": Broken(says(b"SSH-2.0-OpenSSH_9.6\r\n"), r"no HTTP.*SSH-2\.0", "malformed_http"),
     "HTTP/2": Broken(says(b"\x00\x00\x12\x04\x00"), "no HTTP", "malformed_http"),
     "a status in letters": Broken(says(b"HTTP/1.1 OK\r\n\r\n"), "no HTTP", "malformed_http"),
+    "a status of one digit": Broken(says(b"HTTP/1.1 2 OK\r\n\r\n"), "no HTTP", "malformed_http"),
+    "HTTP/0.9": Broken(says(b"right\r\n"), "no HTTP", "malformed_http"),
+    "an alert of TLS": Broken(says(b"\x15\x03\x01\x00\x02\x02\x28"), "no HTTP", "malformed_http"),
+    "a greeting of SMTP": Broken(says(b"220 mail ESMTP\r\n"), "no HTTP", "malformed_http"),
     "a superscript for a status": Broken(says(_latin("HTTP/1.1 ²00 OK\r\n\r\n")), "no HTTP", "malformed_http"),
     "a superscript for a length": Broken(
         says(_latin("HTTP/1.1 200 OK\r\nContent-Length: ²\r\n\r\n")), "Content-Length", "malformed_http"
@@ -75,12 +79,17 @@ BROKEN = {
     ),
     "two lengths": Broken(says(answer(b"right", b"200 OK", b"Content-Length: 6")), "Content-Length", "malformed_http"),
     "a chunk size in words": Broken(says(CHUNKED + b"five\r\nright\r\n"), "chunk size", "malformed_chunking"),
+    "a chunk size with a sign": Broken(says(CHUNKED + b"+5\r\nright\r\n"), "chunk size", "malformed_chunking"),
+    "a chunk size with an underscore": Broken(says(CHUNKED + b"0_5\r\nright\r\n"), "chunk size", "malformed_chunking"),
+    "a chunk size as in C": Broken(says(CHUNKED + b"0x5\r\nright\r\n"), "chunk size", "malformed_chunking"),
+    "a chunk size of nothing": Broken(says(CHUNKED + b"\r\nright\r\n"), "chunk size", "malformed_chunking"),
     "a chunk size without end": Broken(says(CHUNKED + b"5;" + b"x" * 10_000), "chunk size", "malformed_chunking"),
     "a chunk that is too long": Broken(says(CHUNKED + b"3\r\nright\r\n0\r\n\r\n"), "after a chunk", "malformed_chunking"),
     "another protocol": Broken(says(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"), "101", "malformed_http"),
     "gzip": Broken(
         says(answer(gzip.compress(b"right"), b"200 OK", b"Content-Encoding: gzip")), r"compressed \(gzip\)", "compressed"
     ),
+    "brotli": Broken(says(answer(b"right", b"200 OK", b"Content-Encoding: br")), r"compressed \(br\)", "compressed"),
     "a head without end": Broken(
         lambda peer: peer.flood(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100), "no HTTP", "malformed_http"
     ),
@@ -120,6 +129,19 @@ ODD = {
     "empty": answer(b""),
     "a word": answer(b"hello"),
     "null": answer(b"null"),
+    "true": answer(b"true"),
+    "a number": answer(b"-0.0"),
+    "a text": answer(b'"hello"'),
+    "a list": answer(b"[[], {}, null]"),
+    "a mark of byte order": answer(b'\xef\xbb\xbf{"data": []}'),
+    "UTF-16": answer('{"data": [{"id": "hostile"}]}'.encode("utf-16")),
+    "two documents": answer(b'{"data": []} {"data": []}'),
+    "a key twice": answer(b'{"data": [], "data": 7, "count": 1, "count": "x"}'),
+    "zero bytes": answer(b"\x00" * 1000),
+    "a negative length of a model": answer(b'{"data": [{"id": "hostile", "max_model_len": -4096}]}'),
+    "a length of a model as 10 to the 400": answer(b'{"data": [{"id": "hostile", "max_model_len": 1' + b"0" * 400 + b"}]}"),
+    "metrics without values": answer(b"# TYPE vllm:prompt_tokens_total counter\nvllm:prompt_tokens_total{\nvllm:x NaN NaN NaN\n"),
+    "a metric of endless labels": answer(b"vllm:prompt_tokens_total{" + b'a="b",' * 100_000 + b"} 1\n"),
     "a number of 5,000 digits": answer(b'{"data": ' + b"9" * 5000 + b"}"),
     "nested a million times": answer(b"[" * 1_000_000),
     "infinity": answer(b'{"data": [{"id": 1e400, "max_model_len": NaN}]}'),
@@ -134,6 +156,8 @@ ODD = {
     "twenty thousand names": answer(
         b'{"data": [' + b", ".join(b'{"id": "model-number-%d"}' % n for n in range(20_000)) + b"]}"
     ),
+    "a moved page": answer(b"", b"308 Permanent Redirect", b"Location: //evil@127.0.0.1:9/"),
+    "a page that asks for a password": answer(b"", b"407 Proxy Authentication Required", b"Proxy-Authenticate: Basic"),
     "an error page": answer(b"<html><h1>Bad gateway</h1></html>", b"502 Bad Gateway"),
     "a redirect": answer(b"", b"302 Found", b"Location: http://127.0.0.1:9/login"),
     "no such page": answer(b"no", b"404 Not Found"),
@@ -192,6 +216,11 @@ STREAMS = {
     "CRLF": Stream(spoilt(lambda good: [each.replace(b"\n", b"\r\n") for each in good]), "", "pass"),
     "CR": Stream(spoilt(lambda good: [each.replace(b"\n", b"\r") for each in good]), "", "pass"),
     "no space after the colon": Stream(spoilt(lambda good: [each.replace(b"data: ", b"data:") for each in good]), "", "pass"),
+    "ids and times to retry": Stream(spoilt(lambda good: [b"id: 1\nretry: 10\n" + each for each in good]), "", "pass"),
+    "data on two lines": Stream(
+        spoilt(lambda good: [each.replace(b"data: {", b"data: {\ndata: ", 1) for each in good]), "", "pass"
+    ),
+    "a mark of byte order first": Stream(spoilt(lambda good: [b"\xef\xbb\xbf" + good[0], *good[1:]]), "", "pass"),
     "reasoning first": Stream(
         spoilt(lambda good: [good[0], good[1].replace(b"content", b"reasoning"), *good[2:]]), "", "pass"
     ),
@@ -213,6 +242,12 @@ STREAMS = {
     "an error as a plain line and an end": Stream(
         spoilt(lambda good: [*good[:2], b"no memory\n\n"]), "stream_error", "no memory"
     ),
+    "an error with a number": Stream(
+        after_two(b'data: {"error": {"code": 500, "message": "no memory"}}\n\n'), "stream_error", "no memory"
+    ),
+    "an error as a list of details": Stream(
+        after_two(b'data: {"detail": [{"msg": "no memory"}]}\n\n'), "stream_error", "no memory"
+    ),
     "no [DONE]": Stream(spoilt(lambda good: good[:-1]), "no_done", r"expected \[DONE\]"),
     "cut between two events": Stream(spoilt(lambda good: good[:4], b""), "truncated", "closed before"),
     "cut within an event": Stream(spoilt(lambda good: [*good[:4], good[4][:9]], b""), "truncated", "closed before"),
@@ -233,6 +268,9 @@ STREAMS = {
     "a negative count": Stream(counted(64, -8), "bad_usage", "pass"),
     "a count of another type": Stream(counted(64, "8"), "bad_usage", "pass"),
     "a count without end": Stream(counted(64, 10**300), "bad_usage", "pass"),
+    "half a token": Stream(counted(64, 7.5), "bad_usage", "pass"),
+    "a count that is true": Stream(counted(64, True), "bad_usage", "pass"),
+    "a count of infinity": Stream(counted(64, float("inf")), "bad_usage", "pass"),
     "fewer tokens than asked for": Stream(counted(64, 7), "short_output", "pass"),
     "no usage": Stream(spoilt(lambda good: [*good[:-2], DONE]), "no_usage", "pass"),
     "an event after [DONE]": Stream(spoilt(lambda good: [*good, delta()]), "after_done", "pass"),
