@@ -127,9 +127,41 @@ def _result(outcome: dict[str, Any]) -> Any:
 
 
 def open_as_owner(owner: Owner | None, path: Path) -> IO[bytes]:
-    """A file opened for reading as that user, or as root where root alone decides what stands there. Raises OSError."""
+    """A file opened for reading as that user, or as root where root alone decides what stands there. Raises OSError.
+
+    A file of root's in the user's folder is opened too, if the way there has no link and the file no other name.
+    """
     if owner is None or root_alone_decides(path):
         return os.fdopen(_regular(path), "rb")
+    try:
+        return _handed_over(owner, path)
+    except PermissionError:
+        entry = _without_links(path)
+        if entry is None:
+            raise
+        return os.fdopen(entry, "rb")
+
+
+def _without_links(path: Path) -> int | None:
+    """A file with one name, opened without following a link of the user's; None where it cannot be."""
+    folder = _opened(path.parent)
+    if folder is None:
+        return None
+    try:
+        entry = os.open(path.name, _OPEN, dir_fd=folder)
+    except OSError:
+        return None
+    finally:
+        os.close(folder)
+    found = os.fstat(entry)
+    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+        return entry
+    os.close(entry)
+    return None
+
+
+def _handed_over(owner: Owner, path: Path) -> IO[bytes]:
+    """A file that the user's process has opened."""
     mine, theirs = socket.socketpair()
     with mine, theirs:
         as_owner(owner, lambda: _send(theirs, path))

@@ -620,7 +620,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import ARGUMENT_SPEC
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.task import RunFailed, Task
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import read_key
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.key import read_key
 from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import mask
 
 

@@ -188,7 +188,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError, sentences
 from ansible_collections.llmfleet.serving.plugins.module_utils._files import log_head, log_tail
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import NoAnswer, ask
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import parse_base_url, read_key
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import parse_base_url
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.key import read_key
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.models import (
     Identity,
     Verdict,

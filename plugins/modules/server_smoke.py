@@ -151,7 +151,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai import smoke
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import MOST_BYTES, NoAnswer, ask
-from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import parse_base_url, read_key
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import parse_base_url
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.key import read_key
 from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import mask
 
 DEFAULTS = {

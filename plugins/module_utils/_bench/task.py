@@ -65,7 +65,8 @@ from typing import Any
 
 from .._errors import Problem, UserError
 from .._files import is_disk_full
-from .._openai.endpoint import Access, parse_base_url, read_key, resolve
+from .._openai.endpoint import Access, parse_base_url, resolve
+from .._openai.key import read_key
 from .._secrets import hidden_document
 from .clients.base import Client, Session
 from .clients.table import CLIENTS

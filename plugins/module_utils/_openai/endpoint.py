@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Tuple
 from urllib.parse import quote, urlsplit
 
@@ -23,7 +21,6 @@ _IGNORE_CUT = 0x80
 Address = Tuple[int, Tuple]  # address family and socket address
 
 _PROBE_S = 2.0
-_KEY = re.compile(rb"[\x21-\x7e]{1,8192}")  # what a header can carry
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -125,27 +122,6 @@ class Access:
         if self.api_key:
             headers["Authorization"] = f"Bearer {self.api_key}"
         return headers
-
-
-def read_key(path: str | None) -> str | None:
-    """The API key in the file; None without a path. Raises UserError."""
-    if not path:
-        return None
-    try:
-        key = Path(path).read_bytes().strip()
-    except OSError as error:
-        raise UserError(
-            Problem(
-                f"api_key_file {path} cannot be read ({error.strerror}).",
-                "a file with the key.",
-                "Correct api_key_file.",
-            )
-        ) from error
-    if not _KEY.fullmatch(key):
-        found = "holds no key" if not key else "holds more than a key, or other characters"
-        remedy = "Write the key into it: printable characters without blanks, in one line."
-        raise UserError(Problem(f"api_key_file {path} {found}.", "a file with the key alone.", remedy))
-    return key.decode()
 
 
 def resolve(endpoint: Endpoint) -> Address:

@@ -95,3 +95,19 @@ def test_a_file_is_opened_with_the_rights_of_the_owner(tmp_path: Path) -> None:
         open_as_owner(owner, link)
     with open_as_owner(owner, secret) as file:
         assert file.read() == b"x"
+
+
+@root
+def test_a_file_of_roots_in_the_users_folder_is_opened_unless_a_link_leads_there(tmp_path: Path) -> None:
+    home = give(tmp_path / "home")
+    for name in ("key", "linked"):
+        (home / name).write_text("x")
+        (home / name).chmod(0o600)
+    (home / "linked-too").hardlink_to(home / "linked")
+    give(home / "link", "link", home / "key")
+    owner = owner_of(home / "key")
+    with open_as_owner(owner, home / "key") as file:
+        assert file.read() == b"x"
+    for name in ("link", "linked"):
+        with pytest.raises(PermissionError):
+            open_as_owner(owner, home / name)

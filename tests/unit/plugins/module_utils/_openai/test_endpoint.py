@@ -13,7 +13,6 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint 
     Access,
     Endpoint,
     parse_base_url,
-    read_key,
     resolve,
 )
 
@@ -72,28 +71,6 @@ def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_plain_http_needs_none(tmp_path: Path) -> None:
     assert access("http://127.0.0.1:1", tmp_path / "missing").tls_context() is None
-
-
-def test_the_key_is_what_the_file_holds(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("secret\n")
-    assert read_key(str(tmp_path / "key")) == "secret"
-    assert read_key(None) is None and read_key("") is None
-
-
-def test_a_key_that_cannot_be_read(tmp_path: Path) -> None:
-    for path in (tmp_path / "missing", tmp_path):
-        with pytest.raises(UserError, match=f"api_key_file {path} cannot be read"):
-            read_key(str(path))
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b" \n", b"c4nary-Value\nX-Injected: 1", b"c4nary-Value two", "c4nary-Valué".encode(), b"\xff\xfe"]
-)
-def test_a_file_that_is_no_key_is_refused_and_not_shown(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "key").write_bytes(content)
-    with pytest.raises(UserError, match="api_key_file") as caught:
-        read_key(str(tmp_path / "key"))
-    assert "c4nary" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
