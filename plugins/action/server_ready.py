@@ -27,7 +27,14 @@ _SLICE = Record(
     }
 )
 _LONGEST_LINE = 400  # characters on the terminal
-_INTERVAL_S = 15.0  # the module's default for progress_interval
+# The module's defaults for progress_interval and timeout_s.
+_INTERVAL_S = 15.0
+_TIMEOUT_S = 900.0
+_ROOM_S = 120.0  # for a module's start and end on a slow host, after the limit that it keeps itself
+_ENDLESS = (
+    "The host still says `waiting` after {:.0f} s. Expected: an end by timeout_s, which the module there keeps. "
+    "Remedy: look at the host's clock and load."
+)
 
 
 class ActionModule(ActionBase):
@@ -43,6 +50,7 @@ class ActionModule(ActionBase):
         slice_s = _INTERVAL_S if given is None else float(given)
         if self._task.check_mode or self._task.async_val or slice_s <= 0:
             return self._module(options, task_vars)
+        limit_s = float(options.get("timeout_s") or _TIMEOUT_S) + slice_s + _ROOM_S
         began, attempts, lines = time.monotonic(), 0, Lines()
         while True:
             waited_s = time.monotonic() - began
@@ -52,6 +60,8 @@ class ActionModule(ActionBase):
             if "waiting" not in result:
                 return {**result, "attempts": attempts} if attempts else result
             now = time.monotonic()
+            if now - began > limit_s:
+                return {"failed": True, "attempts": attempts, "msg": _ENDLESS.format(now - began)}
             for server in said.get("waiting") or []:
                 host = (task_vars or {}).get("inventory_hostname", "")
                 display.display(describe(host, server, now - began, lines.age_s(server, now)))

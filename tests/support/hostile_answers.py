@@ -139,8 +139,12 @@ ODD = {
     "a key twice": answer(b'{"data": [], "data": 7, "count": 1, "count": "x"}'),
     "zero bytes": answer(b"\x00" * 1000),
     "a negative length of a model": answer(b'{"data": [{"id": "hostile", "max_model_len": -4096}]}'),
-    "a length of a model as 10 to the 400": answer(b'{"data": [{"id": "hostile", "max_model_len": 1' + b"0" * 400 + b"}]}"),
-    "metrics without values": answer(b"# TYPE vllm:prompt_tokens_total counter\nvllm:prompt_tokens_total{\nvllm:x NaN NaN NaN\n"),
+    "a length of a model as 10 to the 400": answer(
+        b'{"data": [{"id": "hostile", "max_model_len": 1' + b"0" * 400 + b"}]}"
+    ),
+    "metrics without values": answer(
+        b"# TYPE vllm:prompt_tokens_total counter\nvllm:prompt_tokens_total{\nvllm:x NaN NaN NaN\n"
+    ),
     "a metric of endless labels": answer(b"vllm:prompt_tokens_total{" + b'a="b",' * 100_000 + b"} 1\n"),
     "a number of 5,000 digits": answer(b'{"data": ' + b"9" * 5000 + b"}"),
     "nested a million times": answer(b"[" * 1_000_000),

@@ -22,7 +22,7 @@ from .._errors import Problem, UserError
 from .._secrets import hidden_bytes, hidden_values, is_secret_name
 from .._text import words
 from .documents import parse_json
-from .endpoint import Access, Endpoint, parse_url
+from .endpoint import LOOK_UP_S, Access, Endpoint, look_up, parse_url
 from .http1 import Framing, StreamError
 
 # The most that is read of an answer. The longest that is asked for is a page of metrics; what a server says of itself has some KiB.
@@ -153,10 +153,8 @@ class _Line:
 
     def _open(self, deadline: _Deadline) -> socket.socket:
         endpoint, failure = self._endpoint, OSError("no address")
-        for family, kind, protocol, _name, address in socket.getaddrinfo(
-            endpoint.host, endpoint.port, type=socket.SOCK_STREAM
-        ):
-            connection = socket.socket(family, kind, protocol)
+        for family, address in look_up(endpoint, deadline.left_s(LOOK_UP_S)):
+            connection = socket.socket(family, socket.SOCK_STREAM)
             try:
                 connection.settimeout(deadline.left_s(CONNECT_S))
                 connection.connect(address)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Any, Tuple
 from urllib.parse import quote, urlsplit
 
 from .._errors import Problem, UserError
@@ -21,6 +22,7 @@ _IGNORE_CUT = 0x80
 Address = Tuple[int, Tuple]  # address family and socket address
 
 _PROBE_S = 2.0
+LOOK_UP_S = 10.0  # for the resolver, which tries several name servers several times
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -127,7 +129,7 @@ class Access:
 def resolve(endpoint: Endpoint) -> Address:
     """The socket address of the server, looked up once: of several, the first that answers. Raises UserError."""
     try:
-        infos = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+        addresses = look_up(endpoint)
     except OSError as error:
         raise UserError(
             Problem(
@@ -136,8 +138,30 @@ def resolve(endpoint: Endpoint) -> Address:
                 "Correct base_url.",
             )
         ) from error
-    addresses = [(info[0], info[4]) for info in infos]
     return next((address for address in addresses if _answers(address)), addresses[0])
+
+
+def look_up(endpoint: Endpoint, limit_s: float = LOOK_UP_S) -> list[Address]:
+    """The socket addresses of a server. Raises OSError, also where there is no answer within the limit.
+
+    A resolver knows no limit of the caller's, so it is asked by a thread, which is left behind.
+    """
+    found: list[Any] = []
+
+    def ask() -> None:
+        try:
+            found.extend(socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM))
+        except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
+            found.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    if not found:
+        raise OSError(f"no answer about the name {endpoint.host!r} within {limit_s:.3g} s")
+    if isinstance(found[0], Exception):
+        raise OSError(str(found[0])) from found[0]
+    return [(info[0], info[4]) for info in found]
 
 
 def _answers(address: Address) -> bool:

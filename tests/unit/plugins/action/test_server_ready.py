@@ -54,6 +54,14 @@ def test_a_ready_server_costs_one_call(monkeypatch):
     assert (len(calls), shown) == (1, [])
 
 
+def test_a_host_that_waits_for_ever_does_not_hold_the_play(monkeypatch):
+    monkeypatch.setattr(server_ready, "_ROOM_S", 0.0)
+    monkeypatch.setattr(Scripted, "_execute_module", lambda self, **_rest: {"waiting": [WAITING], "attempts": 1})
+    args = {"served_model_name": "m", "timeout_s": 0.05, "progress_interval": 0.01}
+    result, _calls, shown = play(monkeypatch, [], args=args)
+    assert result["failed"] and "waiting" in result["msg"] and shown
+
+
 def test_a_slow_one_is_shown_and_asked_again(monkeypatch):
     slice_ = {"ready": False, "waiting": [WAITING], "attempts": 30, "elapsed_s": 15.0}
     result, calls, shown = play(monkeypatch, [slice_, slice_, {"ready": True, "attempts": 2}])

@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import time
 from pathlib import Path
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.client import NoAnswer, ask
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.endpoint import (
     Access,
     Endpoint,
+    look_up,
     parse_base_url,
     resolve,
 )
@@ -93,3 +97,19 @@ def test_a_python_that_takes_a_cut_for_an_end_is_told_not_to(monkeypatch: pytest
     monkeypatch.setattr(ssl, "create_default_context", lambda cafile: careless)
     context = Access(Endpoint("https", "gpu1", 443)).tls_context()
     assert context is not None and not context.options & 1 << 7
+
+
+def test_a_resolver_that_hangs_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_name, **_options: time.sleep(3) or [])
+    began = time.monotonic()
+    with pytest.raises(OSError, match=r"'gpu1' within 0\.1 s"):
+        look_up(Endpoint("http", "gpu1", 80), 0.1)
+    with pytest.raises(NoAnswer, match=r"within 0\.2 s"):
+        ask("http://gpu1/x", {}, 0.2)
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("name", ["no.such.host.invalid", "a" * 64, "a..b"])
+def test_a_name_that_cannot_be_looked_up(name: str) -> None:
+    with pytest.raises(OSError):
+        look_up(Endpoint("http", name, 80), 5)
