@@ -22,14 +22,14 @@ PLAY = """
   tasks:
     - llmfleet.serving.host_facts:
     - ansible.builtin.debug:
-        msg: "{{{{ ansible_facts.ansible_local.colour }}}}"
+        msg: "{{{{ ansible_facts.ansible_local.colour.name }}}}"
 """
 
 
 def test_an_option_is_set_for_every_module_by_the_action_group(tmp_path):
     facts = tmp_path / "facts"
     facts.mkdir()
-    (facts / "colour.fact").write_text('"ultramarine"')
+    (facts / "colour.fact").write_text('{"name": "ultramarine"}')
     (tmp_path / "play.yml").write_text(PLAY.format(facts=facts))
     done = subprocess.run(
         [
