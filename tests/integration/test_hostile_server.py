@@ -209,14 +209,14 @@ def classed(pattern: str) -> Callable[[dict[str, Any]], object]:
         fact = result["benchmark"]
         if not pattern:
             return (fact["metrics"]["completed"], fact["errors"]) == (2, {})
-        (kind, error), *others = fact["errors"].items()
-        counted = f"2 x {kind}" in fact["reason"] and (error["example"][:40] in fact["reason"])
+        errors = fact["errors"]
+        counted = all(
+            f"{error['count']} x {kind}" in fact["reason"] and error["example"][:40] in fact["reason"]
+            for kind, error in errors.items()
+        )
+        named = all(re.fullmatch(pattern, kind) for kind in errors)
         return (
-            not others
-            and re.fullmatch(pattern, kind)
-            and error["count"] == 2
-            and fact["status"] == "failed"
-            and counted
+            named and sum(error["count"] for error in errors.values()) == 2 and fact["status"] == "failed" and counted
         )
 
     return judge
@@ -304,10 +304,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return self_signed(tmp_path_factory.mktemp("tls"))
 
 
-def check(row: Row, folder: Path, certificate: Path | None) -> None:
+def asked(row: Row, folder: Path, certificate: Path | None) -> Ran:
     module, arguments = MODULES[row.module]
     with hostile_server({**GOOD, "/v1/models": guarded_models, row.path: row.behaviour}, certificate) as server:
-        ran = run(module, arguments(server.url, folder))
+        return run(module, arguments(server.url, folder))
+
+
+def check(row: Row, folder: Path, certificate: Path | None) -> None:
+    ran = asked(row, folder, certificate)
+    for _attempt in range(2):  # a machine that has no time for a module at the moment: what is wrong is wrong each time
+        if row.expected(ran.result) and ran.seconds < row.limit_s + OVER_S:
+            break
+        ran = asked(row, folder, certificate)
     table = os.environ.get("HOSTILE_TABLE")
     if table:
         with Path(table).open("a", encoding="utf-8") as stream:
