@@ -19,6 +19,7 @@ from typing import IO, Any, Callable, Iterator, NamedTuple
 from ._errors import Problem, UserError
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_MOST_LINKS = 40  # the kernel follows no more
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -38,7 +39,7 @@ def owner_of(path: Path) -> Owner | None:
     """
     if os.geteuid() != 0:
         return None
-    for step in _steps(path):
+    for step, _rest in _steps(path):
         found = step.lstat()
         if found.st_uid != 0:
             return _owner(found.st_uid, found.st_gid)
@@ -53,15 +54,27 @@ def _owner(uid: int, gid: int) -> Owner:
     return Owner(uid, user.pw_gid, user.pw_name, user.pw_dir)
 
 
-def _steps(path: Path) -> Iterator[Path]:
-    """What exists of the way to a path, from the root folder down, and of the way to where its links lead."""
-    for way in dict.fromkeys((path, Path(os.path.realpath(path)))):
-        yield from (step for step in (*reversed(way.parents), way) if os.path.lexists(step))
+def _steps(path: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """What exists of the way to a path, as the kernel goes it: from the root folder down, and from each link to where it leads.
+
+    With each step, what is left of the way behind it. No link stands before the last part of a step.
+    """
+    here, rest, links = Path("/"), list(reversed(path.absolute().parts)), 0
+    while rest and links < _MOST_LINKS:
+        part = rest.pop()
+        step = here.parent if part == ".." else here / part
+        if not os.path.lexists(step):
+            return
+        yield step, tuple(reversed(rest))
+        if step.is_symlink():
+            links, rest = links + 1, [*rest, *reversed(Path(os.readlink(step)).parts)]
+        else:
+            here = step
 
 
 def root_alone_decides(path: Path) -> bool:
     """Whether no one but root can put another file there: each folder and link on the way is root's, and no one else may write to it."""
-    found = [step.lstat() for step in _steps(path)]
+    found = [step.lstat() for step, _rest in _steps(path)]
     return all(entry.st_uid == 0 and (not entry.st_mode & _OTHERS_WRITE or _is_kept(entry)) for entry in found)
 
 
@@ -202,17 +215,15 @@ def give_back(owner: Owner | None, folder: Path) -> None:
 
 def _opened(folder: Path) -> int | None:
     """A folder below one of a user's, opened without following a link of that user's; None where it cannot be."""
-    users = next(
-        (step for step in (*reversed(folder.parents), folder) if os.path.lexists(step) and step.lstat().st_uid != 0),
-        None,
-    )
-    if users is None:
+    of_users = ((step, rest) for step, rest in _steps(folder) if step.lstat().st_uid != 0)
+    first, rest = next(of_users, (None, ()))
+    if first is None or ".." in rest:
         return None
     try:
-        here = os.open(os.path.realpath(users.parent), _OPEN | os.O_DIRECTORY)
+        here = os.open(first.parent, _OPEN | os.O_DIRECTORY)
     except OSError:
         return None
-    for part in folder.relative_to(users.parent).parts:
+    for part in (first.name, *rest):
         above = here
         try:
             here = os.open(part, _OPEN | os.O_DIRECTORY, dir_fd=above)

@@ -51,6 +51,29 @@ def test_a_link_and_what_it_leads_to_count(tmp_path: Path) -> None:
 
 
 @root
+def test_a_link_of_a_user_behind_a_link_of_roots_counts(tmp_path: Path) -> None:
+    home = give(tmp_path / "home")
+    (tmp_path / "roots").mkdir()
+    (tmp_path / "roots" / "key").write_text("of root's")
+    give(home / "models", "link", tmp_path / "roots")
+    (tmp_path / "data").symlink_to(home / "models")
+    (tmp_path / "up").symlink_to(home / "models" / ".." / "roots")  # beside what the user's link leads to
+    for path in (tmp_path / "data" / "key", tmp_path / "up" / "key"):
+        owner = owner_of(path)
+        assert owner and owner.uid == USER
+        assert not root_alone_decides(path)
+    (tmp_path / "roots").chmod(0o700)
+    with pytest.raises(PermissionError):
+        open_as_owner(owner_of(tmp_path / "data"), tmp_path / "data" / "key")
+
+
+@root
+def test_a_link_in_a_ring_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "ring").symlink_to(tmp_path / "ring")
+    assert owner_of(tmp_path / "ring" / "key") is None
+
+
+@root
 def test_root_alone_decides_in_its_own_folders(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     assert root_alone_decides(tmp_path / "file")
