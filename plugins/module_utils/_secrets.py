@@ -43,7 +43,7 @@ _HARMLESS = re.compile(r"[-+.\d]*|true|false|yes|no|on|off|none|null|dummy|empty
 
 _TOKEN = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{16,200}|sk-[\w-]{16,200}|gh[pousr]_\w{20,200}|github_pat_\w{20,200}|glpat-[\w-]{16,200}"
-    r"|nvapi-[\w-]{16,200}|xox[abprs]-[\w-]{10,200}|eyJ[\w-]{4,2000}\.[\w-]{4,2000}\.[\w-]{1,2000})"
+    r"|nvapi-[\w-]{16,200}|xox[abprs]-[\w-]{10,200}|eyJ[\w-]{4,512}\.[\w-]{4,2000}\.[\w-]{1,2000})"
 )
 # `user:password@`: up to the last @ of the authority, and further where the password has a slash in it.
 _USER = re.compile(r"(://)(?:[^\s/?#'\"<>]*|[^\s/?#@:'\"<>]{1,200}:(?!\d+[/\s])[^\s@'\"<>]{1,200})@")
@@ -54,7 +54,7 @@ _ASSIGNED = re.compile(
     rf"(?<![\w.-])(--)?([A-Za-z][\w.-]*)(\\?[\"']?\s?[=:]\s?)((?:(?:Bearer|Basic|Token) )?{_VALUE})", re.I
 )
 _QUOTED = re.compile(r"(['\"])([A-Za-z_][\w-]*)=((?:(?!\1)[^\n])*)\1")  # a variable as a shell takes it in quotes
-_FLAG = re.compile(r"(--[A-Za-z][\w.-]*)( |', '|\", \")('[^'\n]*'|[^\s'\",]+)")
+_FLAG = re.compile(r"(--[A-Za-z][\w.-]{0,80})( |', '|\", \")('[^'\n]*'|[^\s'\",]+)")
 
 
 def is_secret_name(name: str) -> bool:
