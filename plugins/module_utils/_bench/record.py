@@ -33,10 +33,11 @@ _GUESSES = 4
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a request asked for. `output_tokens` is None when the answer may have any length."""
+    """What a request asked for. `output_tokens` is None when the answer may be shorter than `most_output_tokens`."""
 
     input_tokens: int | None
     output_tokens: int | None
+    most_output_tokens: int
 
 
 @dataclass
@@ -266,6 +267,11 @@ def _judge(record: Record, expectation: Expectation, said: str) -> None:
     if wanted is not None and record.completion_tokens != wanted:
         kind = "short_output" if record.completion_tokens < wanted else "long_output"
         record.fail(kind, f"{record.completion_tokens} tokens instead of {wanted} (finish {record.finish_reason})")
+    if (
+        record.completion_tokens > expectation.most_output_tokens
+    ):  # the gaps of an answer take memory for each of its tokens
+        most = expectation.most_output_tokens
+        record.fail("long_output", f"{record.completion_tokens} tokens, asked for {most} at most")
 
 
 def error_classes(records: Sequence[Record]) -> dict[str, dict[str, Any]]:

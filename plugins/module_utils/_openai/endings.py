@@ -43,7 +43,7 @@ ENDINGS = {
     "no_done": "the stream has no `[DONE]`",
     "no_usage": "the stream has no usage block with tokens of the answer",
     "short_output": "fewer tokens than asked for, with `ignore_eos`",
-    "long_output": "more tokens than asked for, with `ignore_eos`",
+    "long_output": "more tokens than asked for",
     "cancelled": "the run was ended",
     "request_failed": "of `client: vllm`, which does not class its errors",
 }

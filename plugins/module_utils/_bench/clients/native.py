@@ -142,9 +142,9 @@ class NativeClient:
                 workload.continuous_usage,
             )
             payload = request_bytes(target, headers, document, f"{name}-{index}")
-            answer = prompt.output_tokens if workload.ignore_eos else None
-            most_bytes = _LONGEST_BYTES + _LONGEST_EVENT_BYTES * (prompt.output_tokens or workload.output_tokens)
-            requests.append(Request(payload, Expectation(prompt.input_tokens, answer), most_bytes))
+            most = prompt.output_tokens or workload.output_tokens
+            expectation = Expectation(prompt.input_tokens, prompt.output_tokens if workload.ignore_eos else None, most)
+            requests.append(Request(payload, expectation, _LONGEST_BYTES + _LONGEST_EVENT_BYTES * most))
         return requests
 
     # -- loads --------------------------------------------------------------------------------------------------------

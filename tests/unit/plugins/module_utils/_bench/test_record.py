@@ -57,7 +57,7 @@ def recorded(reads: list[bytes], outcome: str = "") -> Recording:
 def answer(events: list[bytes], end: bytes = b"0\r\n\r\n", outcome: str = "", tokens: int | None = 3) -> Record:
     """One read for the head, one for each event, one for the end."""
     reads = [HEAD, *map(chunk, events), end]
-    return decode(recorded([read for read in reads if read], outcome), Expectation(7, tokens))
+    return decode(recorded([read for read in reads if read], outcome), Expectation(7, tokens, 3))
 
 
 def test_a_complete_answer() -> None:
@@ -73,7 +73,7 @@ def test_a_complete_answer() -> None:
 def test_any_read_boundary_gives_the_same_answer(data: st.DataObject) -> None:
     raw = HEAD + b"".join(map(chunk, GOOD)) + b"0\r\n\r\n"
     cuts = sorted(data.draw(st.sets(st.integers(1, len(raw) - 1), max_size=10)))
-    record = decode(recorded([raw[a:b] for a, b in zip([0, *cuts], [*cuts, len(raw)])]), Expectation(7, 3))
+    record = decode(recorded([raw[a:b] for a, b in zip([0, *cuts], [*cuts, len(raw)])]), Expectation(7, 3, 3))
     assert record.ok
     assert len(record.event_ns) == 4
     assert list(record.event_ns) == sorted(record.event_ns)
@@ -82,7 +82,7 @@ def test_any_read_boundary_gives_the_same_answer(data: st.DataObject) -> None:
 def test_an_event_has_the_time_of_its_last_byte() -> None:
     raw = HEAD + b"".join(map(chunk, GOOD)) + b"0\r\n\r\n"
     cut = raw.index(ROLE) + len(ROLE) - 1
-    record = decode(recorded([raw[:cut], raw[cut:]]), Expectation(7, 3))
+    record = decode(recorded([raw[:cut], raw[cut:]]), Expectation(7, 3, 3))
     assert set(record.event_ns) == {1000}
     assert record.coalesced == 2
 
@@ -136,7 +136,7 @@ def test_an_event_reads_the_same_after_others_of_its_kind(events: list[bytes]) -
 def of_body(body: bytes, headers: bytes = b"", outcome: str = "") -> Record:
     """A whole body in one piece, whatever it is."""
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%b\r\n" % (len(body), headers) + body
-    return decode(recorded([raw], outcome), Expectation(7, 3))
+    return decode(recorded([raw], outcome), Expectation(7, 3, 3))
 
 
 FLAWLESS = {
@@ -250,6 +250,12 @@ def test_a_short_answer_is_fine_where_the_length_is_free() -> None:
     assert answer([ROLE, delta(finish="stop"), usage(7, 1), DONE], tokens=None).ok
 
 
+def test_no_answer_has_more_tokens_than_asked_for() -> None:
+    """Each of them would have a gap of its own: a count of 999,999,999 took 40 GB."""
+    record = answer([ROLE, delta(finish="stop"), usage(7, 999_999_999), DONE], tokens=None)
+    assert (record.error, record.completion_tokens) == ("long_output", 999_999_999)
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "kind", "part"),
     [
@@ -260,7 +266,7 @@ def test_a_short_answer_is_fine_where_the_length_is_free() -> None:
 )
 def test_refusals(status: bytes, headers: bytes, kind: str, part: str) -> None:
     raw = b"HTTP/1.1 " + status + b"\r\ncontent-length: 4\r\n" + headers + b"\r\noops"
-    record = decode(recorded([raw]), Expectation(7, 3))
+    record = decode(recorded([raw]), Expectation(7, 3, 3))
     assert record.error == kind
     assert part in record.detail
 
@@ -318,7 +324,7 @@ def test_broken_ends(end: bytes, outcome: str, kind: str) -> None:
 
 
 def test_no_answer_at_all() -> None:
-    assert decode(recorded([], "connect_refused"), Expectation(7, 3)).error == "connect_refused"
+    assert decode(recorded([], "connect_refused"), Expectation(7, 3, 3)).error == "connect_refused"
 
 
 @given(st.lists(st.binary(max_size=20_000), max_size=12))
