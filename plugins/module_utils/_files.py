@@ -32,8 +32,9 @@ def write_json(
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    if in_room and _room(path).exists():
-        _room(path).replace(fresh)
+    with suppress(FileNotFoundError):  # of two jobs that write one file, the other may have taken it
+        if in_room:
+            _room(path).replace(fresh)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT, mode)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -77,14 +78,14 @@ def _room(path: Path) -> Path:
 
 
 def read_json(path: Path, at_most_bytes: int | None = MAX_JSON_BYTES) -> Any:
-    """The document in the file; None when there is no file, it is not JSON or it is longer than `at_most_bytes`."""
+    """The document in the file; None when there is no file, it is not JSON, nested too deeply, or longer than `at_most_bytes`."""
     try:
         with path.open("rb") as stream:
             content = stream.read(-1 if at_most_bytes is None else at_most_bytes + 1)
         if at_most_bytes is not None and len(content) > at_most_bytes:
             return None
         return json.loads(content)
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
 
 

@@ -137,19 +137,18 @@ def main() -> None:
         required_if=[("state", "started", ("argv", "digest"))],
         supports_check_mode=True,
     )
-    params = module.params
-    folder = Path(params["server_dir"])
-    actions = needed_actions(folder, params)
-    if "start" in actions:
-        refuse_taken_port(module, folder)
-    if not module.check_mode:
-        perform(module, folder, actions)
-    module.exit_json(
-        changed=bool(actions),
-        actions=actions,
-        pid=server_process.running_pid(folder),
-        log=str(folder / server_process.LOG),
-    )
+    folder = Path(module.params["server_dir"])
+    try:
+        actions = needed_actions(folder, module.params)
+        if "start" in actions:
+            refuse_taken_port(module, folder)
+        if not module.check_mode:
+            perform(module, folder, actions)
+        pid = server_process.running_pid(folder)
+    except OSError as error:
+        remedy = "correct the folder, or run the play as the user who started the server"
+        module.fail_json(msg=str(Problem(f"{error.filename or folder}: {error.strerror}", remedy=remedy)))
+    module.exit_json(changed=bool(actions), actions=actions, pid=pid, log=str(folder / server_process.LOG))
 
 
 def perform(module: AnsibleModule, folder: Path, actions: list) -> None:

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import time
 from bisect import bisect_left
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Sequence, Tuple
@@ -196,7 +197,8 @@ class Sampler:
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+            with suppress(subprocess.TimeoutExpired):  # where the driver hangs no signal reaches it
+                self._process.wait(_END_S)
 
     def samples(self) -> list[Sample]:
         """What was sampled."""

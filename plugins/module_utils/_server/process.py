@@ -66,7 +66,7 @@ def stale_files(folder: Path, files: dict[str, str]) -> list[str]:
 def _read(path: Path) -> str | None:
     try:
         return path.read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # the second for bytes that are no text
         return None
 
 

@@ -34,7 +34,7 @@ def commit_of(folder: Path, revision: str) -> str | None:
         return revision
     try:
         return (folder / "refs" / revision).read_text().strip()
-    except OSError:
+    except (OSError, ValueError):  # the second for bytes that are no text
         return None
 
 

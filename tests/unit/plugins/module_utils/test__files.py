@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._files import (
@@ -64,6 +65,12 @@ def test_room_that_was_not_used_is_given_back(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
+def test_room_that_another_job_has_just_taken_is_done_without(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda _path: True)
+    write_json(tmp_path / "fact.json", {"a": 1}, in_room=True)
+    assert read_json(tmp_path / "fact.json") == {"a": 1}
+
+
 def test_a_document_shorter_than_its_room_ends_where_it_ends(tmp_path):
     hold_room(tmp_path / "fact.json", 4096)
     write_json(tmp_path / "fact.json", {"a": 1}, in_room=True)
@@ -82,11 +89,13 @@ def test_the_format_of_a_document_is_the_callers(tmp_path):
     assert (tmp_path / "x.json").stat().st_mode & 0o777 == 0o644
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe{}", b'{"a": "' + b"x" * 100 + b'"}'])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"{", b"\xff\xfe{}", b"[" * 100_000, b'{"a": "' + b"x" * 100_000 + b'"}']
+)
 def test_what_is_no_document(tmp_path, content):
     if content is not None:
         (tmp_path / "record.json").write_bytes(content)
-    assert read_json(tmp_path / "record.json", at_most_bytes=100) is None
+    assert read_json(tmp_path / "record.json", at_most_bytes=100_000) is None
 
 
 def test_a_document_of_any_length(tmp_path):

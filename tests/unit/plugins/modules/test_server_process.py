@@ -41,6 +41,31 @@ def test_one_that_died_is_started_again(run, tmp_path):
     assert run(server_dir=str(folder), argv=["true"], digest="1")["actions"] == ["start"]
 
 
+@pytest.mark.parametrize("options", [{"state": "absent"}, {"argv": ["true"], "digest": "1"}])
+def test_a_folder_that_is_none_is_said(run, tmp_path, options):
+    (tmp_path / "server").write_text("a file")
+    assert (
+        f"{tmp_path}/server/process.json: Not a directory" in run(1, server_dir=f"{tmp_path}/server", **options)["msg"]
+    )
+
+
+def test_a_process_of_another_user_is_said(run, tmp_path, monkeypatch):
+    def refuse(*_arguments):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(server_process.server_process, "running_pid", lambda _folder: 1)
+    monkeypatch.setattr(server_process.server_process, "stop", refuse)
+    assert f"{tmp_path}: Operation not permitted" in run(1, server_dir=str(tmp_path), state="absent")["msg"]
+
+
+def test_a_file_of_other_bytes_is_written_anew(run, tmp_path):
+    options = {"server_dir": str(tmp_path), "argv": ["true"], "digest": "1", "files": {"a.txt": "b"}}
+    run(**options)
+    (tmp_path / "a.txt").write_bytes(b"\xff")
+    run(**options)
+    assert (tmp_path / "a.txt").read_text() == "b"
+
+
 def test_a_folder_that_cannot_be_removed_is_said(run, tmp_path, monkeypatch):
     def refuse(path):
         raise PermissionError(errno.EACCES, "Permission denied", f"{path}/x")

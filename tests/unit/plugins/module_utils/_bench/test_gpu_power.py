@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import numpy as np
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.gpu_power import (
@@ -134,6 +136,23 @@ def test_sampling(fake_host, monkeypatch, tmp_path, uuids) -> None:
     sampler = Sampler(tmp_path, uuids)
     sampler._process.wait()
     sampler.stop()
+    sampler.stop()
+    assert len(sampler.samples()) == 4
+
+
+def test_a_sampler_that_cannot_be_ended_is_left_behind(fake_host, monkeypatch, tmp_path) -> None:
+    """A driver that hangs holds nvidia-smi where no signal reaches it."""
+
+    def waits(limit_s: float | None = None) -> None:
+        assert limit_s is not None, "it waits for ever"
+        raise subprocess.TimeoutExpired("nvidia-smi", limit_s)
+
+    fake_host.program_says("nvidia-smi", TEXT)
+    monkeypatch.setenv("PATH", f"{fake_host.bin}:/usr/bin:/bin")
+    sampler = Sampler(tmp_path, [])
+    sampler._process.wait()
+    monkeypatch.setattr(sampler._process, "wait", waits)
+    monkeypatch.setattr(sampler._process, "returncode", None)
     sampler.stop()
     assert len(sampler.samples()) == 4
 

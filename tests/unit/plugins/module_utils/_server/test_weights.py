@@ -56,6 +56,11 @@ def test_a_complete_model_is_found_by_branch_and_by_commit(folder, revision):
     assert cache.complete_commit(folder, MODEL, revision) == COMMIT
 
 
+def test_a_branch_of_other_bytes_is_none(folder):
+    (cache.repository(folder, MODEL) / "refs" / "main").write_bytes(b"\xff")
+    assert cache.complete_commit(folder, MODEL, "main") is None
+
+
 def remove_a_file(model):
     (model / "snapshots" / COMMIT / "config.json").unlink()
 
