@@ -10,6 +10,7 @@ import zlib
 from array import array
 
 _BLOCK_BYTES = 32 * 1024  # a block is compressed when it has this length or nearly so
+_STATUS_BYTES = len("HTTP/1.1 2")
 _TAIL_BYTES = 16  # stays uncompressed, so that the end of the answer is seen across two reads
 
 
@@ -61,6 +62,12 @@ class Recording:
     def received_bytes(self) -> int:
         """What has come of the response, its head included."""
         return self.packed_bytes + len(self.data)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the answer, as far as it has come, begins with a status of HTTP that is no success."""
+        begin = zlib.decompressobj().decompress(self._blocks[0], _STATUS_BYTES) if self._blocks else bytes(self.data)
+        return begin[_STATUS_BYTES - 1 : _STATUS_BYTES] > b"2"
 
     def drop(self) -> None:
         """Keeps the beginning alone, of a response that nothing but its length is said about."""

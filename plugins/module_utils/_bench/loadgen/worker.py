@@ -225,11 +225,12 @@ class Worker:
     def _count(self, recording: Recording) -> None:
         counts, size = self._counts, recording.received_bytes
         asked = self._load.requests[recording.index].expectation.output_tokens
-        known = not recording.outcome and asked is not None
+        failed = bool(recording.outcome) or recording.refused
+        known = not failed and asked is not None
         self._counts = replace(
             counts,
             done=counts.done + 1,
-            failed=counts.failed + bool(recording.outcome),
+            failed=counts.failed + failed,
             received_bytes=counts.received_bytes + size,
             ended_tokens=counts.ended_tokens + (asked or 0 if known else 0),
             ended_bytes=counts.ended_bytes + (size if known else 0),
