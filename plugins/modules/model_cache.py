@@ -128,6 +128,7 @@ from typing import IO, Iterator
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
+from ansible_collections.llmfleet.serving.plugins.module_utils._files import is_disk_full
 from ansible_collections.llmfleet.serving.plugins.module_utils._owners import (
     Owner,
     as_owner,
@@ -170,17 +171,26 @@ def environment_folder(params: dict, owner: Owner | None) -> Iterator[Path]:
         as_owner(owner, lambda: shutil.rmtree(temporary or work_dir / "hub-client", ignore_errors=True))
 
 
-def make_environment(folder: Path, requirement: str) -> str | None:
-    """Makes the virtual environment with the client; what went wrong, or None."""
+def make_environment(folder: Path, requirement: str, timeout_s: float) -> str | None:
+    """Makes the virtual environment with the client; what went wrong, or None. `timeout_s` limits each of its two steps."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     for command in (
         [sys.executable, "-m", "venv", "--clear", str(folder)],
         [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", requirement],
     ):
         try:
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,  # pip would ask for a password there
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=timeout_s,
+                check=False,
+            )
         except OSError as error:
             return f"{' '.join(command)} failed: {error.strerror}"
+        except subprocess.TimeoutExpired:
+            return f"{' '.join(command)} was not done after {timeout_s:g} s (model_cache_timeout_s)"
         if done.returncode != 0:
             return f"{' '.join(command)} failed: {done.stdout.decode(errors='replace').strip()[-600:]}"
     return None
@@ -215,7 +225,7 @@ def fetch(params: dict, owner: Owner | None) -> dict:
     if params["python"]:
         return as_owner(owner, lambda: answer_of([params["python"]], order, params))
     with environment_folder(params, owner) as folder:
-        problem = as_owner(owner, lambda: make_environment(folder, params["requirement"]))
+        problem = as_owner(owner, lambda: make_environment(folder, params["requirement"], params["timeout_s"]))
         if problem is None:
             return as_owner(owner, lambda: answer_of([str(folder / "bin/python")], order, params))
     return answer_of(in_image(params, owner, problem), order, params)
@@ -325,6 +335,17 @@ def remove(params: dict, owner: Owner | None, check_mode: bool) -> tuple[bool, d
     return present, {"commit": None, "files": []}
 
 
+def not_done(error: OSError, cache_dir: str, owner: Owner | None) -> Problem:
+    """Why the host did not let something be read, written or started."""
+    if is_disk_full(error):
+        return Problem(f"{error.filename or cache_dir}: {error.strerror}", remedy=f"free space below {cache_dir}")
+    if isinstance(error, FileNotFoundError):
+        return Problem(f"{error.filename} is not on the host", remedy="correct the path, or bring there what it names")
+    whose = f" as {owner.name or owner.uid}, whose folder it is" if owner else ""
+    found = f"no right to {error.filename} ({error.strerror}){whose}"
+    return Problem(found, remedy="correct the folder's owner or its link")
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -353,10 +374,7 @@ def main() -> None:
     except UserError as error:
         module.fail_json(msg=f"{params['model']} is not in {params['cache_dir']}: {error}")
     except OSError as error:
-        whose = f" as {owner.name or owner.uid}, whose folder it is" if owner else ""
-        problem = Problem(
-            f"no right to {error.filename} ({error.strerror}){whose}", remedy="correct the folder's owner or its link"
-        )
+        problem = not_done(error, params["cache_dir"], owner)
         module.fail_json(msg=f"{params['model']}, {params['state']} in {params['cache_dir']}: {problem}")
     module.exit_json(
         changed=changed,

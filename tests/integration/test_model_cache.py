@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,33 @@ def test_a_file_that_is_not_what_the_hub_says_is_refused(run: Any, python: str) 
         refused = run(python=python, endpoint=hub.url)
         assert refused["failed"] is True
         assert "model.safetensors" in refused["msg"]
+
+
+@pytest.mark.parametrize("missing", ["python", "archive"])
+def test_what_is_not_on_the_host_is_said(run: Any, tmp_path: Path, missing: str) -> None:
+    message = run(**{missing: str(tmp_path / "missing")})["msg"]
+    assert f"{tmp_path}/missing is not on the host" in message and "owner" not in message
+
+
+def test_a_full_disk_is_said(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/cache/x")
+
+    monkeypatch.setattr(model_cache, "bring", full)
+    message = run()["msg"]
+    assert "No space left on device" in message and "free space" in message and "owner" not in message
+
+
+def test_an_index_that_never_answers_is_not_waited_for_longer_than_the_limit(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nexec sleep 30\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(slow))
+    began = time.monotonic()
+    assert "not done after 1 s" in run(timeout_s=1)["msg"]
+    assert time.monotonic() - began < 10
 
 
 def test_a_token_is_sent_and_its_absence_reported_with_the_remedy(run: Any, python: str, tmp_path: Path) -> None:
