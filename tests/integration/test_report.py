@@ -126,6 +126,18 @@ def test_batches_are_reported_once_and_whole(kept: Kept) -> None:
     assert len([path for path in kept.reports.iterdir() if path.is_dir() and not path.is_symlink()]) == 1
 
 
+def test_the_user_says_what_a_folder_holds(kept: Kept) -> None:
+    folder, model = "/models/x", sample.PUBLISHED["model"]
+    kept.keep("one")
+    fact = sample.benchmark("one")
+    fact["provenance"]["server"]["model"] = folder
+    kept.write_facts("one", fact)
+    assert kept.play("report.yml", report_model_names={folder: model}).rc == 0
+    (group,) = kept.report()["groups"]
+    assert (group["model"], group["published"]["taken_as"]) == (folder, model)
+    assert group["published"]["comparable"]
+
+
 BATCHES = """
 - hosts: inference
   gather_facts: false

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -92,3 +93,33 @@ def test_following_ends_with_the_run_or_its_silence(
     monkeypatch.setattr(action, "_ask", lambda command: answer(clock.now) if clock.now < 3600 else {"state": "done"})
     action._follow("/runs/r1", 0.0, {})
     assert ends_after <= clock.now < ends_after + 5
+
+
+def test_a_run_is_shown_at_each_interval_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(now: float) -> dict[str, Any]:
+        return {**PROGRESS, "state": "starting" if now < 50 else "running" if now < 200 else "done", "elapsed_s": now}
+
+    clock, action, shown = Clock(), ActionModule.__new__(ActionModule), []
+    monkeypatch.setattr(bench_serve, "time", clock)
+    monkeypatch.setattr(bench_serve.display, "display", lambda line: shown.append((clock.now, line)))
+    monkeypatch.setattr(action, "_ask", lambda command: answer(clock.now))
+    action._follow("/runs/r1", 15.0, {"inventory_hostname": "one\x1b[2J"})
+    times = [at for at, _line in shown]
+    assert 50 <= times[0] < 55 and all(15 <= later - at < 18 for at, later in zip(times, times[1:])) and times[-1] > 180
+    assert {line for _at, line in shown} == {"one [2J: run-1 24 %, 0/512 requests, 6,980 tok/s, ETA 1m52s"}
+
+
+@pytest.mark.parametrize(
+    ("options", "interval_s"),
+    [({}, bench_serve._INTERVAL_S), ({"progress_interval": 0}, 0.0), ({"progress_interval": "2.5"}, 2.5)],
+)
+def test_the_interval_is_what_the_task_says_also_none_at_all(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], interval_s: float
+) -> None:
+    action, followed = ActionModule.__new__(ActionModule), []
+    action._task = SimpleNamespace(args=options, check_mode=False, async_val=0)
+    monkeypatch.setattr(bench_serve.ActionBase, "run", lambda *_arguments: {})
+    monkeypatch.setattr(action, "_module", lambda *_arguments: {"run_id": "r1", "run_folder": "/runs/r1"})
+    monkeypatch.setattr(action, "_follow", lambda _folder, seconds, _variables: followed.append(seconds))
+    assert action.run()["run_id"] == "r1"
+    assert followed == [interval_s]

@@ -162,6 +162,20 @@ def test_our_own_questions_are_no_news_of_a_containers_start(run, pretended_dock
     assert (waiting["stage"], waiting["last_line"][-8:]) == ("started", "to roll!")
 
 
+@pytest.mark.parametrize(
+    ("line", "begin", "end"),
+    [
+        ("(Worker pid=37) INFO 11-22 15:57:00 [runner.py:2338] Starting to load x...", "Starting to", "load x..."),
+        (f"[2026-11-22 15:57:00 TP0] Loading {'x' * 1000} shard 3 of 4", "Loading xxx", "xxx shard 3 of 4"),
+    ],
+)
+def test_of_the_last_line_of_a_log_the_text_is_shown_with_its_end(run, pretended_docker, line, begin, end):
+    (pretended_docker / "log").write_text(line + "\n")
+    (waiting,) = run(**container(), slice_s=0.01)["waiting"]
+    assert waiting["last_line"].startswith(begin) and waiting["last_line"].endswith(end)
+    assert len(waiting["last_line"]) <= 200
+
+
 def test_a_dead_container_says_why_in_one_line_with_a_bounded_end_of_its_log(run, pretended_docker):
     (pretended_docker / "state").write_text("exited 1 0 false 2026-11-26T13:38:50Z\n")
     (pretended_docker / "log").write_text((LOGS / "sglang_model_missing.txt").read_text() + POLL * 4000)

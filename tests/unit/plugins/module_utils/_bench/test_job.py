@@ -116,6 +116,12 @@ def test_progress(folder: JobFolder) -> None:
     assert values == ["running", "run-1", 4, 1, 4, 0, 40, 1.0]
 
 
+def test_the_share_of_a_warm_up_is_of_its_requests_for_their_answers_are_shorter(folder: JobFolder) -> None:
+    monitor = Monitor(folder, output_tokens=10, cancel_when_alone=False)
+    monitor.tick("warmup", 4, Counts(received_bytes=4000, seen_events=5, seen_bytes=1000))
+    assert (folder.progress()["tokens"], folder.progress()["share"], folder.progress()["eta_s"]) == (20, 0, None)
+
+
 @pytest.mark.parametrize(
     ("counts", "tokens_per_byte"),
     [
@@ -154,6 +160,37 @@ def test_a_steady_load_has_a_steady_rate_from_the_first_tokens_on(
     assert shares == sorted(shares) and 0.05 < shares[0] < 0.07
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Its item is the time, which passes only where a test says so."""
+    now = [1000.0]
+    monkeypatch.setattr(job, "time", SimpleNamespace(monotonic=lambda: now[0], time=lambda: 0.0))
+    return now
+
+
+def test_a_phase_is_timed_and_counted_from_its_own_begin(folder: JobFolder, clock: list[float]) -> None:
+    """Ten tokens a second of 100 bytes each, 4 x 100 of them in each phase; of the second one nothing has ended."""
+    monitor = Monitor(folder, output_tokens=100, cancel_when_alone=False)
+    for phase in ("run-1", "run-2"):
+        rates = []
+        for second in range(21):
+            monitor.tick(phase, 4, Counts(received_bytes=second * 1000, seen_events=5, seen_bytes=500))
+            progress = folder.progress()
+            rates.append(progress["output_tok_s"])
+            clock[0] += 1
+        assert rates == [None, *[pytest.approx(10)] * 20]
+        assert (progress["tokens"], progress["share"], progress["eta_s"]) == (200, 0.5, pytest.approx(20))
+    assert progress["elapsed_s"] == pytest.approx(41)
+
+
+def test_answers_that_are_longer_than_asked_leave_no_negative_time(folder: JobFolder, clock: list[float]) -> None:
+    monitor = Monitor(folder, output_tokens=10, cancel_when_alone=False)
+    monitor.tick("run-1", 4, Counts())
+    clock[0] += 5
+    monitor.tick("run-1", 4, Counts(done=2, received_bytes=9000, ended_tokens=20, ended_bytes=2000))
+    assert (folder.progress()["share"], folder.progress()["eta_s"]) == (1, 0)
+
+
 def test_what_stops_a_load(folder: JobFolder) -> None:
     monitor = Monitor(folder, 10, cancel_when_alone=True)
     folder.path.mkdir(parents=True)
@@ -186,6 +223,17 @@ def test_a_note_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
     note.write("r1", {})
     (tmp_path / "running" / "server.json").write_text(text)
     assert note.read() == {}
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "5", '"x"', "{"])
+def test_a_workload_that_was_not_noted_is_empty(folder: JobFolder, text: str | None) -> None:
+    folder.path.mkdir(parents=True)
+    folder.write_workload({"num_prompts": 3})
+    assert folder.workload() == {"num_prompts": 3}
+    (folder.path / "workload.json").unlink()
+    if text is not None:
+        (folder.path / "workload.json").write_text(text)
+    assert folder.workload() == {}
 
 
 def test_what_two_calls_ask_differently_is_named() -> None:

@@ -161,6 +161,11 @@ def test_the_same_holds_for_every_other_variable_of_a_host(name: str, value: Any
         "a": {name: value},
         "b": {"report_contact": contact},
         "c": {"gpu_preflight_summary": summary, "report_failure_reason": value},
+        "e": {"report_failure_reason": "down", "report_failed_run": value},
+        "f": {
+            "report_failure_reason": "down",
+            "report_failed_run": {"run_id": value, "workload": {"num_prompts": value}},
+        },
         "d": {**sample.host_facts("d"), "gpu_profile": {"gpu_class": value, "name": value, "published_key": value}},
     }
     assert of_the_good(refuses_nothing(fleet)) == of_the_good(refuses_nothing(GOOD))

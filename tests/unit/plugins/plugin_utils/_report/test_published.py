@@ -88,6 +88,19 @@ def test_a_folder_that_is_known_to_hold_the_model_is_compared(model: str, names:
     assert (result["taken_as"], result["ratio"]["output_throughput"]) == (MODEL, 1.0)
 
 
+def test_a_name_with_two_dashes_is_found_in_the_cache_of_the_hub() -> None:
+    published = {**sample.PUBLISHED, "model": "other/model--v2"}
+    found = compare(group(model=SNAPSHOT.replace("LiquidAI--LFM2.5-8B-A1B", "other--model--v2")), {}, [published])
+    assert found is not None and found["taken_as"] == "other/model--v2"
+
+
+def test_what_the_user_says_of_a_folder_outweighs_its_path_and_is_not_asked_for_again() -> None:
+    found = compare(group(model=SNAPSHOT), {}, [OTHER, sample.PUBLISHED], {SNAPSHOT: "other/model"})
+    assert found is not None and found["taken_as"] == "other/model"
+    for model in (SNAPSHOT, FOLDER):
+        assert compare(group(model=model), {}, [sample.PUBLISHED], {model: "not/published"}) is None
+
+
 @pytest.mark.parametrize(
     ("model", "suggested"),
     [
@@ -95,6 +108,8 @@ def test_a_folder_that_is_known_to_hold_the_model_is_compared(model: str, names:
         (FOLDER + "/", f"if it is {MODEL}, set"),
         ("~/weights", f"if it is other/model or {MODEL}, set report_model_names: {{~/weights: other/model}}"),
         (SNAPSHOT.replace("0123", "main"), "what it holds is not known"),
+        ("./weights", "what it holds is not known"),
+        ("../weights", "what it holds is not known"),
     ],
 )
 def test_a_folder_of_which_nothing_is_known_says_why_it_is_not_compared_and_what_to_type(
@@ -103,6 +118,12 @@ def test_a_folder_of_which_nothing_is_known_says_why_it_is_not_compared_and_what
     result = compare(group(model=model), {"output_throughput": 3787.0}, [OTHER, sample.PUBLISHED])
     assert result is not None and not result["comparable"] and result["metrics"] == {}
     assert model in result["reason"] and suggested in result["reason"]
+
+
+def test_the_source_beside_an_unknown_folder_is_that_of_the_model_that_is_named_alike() -> None:
+    other = {**OTHER, "source": "another table"}
+    result = compare(group(model=FOLDER), {}, [other, sample.PUBLISHED])
+    assert result is not None and result["source"] == sample.PUBLISHED["source"] != other["source"]
 
 
 @pytest.mark.parametrize("change", [{"gpu": "h200"}, {"engine": "other"}])

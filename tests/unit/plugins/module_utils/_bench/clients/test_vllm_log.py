@@ -25,6 +25,7 @@ DENIED = "docker: permission denied while trying to connect to the Docker daemon
             str(LOG),
         ),
         ([DENIED, "", "Run 'docker run --help' for more information"], f"It ended with: {DENIED}", "group docker"),
+        ([DENIED, "See 'docker run --help'."], f"It ended with: {DENIED}", "group docker"),
         (["PermissionError: [Errno 13] Permission denied: '/models'"], "It ended with: PermissionError", str(LOG)),
         ([], "It ended with: nothing: the log is empty", str(LOG)),
     ],
@@ -32,7 +33,7 @@ DENIED = "docker: permission denied while trying to connect to the Docker daemon
 def test_the_cause_comes_first_and_whole(lines: list[str], found: str, remedy: str) -> None:
     problem = no_result(lines, LOG)
     assert problem.found.removeprefix("vllm bench serve left no result. ").startswith(found)
-    assert len(problem.found) < 1000
+    assert len(problem.found) < 1000 and problem.found.count(found.partition(": ")[2]) == 1
     assert remedy in problem.remedy and ("docker" in problem.remedy) == ("docker" in remedy)
 
 
