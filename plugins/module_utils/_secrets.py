@@ -74,9 +74,11 @@ def hidden(text: str, *known: str | None) -> str:
     if "://" in text:
         text = _USER.sub(rf"\1{HIDDEN}@", text)
     text = _TOKEN.sub(HIDDEN, _BEARER.sub(rf"\1{HIDDEN}", text))
-    for pattern, without in ((_QUOTED, _without_quoted), (_ASSIGNED, _without_value), (_FLAG, _without_argument)):
-        text = pattern.sub(without, text)
-    return text
+    if "=" in text:
+        text = _QUOTED.sub(_without_quoted, text)
+    if "=" in text or ":" in text:
+        text = _ASSIGNED.sub(_without_value, text)
+    return _FLAG.sub(_without_argument, text) if "--" in text else text
 
 
 def hidden_values(text: str, *known: str | None) -> str:
