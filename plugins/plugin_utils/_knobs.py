@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import yaml
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import hidden
 from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 
 from ..module_utils._errors import Problem, UserError
@@ -238,7 +239,7 @@ def _expected(option: Mapping[str, Any]) -> str:
 
 
 def _refused(name: str, value: Any, option: Mapping[str, Any]) -> UserError:
-    shown = "not of its type" if option.get("no_log") else one_line(repr(plain(value)), _SHOWN)
+    shown = "not of its type" if option.get("no_log") else one_line(hidden(repr(plain(value))), _SHOWN)
     return UserError(Problem(f"{name} is {shown}", _expected(option), _remedy(name)))
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -62,14 +63,18 @@ def _problem(option: str, name: str) -> Problem:
 
 
 def _secret_arguments(argv: Sequence[str]) -> Iterator[str]:
-    """Names of the arguments that hold a secret; a key's flag may be shortened, as Python's argparse takes it."""
-    for number, (word, without) in enumerate(zip(argv, hidden_argv(argv))):
-        name = word.partition("=")[0]
+    """Names of the arguments that hold a secret, out of what is left without secrets.
+
+    A key's flag may be shortened, as Python's argparse takes it; a flag and its value may stand in one word.
+    """
+    without = hidden_argv(argv)
+    for number, word in enumerate(argv):
+        name, *value = re.split(r"[=\s]", without[number], maxsplit=1)
         if _is_short_for(name, _KEY_FLAG):
             yield _KEY_FLAG
-        elif word != without:
-            named = is_secret_name(name) or number == 0
-            yield name if named else argv[number - 1].partition("=")[0]
+        elif word != without[number] or is_secret(name, "".join(value)):
+            named = number == 0 or (re.fullmatch(r"[\w.-]+", name) and is_secret_name(name))
+            yield name if named else without[number - 1].partition("=")[0]
 
 
 def open_problems(want: Mapping[str, Any], instances: Sequence[Mapping[str, Any]]) -> list[Problem]:

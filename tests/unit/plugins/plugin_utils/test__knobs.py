@@ -76,6 +76,12 @@ def test_all_problems_come_at_once_and_no_secret_with_them():
     assert "token" not in str(raised.value)
 
 
+def test_a_token_is_not_shown_in_part_where_a_wrong_value_is_shortened():
+    with pytest.raises(UserError) as raised:
+        typed({"env": "A=1 " + "x" * 60 + " hf_" + "secretpart" * 3 + " B"}, {"env": {"type": "dict"}})
+    assert "secretpart" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("path", "becomes"), [("~/a", "/home/me/a"), ("~", "/home/me"), ("~you/a", "~you/a"), ("/a/~", "/a/~"), ("", "")]
 )

@@ -82,6 +82,9 @@ SECRETS = [
     ),
     ({"command": ["env", f"HF_TOKEN={CANARY}", "vllm", "serve"], **PROCESS}, "HF_TOKEN"),
     ({"extra_args": ["--api-key", CANARY], **PROCESS}, "inference_server_api_key_file"),
+    ({"extra_args": [f"--api-key {CANARY}"]}, "inference_server_api_key_file"),
+    ({"extra_args": ["--hf-token secretword"]}, "keys.yml"),
+    ({"extra_args": ["--token", CANARY, "hf_" + "a1" * 17]}, "--token"),
     ({"env": {"HF_TOKEN": CANARY}, **SIMULATOR}, "keys.yml"),
 ]
 
