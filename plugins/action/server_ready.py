@@ -27,9 +27,7 @@ _SLICE = Record(
     }
 )
 _LONGEST_LINE = 400  # characters on the terminal
-# The module's defaults for progress_interval and timeout_s.
-_INTERVAL_S = 15.0
-_TIMEOUT_S = 900.0
+_DEFAULTS_S = {"progress_interval": 15.0, "timeout_s": 900.0}  # of the module
 _ROOM_S = 120.0  # for a module's start and end on a slow host, after the limit that it keeps itself
 _ENDLESS = (
     "The host still says `waiting` after {:.0f} s. Expected: an end by timeout_s, which the module there keeps. "
@@ -46,15 +44,19 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         options = dict(self._task.args)
-        given = options.get("progress_interval")
-        slice_s = _INTERVAL_S if given is None else float(given)
+        try:
+            slice_s, timeout_s = (seconds(options.get(name), default) for name, default in _DEFAULTS_S.items())
+        except (TypeError, ValueError):
+            slice_s = timeout_s = 0.0  # the module says what is wrong with them
         if self._task.check_mode or self._task.async_val or slice_s <= 0:
             return self._module(options, task_vars)
-        limit_s = float(options.get("timeout_s") or _TIMEOUT_S) + slice_s + _ROOM_S
+        return self._by_slices({**options, "slice_s": slice_s}, timeout_s + slice_s + _ROOM_S, task_vars or {})
+
+    def _by_slices(self, options: dict[str, Any], limit_s: float, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Waits in slices until the module there ends it, or until `limit_s` has passed."""
         began, attempts, lines = time.monotonic(), 0, Lines()
         while True:
-            waited_s = time.monotonic() - began
-            result = self._module({**options, "slice_s": slice_s, "waited_s": waited_s}, task_vars)
+            result = self._module({**options, "waited_s": time.monotonic() - began}, task_vars)
             said = cross(result, _SLICE).value
             attempts += said.get("attempts") or 0
             if "waiting" not in result:
@@ -62,8 +64,8 @@ class ActionModule(ActionBase):
             now = time.monotonic()
             if now - began > limit_s:
                 return {"failed": True, "attempts": attempts, "msg": _ENDLESS.format(now - began)}
-            for server in said.get("waiting") or []:
-                host = (task_vars or {}).get("inventory_hostname", "")
+            for server in filter(None, said.get("waiting") or []):
+                host = task_vars.get("inventory_hostname", "")
                 display.display(describe(host, server, now - began, lines.age_s(server, now)))
 
     def _module(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
@@ -71,6 +73,11 @@ class ActionModule(ActionBase):
         return self._execute_module(
             module_name=name, module_args=options, task_vars=task_vars, wrap_async=self._task.async_val
         )
+
+
+def seconds(value: Any, default: float) -> float:
+    """An option in seconds; its default where it is not given. Raises TypeError or ValueError for what is no number."""
+    return default if value is None else float(value)
 
 
 class Lines:

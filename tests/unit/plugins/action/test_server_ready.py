@@ -75,7 +75,9 @@ def test_a_line_is_shown_with_its_age_and_what_no_line_is_ends_nothing(monkeypat
     monkeypatch.setattr(server_ready, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     lines = ["a", "a", "b", 10**400, None]
     slices = [{"waiting": [{**WAITING, "last_line": line}], "attempts": "²"} for line in lines]
-    _result, _calls, shown = play(monkeypatch, [*slices, {"waiting": 5, "attempts": [1]}, {"ready": True}])
+    _result, _calls, shown = play(
+        monkeypatch, [*slices, {"waiting": 5, "attempts": [1]}, {"waiting": [None, 5]}, {"ready": True}]
+    )
     assert [line.partition("weights, ")[2] for line in shown] == [
         "20 s: a",
         "40 s: a (for 20 s)",
@@ -90,7 +92,16 @@ def test_a_failure_ends_the_wait(monkeypatch, answer):
     assert play(monkeypatch, [dict(answer)])[0] == answer
 
 
-@pytest.mark.parametrize("task", [{"check_mode": True}, {"async_val": 60}, {"args": {"progress_interval": 0}}])
-def test_without_progress_the_module_runs_as_it_is(monkeypatch, task):
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"check_mode": True},
+        {"async_val": 60},
+        {"args": {"progress_interval": 0}},
+        {"args": {"timeout_s": "soon"}},
+        {"args": {"progress_interval": [1]}},
+    ],
+)
+def test_without_progress_or_with_a_time_that_is_none_the_module_runs_as_it_is(monkeypatch, task):
     _told, calls, _shown = play(monkeypatch, [{"ready": False, "attempts": 1}], **task)
     assert "slice_s" not in calls[0]
