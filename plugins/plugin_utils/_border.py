@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line, printable, shortened
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import WORDS, one_line, printable, shortened
 
 from ._plain import LARGEST
 
@@ -176,7 +176,8 @@ def cross(value: Any, shape: Shape) -> Crossed:
 
 
 def bounded(value: Any, at_most_bytes: int = AT_MOST_BYTES) -> tuple[dict[str, Any], str]:
-    """A plain copy of a dictionary, and an empty text; or an empty one, and in words why it is none, too large or too deep.
+    """A plain copy of a dictionary, and an empty text; or an empty one, and in words why it is none, too large or too deep, or why
+    a part of it cannot be evaluated.
 
     A number that is not finite, or an object that no document holds, is kept for the shape to refuse. Looks at no more
     than `at_most_bytes` of it.
@@ -184,7 +185,10 @@ def bounded(value: Any, at_most_bytes: int = AT_MOST_BYTES) -> tuple[dict[str, A
     if not isinstance(value, Mapping):
         return {}, f"it is {described(value)}, expected a dictionary"
     copier = _Copier(at_most_bytes)
-    copy = copier.copy(value, _DEEPEST)
+    try:
+        copy = copier.copy(value, _DEEPEST)
+    except Exception as error:  # of Ansible or of Jinja, for a template in it
+        return {}, f"it cannot be evaluated: {one_line(error, WORDS)}"
     return (copy, "") if not copier.fault else ({}, copier.fault)
 
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import JUDGED
-from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import hidden_document
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import hidden, hidden_document
 from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 
 from .._border import UNREAD, bounded, cross, described
@@ -88,7 +88,7 @@ def _row(
     row: dict[str, Any] = {
         "host": host,
         "status": status,
-        "reason": None if reason is None else one_line(reason, LONGEST_REASON) or "no reason given",
+        "reason": None if reason is None else one_line(hidden(one_line(reason)), LONGEST_REASON) or "no reason given",
         "gpu": gpu_class,
         "gpu_name": str(gpu.get("name") or profile.get("name") or gpu_class),
         "gpu_count": number(gpu.get("count")) or 1,
@@ -109,6 +109,7 @@ def _row(
         "record_path": benchmark.get("record_path"),
     }
     row.update({key: benchmark.get(key) for key in _COPIED})
+    row["errors"] = hidden_document(row["errors"])
     return row
 
 
@@ -135,11 +136,19 @@ def engine(server: dict[str, Any]) -> str | None:
 
 
 def _variable(variables: Mapping[str, Any], name: str) -> Any:
-    """A variable of the host; None when there is none, or when it is a template that cannot be evaluated."""
+    """A variable of the host, or a member of one; None when there is none, or when it is a template that cannot be evaluated."""
     try:
-        return variables.get(name)
+        value = variables.get(name)
+        bool(value)  # what is undefined says so when it is asked whether it is true
+        return value
     except Exception:  # of Ansible or of Jinja, whatever stands in an inventory
         return None
+
+
+def _members(variables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A variable that is a dictionary; an empty one in the place of anything else."""
+    value = _variable(variables, name)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _candidates(variables: Mapping[str, Any], name: str) -> list[Fact]:
@@ -148,21 +157,20 @@ def _candidates(variables: Mapping[str, Any], name: str) -> list[Fact]:
     A fact that cannot be used and has no readable time counts as current, unless it is the host's file: that one may be older
     than a run that has just been measured.
     """
-    facts = _variable(variables, "ansible_facts")
-    facts = facts if isinstance(facts, Mapping) else {}
-    local = facts.get("ansible_local")
-    local = local if isinstance(local, Mapping) else {}
-    unread = facts.get(UNREAD)
-    unread = unread if isinstance(unread, Mapping) else {}
-    found = [_read(place, name) for place in (_variable(variables, name), facts.get(name)) if place not in (None, {})]
-    kept = [_read(local[name], name)] if local.get(name) not in (None, {}) else []
-    kept += [Fact({}, one_line(unread[name]))] if name in unread else []
+    facts = _members(variables, "ansible_facts")
+    local, unread = _members(facts, "ansible_local"), _members(facts, UNREAD)
+    found, kept = [*_read(variables, name), *_read(facts, name)], _read(local, name)
+    kept += [Fact({}, one_line(_variable(unread, name)))] if name in unread else []
     return [*found, *(fact for fact in kept if not (fact.fault and not fact.value.get("finished_at") and found))]
 
 
-def _read(fact: Any, name: str) -> Fact:
+def _read(place: Mapping[str, Any], name: str) -> list[Fact]:
+    """The fact that a place holds; an empty list where it holds none."""
+    fact = _variable(place, name)
+    if not fact and (fact is None or isinstance(fact, Mapping)):
+        return []
     value, fault = cross(fact, SHAPES[name])
-    return Fact(value, f"its fact {name} cannot be used: {fault}" if fault else "")
+    return [Fact(value, f"its fact {name} cannot be used: {fault}" if fault else "")]
 
 
 def _newest(candidates: list[Fact]) -> Fact:
@@ -177,16 +185,15 @@ def _absence(host: str, variables: Mapping[str, Any], *, in_play: bool, alive: b
     play returned (`unreachable`, `failed`, `msg`), `report_failure_reason`, why the play could not measure it, and `report_failed_run`,
     `run_id` and `workload` of the run that failed.
     """
-    contact = _variable(variables, "report_contact")
-    contact = contact if isinstance(contact, Mapping) else {}
-    reason = _variable(variables, "report_failure_reason")
-    if contact.get("unreachable") is True:
-        return Absence("unreachable", f"could not be reached: {_words(contact.get('msg')) or 'no connection'}")
+    contact, reason = _members(variables, "report_contact"), _variable(variables, "report_failure_reason")
+    words = _words(_variable(contact, "msg"))
+    if _variable(contact, "unreachable") is True:
+        return Absence("unreachable", f"could not be reached: {words or 'no connection'}")
     if reason:
         failed_run = cross(_variable(variables, "report_failed_run") or {}, SHAPES["llmfleet_benchmark"]).value
         return Absence("failed", _words(reason), failed_run)
-    if contact.get("failed") is True:
-        return Absence("failed", f"its results could not be read: {_words(contact.get('msg')) or 'no reason given'}")
+    if _variable(contact, "failed") is True:
+        return Absence("failed", f"its results could not be read: {words or 'no reason given'}")
     if not in_play:
         return Absence("missing", f"not part of this run: run bench.yml -l {host}")
     return None if alive else Absence("failed", _failure(variables))
@@ -269,6 +276,11 @@ def _failed_checks(benchmark: dict[str, Any]) -> str:
 
 
 def _checks(validity: dict[str, Any]) -> dict[str, Any]:
-    """The checks as a list of complete dicts: name, status, value, limit, message."""
-    keys = ("name", "status", "value", "limit", "message")
-    return {"checks": [{key: mapping(check).get(key) for key in keys} for check in sequence(validity.get("checks"))]}
+    """The checks as a list of complete dicts: name, status, value, limit, message, which may quote a server."""
+    keys, checks = ("name", "status", "value", "limit"), map(mapping, sequence(validity.get("checks")))
+    return {
+        "checks": [
+            {**{key: check.get(key) for key in keys}, "message": hidden_document(check.get("message"))}
+            for check in checks
+        ]
+    }

@@ -171,18 +171,64 @@ def test_the_same_holds_for_every_other_variable_of_a_host(name: str, value: Any
     assert of_the_good(refuses_nothing(fleet)) == of_the_good(refuses_nothing(GOOD))
 
 
+class Undefined:
+    """What Ansible hands over in the place of a template that fails."""
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("'gpu_kind' is undefined")
+
+    __eq__ = __hash__ = None  # type: ignore[assignment]
+
+
 class Unevaluated(dict[str, Any]):
-    """A host's variables, one of which is a template that fails."""
+    """A dictionary with a template that fails when it is looked at."""
 
     def get(self, key: str, default: Any = None) -> Any:
-        if key == "gpu_profile":
+        if key in self:
             raise RuntimeError("'gpu_kind' is undefined")
-        return super().get(key, default)
+        return default
+
+    def items(self) -> Any:
+        raise RuntimeError("'gpu_kind' is undefined")
+
+    values = items
 
 
-def test_a_variable_that_cannot_be_evaluated_is_none() -> None:
-    fleet = {**GOOD, "a": Unevaluated(sample.host_facts("a"))}
-    assert [row["status"] for row in refuses_nothing(fleet)["hosts"]] == ["ok", "ok", "ok"]
+UNEVALUATED = [Undefined(), Unevaluated(unreachable=True, name="x", llmfleet_benchmark=1, ansible_local=2)]
+
+
+@pytest.mark.parametrize("value", UNEVALUATED)
+@pytest.mark.parametrize("name", [*VARIABLES, "llmfleet_benchmark", "llmfleet_server"])
+def test_a_variable_that_cannot_be_evaluated_costs_its_host_alone(name: str, value: Any) -> None:
+    expected = of_the_good(refuses_nothing(GOOD))
+    places = {
+        "variable": {name: value},
+        "fact": {"ansible_facts": {name: value}},
+        "local": {"ansible_facts": {"ansible_local": {name: value}}},
+    }
+    assert of_the_good(refuses_nothing({**GOOD, **places, "all": Unevaluated({name: 1})})) == expected
+
+
+def test_a_profile_that_cannot_be_evaluated_is_none() -> None:
+    for value in UNEVALUATED:
+        fleet = {"a": {**sample.host_facts("a"), "gpu_profile": value}}
+        assert [row["status"] for row in refuses_nothing(fleet)["hosts"]] == ["ok"]
+
+
+def test_secrets_in_old_facts_are_in_no_report() -> None:
+    words = "the server says: Incorrect API key provided: hf_" + "secretpart" * 3
+    checks = [{"name": "engines", "status": "fail", "message": words}]
+    errors = {"http_4xx": {"count": 1, "example": words}}
+    argv = ["vllm", "--api-key", "secretpart"]
+    old = {**REAL, "status": "invalid", "validity": {"checks": checks}, "errors": errors}
+    fleet = {
+        "checks": {"llmfleet_benchmark": old},
+        "reason": {"llmfleet_benchmark": {**old, "reason": words}},
+        "argv": {"llmfleet_benchmark": with_value(("provenance", "server", "argv"), argv)},
+        "contact": {"report_contact": {"unreachable": True, "msg": words}},
+    }
+    found = refuses_nothing(fleet)
+    assert "secretpart" not in "".join(forms.render(found, list(forms.FORMS)).values())
 
 
 HUGE = {
