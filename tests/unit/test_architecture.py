@@ -80,7 +80,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # -- on the controller ----------------------------------------------------------------------------------------------
     "plugin_utils._plain": (),
     "plugin_utils._border": ("module_utils._text", "plugin_utils._plain"),
-    "plugin_utils._knobs": ("module_utils._errors", "module_utils._text", "plugin_utils._plain"),
+    "plugin_utils._knobs": (
+        "module_utils._errors",
+        "module_utils._secrets",
+        "module_utils._text",
+        "plugin_utils._plain",
+    ),
     "plugin_utils._version": (),
     "plugin_utils._version_floors": (),
     "plugin_utils._gpu_access": ("plugin_utils._version", "plugin_utils._version_floors"),
