@@ -203,8 +203,10 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._server import pr
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.container import (
     STATE_FORMAT,
     container_end,
+    container_gone,
     container_log_head,
     container_state,
+    docker,
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.failure_causes import own_words, recognise
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.log_lines import informative, text_of
@@ -276,10 +278,10 @@ class Server:
         return None
 
     def _container_death(self) -> str | None:
-        rc, out, _dummy = self.module.run_command(["docker", "inspect", "--format", STATE_FORMAT, self.container])
-        if rc != 0:
-            return f"container {self.container} does not exist"
-        state = container_state(out)
+        known, printed, errors = docker("inspect", "--format", STATE_FORMAT, self.container)
+        if not known:
+            return container_gone(self.container, errors)
+        state = container_state(printed)
         self.started_at = state.started_at
         if self.restarts_before is None:
             self.restarts_before = state.restarts
@@ -293,8 +295,8 @@ class Server:
         if self.folder:
             return log_tail(self.folder / server_process.LOG, TAIL_LINES, TAIL_BYTES)
         if self.container:
-            _dummy, out, err = self.module.run_command(["docker", "logs", "--tail", str(TAIL_LINES), self.container])
-            return (out + err).splitlines()
+            known, out, err = docker("logs", "--tail", str(TAIL_LINES), self.container)
+            return (out + err).splitlines() if known else []
         return []
 
     def start_log(self) -> list[str]:

@@ -8,9 +8,11 @@ import json
 import os
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._server import container as container_module
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
 from ansible_collections.llmfleet.serving.plugins.modules import server_ready
 
@@ -174,6 +176,34 @@ def test_of_the_last_line_of_a_log_the_text_is_shown_with_its_end(run, pretended
     (waiting,) = run(**container(), slice_s=0.01)["waiting"]
     assert waiting["last_line"].startswith(begin) and waiting["last_line"].endswith(end)
     assert len(waiting["last_line"]) <= 200
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        ("Error: No such object: llmfleet-server", "container llmfleet-server does not exist;"),
+        (
+            "Cannot connect to the Docker daemon",
+            "Docker does not say how container llmfleet-server is (Cannot connect to",
+        ),
+        (None, "Docker does not say how container llmfleet-server is (no answer within 0.5 s);"),
+    ],
+)
+def test_a_docker_that_does_not_answer_is_no_container_that_is_gone(run, pretended_docker, monkeypatch, says, words):
+    script = "exec sleep 30" if says is None else f"echo '{says}' >&2; exit 1"
+    (pretended_docker / "bin" / "docker").write_text(f"#!/bin/sh\n{script}\n")
+    monkeypatch.setattr(container_module, "DOCKER_S", 0.5)
+    began = time.monotonic()
+    assert words in run(**container(), status=1)["msg"]
+    assert time.monotonic() - began < 5
+
+
+def test_a_log_that_docker_does_not_hand_over_is_not_waited_for(pretended_docker, monkeypatch):
+    (pretended_docker / "bin" / "docker").write_text("#!/bin/sh\necho begins\nexec sleep 30\n")
+    monkeypatch.setattr(container_module, "DOCKER_S", 0.5)
+    began = time.monotonic()
+    assert container_module.container_log_head("llmfleet-server", "", 1000) == ["begins"]
+    assert time.monotonic() - began < 5
 
 
 def test_a_dead_container_says_why_in_one_line_with_a_bounded_end_of_its_log(run, pretended_docker):
