@@ -82,10 +82,10 @@ def hidden(text: str, *known: str | None) -> str:
 
 
 def hidden_values(text: str, *known: str | None) -> str:
-    """`text` without the known secrets alone, also as JSON and as an URL write them, and without the longer half of one that was cut."""
+    """`text` without the known secrets alone, also as JSON and as an URL write them, and without a third or more of one that was cut."""
     for value in _searched(known):
         text = text.replace(value, HIDDEN)
-        least = max(_LEAST_OF_CUT, len(value) // 2)
+        least = max(_LEAST_OF_CUT, len(value) // 3)
         if least < len(value):
             text = _without_cut(text, value, least, from_end=False)
             text = _without_cut(text, value, least, from_end=True)

@@ -15,6 +15,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import (
     hidden_argv,
     hidden_bytes,
     hidden_document,
+    hidden_values,
     holds_secret,
     is_secret,
     is_secret_name,
@@ -155,6 +156,15 @@ def test_what_holds_a_secret() -> None:
         and holds_secret("http://a:b@c")
     )
     assert not holds_secret({"a": {"HF_TOKEN": 1}, "b": ["--port", "8000"], "c": None})
+
+
+@pytest.mark.parametrize("lost", [1, 2, 8, 20])
+def test_a_key_that_lost_its_middle_is_hidden_on_both_sides(lost: int) -> None:
+    """As text that is cut to be shown loses its own."""
+    key = "".join(f"{number:02x}" for number in range(32))
+    begin = (len(key) - lost) // 2
+    text = hidden_values(f"refused: {key[:begin]}…{key[begin + lost :]} is wrong", key)
+    assert text == "refused: (hidden)…(hidden) is wrong"
 
 
 def test_users_of_urls() -> None:
