@@ -34,7 +34,7 @@ def parse(text: str) -> list[dict[str, Any]]:
     for line in text.splitlines():
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict) and entry.get("schema_version") == SCHEMA_VERSION and _whole(entry):
             entries.append(entry)
@@ -42,13 +42,19 @@ def parse(text: str) -> list[dict[str, Any]]:
 
 
 def _whole(entry: dict[str, Any]) -> bool:
-    """Whether an entry has all that this module looks up in it."""
-    groups = entry.get("groups")
+    """Whether an entry has all that this module looks up in it, of the types that it computes with."""
+    groups, label = entry.get("groups"), entry.get("label", 0)
     return (
-        {"run", "label", "generated_at"} <= entry.keys()
+        all(isinstance(entry.get(key), str) for key in ("run", "generated_at"))
+        and (label is None or isinstance(label, str))
         and isinstance(groups, dict)
-        and all({"measured", "hosts", "values"} <= mapping(group).keys() for group in groups.values())
+        and all(_whole_group(mapping(group)) for group in groups.values())
     )
+
+
+def _whole_group(group: dict[str, Any]) -> bool:
+    types = {"measured": str, "hosts": int, "values": dict}
+    return all(isinstance(group.get(key), kind) for key, kind in types.items())
 
 
 def entry(report: dict[str, Any], run: str, label: str | None) -> dict[str, Any]:

@@ -136,3 +136,17 @@ def test_broken_lines_and_other_schemas_are_left_out() -> None:
         ]
     )
     assert [result["run"] for result in history.parse(text)] == ["one"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"run": 1}, {"label": ["v1"]}, {"generated_at": 5}, {"groups": {"x": {"measured": [], "hosts": 1, "values": {}}}}]
+    + [{"groups": {"x": {"measured": "m", **part}}} for part in ({"hosts": "1", "values": {}}, {"hosts": 1, "values": []})],
+)  # fmt: skip
+def test_a_line_of_odd_types_or_without_end_is_left_out(change: dict[str, Any]) -> None:
+    good = entry(fleet("one"), "one")
+    lines = [json.dumps(good), json.dumps({**good, "groups": {**good["groups"]}, **change}), "[" * 100_000]
+    entries = history.parse("\n".join(lines))
+    found = report(fleet("now"), entries=entries)
+    assert [each["run"] for each in entries] == ["one"]
+    assert len(found["groups"][0]["course"]) == 2
