@@ -65,11 +65,43 @@ ENDLESS = {
 }
 
 
-def measured(behaviour: Callable[[Peer], None], folder: Path) -> tuple[dict[str, Any], float, float]:
+LONG_TOKENS, LONG_BYTES = 2048, 8_000_000  # what such an answer may have, nearly
+
+
+def long(block: bytes, end: bytes = b"") -> Callable[[Peer], None]:
+    """An answer that ends in order just before it would be too long."""
+    head = HEAD + (b"Transfer-Encoding: chunked\r\n\r\n" if end else b"Connection: close\r\n\r\n")
+
+    def behave(peer: Peer) -> None:
+        peer.send(head, block * (LONG_BYTES // len(block)), end)
+        if not end:
+            raise EOFError
+
+    return behave
+
+
+LAST = b"0\r\n\r\n"
+LONG = {
+    "blank lines": long(b"\n\n"),
+    "comments": long(b":\n\n"),
+    "events without data": long(b"data:\n\n"),
+    "data without a blank line": long(b"data:\n"),
+    "names": long(b"event:\r"),
+    "words": long(b"x" * 32 + b"\n"),
+    "numbers": long(b"data: 0\n\n"),
+    "choices without text": long(b'data: {"choices":[{}]}\n\n'),
+    "events in chunks": long(chunk(EVENT), LAST),
+    "chunks of one byte": long(chunk(b"\n"), LAST),
+    "short chunks of short events": long(chunk(b"data: " + b" " * 51 + b"0\n\n"), LAST),
+    "one long event": long(b"data:aaaa"),
+}
+
+
+def measured(behaviour: Callable[[Peer], None], folder: Path, **load: Any) -> tuple[dict[str, Any], float, float]:
     """The fact, the seconds it took, and the workers' peak memory in MiB."""
     with hostile_server({**GOOD, "/v1/chat/completions": behaviour}) as server:
         began = time.monotonic()
-        fact = benchmark(server.url, folder, **LOAD)
+        fact = benchmark(server.url, folder, **{**LOAD, **load})
         return fact, time.monotonic() - began, fact["client"]["max_rss_mib"]
 
 
@@ -95,3 +127,16 @@ def test_an_endless_answer_is_bounded_in_time_and_memory(
     assert cpu_s < TOTAL_S + 1.0 and over_s < 20, (
         "the CPU's time is bounded; the wall's is the machine's too, which others use"
     )
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_long_answer_of_anything_is_decoded_in_bounded_time_and_memory(
+    name: str, ordinary: tuple[float, float], tmp_path: Path
+) -> None:
+    fact, _seconds, mib = measured(LONG[name], tmp_path, output_tokens=LONG_TOKENS)
+    if "ENDLESS_FIGURES" in os.environ:
+        cpu_s, over_mib = fact["client"]["decode_cpu_s"], mib - ordinary[1]
+        print(f"long: {name:34} {cpu_s:6.2f} CPU {over_mib:6.1f} MiB {json.dumps(fact['errors'])[:90]}")
+    assert (fact["status"], fact["metrics"]["completed"]) == ("failed", 0)
+    assert mib - ordinary[1] < 64
+    assert fact["client"]["decode_cpu_s"] < 2 * 5

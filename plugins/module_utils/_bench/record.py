@@ -94,9 +94,9 @@ def decode(recording: Recording, expectation: Expectation) -> Record:
     """Decodes one request and judges it."""
     record = Record(recording.index, recording.intended_ns, recording.sent_ns, recording.ended_ns)
     record.reads = len(recording.times)
-    raw, said = recording.raw(), ""
+    said = ""
     try:
-        response = decode_response(raw, closed=not recording.outcome) if raw else None
+        response = decode_response(recording.raw(), closed=not recording.outcome) if recording.received_bytes else None
         if response is not None:
             said = _read_response(record, recording, response)
     except StreamError as error:

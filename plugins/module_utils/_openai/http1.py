@@ -17,6 +17,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
+from operator import sub
 from typing import Any, Mapping
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -24,6 +25,8 @@ MAX_HEAD_BYTES = 64 * 1024
 END_OF_CHUNKED = b"\r\n\r\n"
 _MAX_INTERIM = 32
 _MAX_LINE_BYTES = 4 * 1024  # of a chunk's size with its extensions
+_MOST_SMALL_CHUNKS = 64 * 1024  # however small they are, as a proxy may make them
+_SMALLEST_CHUNK_BYTES = 64  # the mean of more, framing included; an event has a hundred and more
 # Seven bytes from the end of a chunk on, where the next one has the size of an event and begins like one -> where its data begin, and their
 # length. To look this up takes a third of the time of reading it, which a load does once an event.
 _USUAL = {
@@ -230,8 +233,8 @@ class Framing:
         if self.head is None or self.spans is None or not self.head.chunked:
             return bytes(raw[self.body_start : self.ended])
         payload = bytearray()
-        for index in range(0, len(self.spans), 2):
-            payload += raw[self.spans[index] : self.spans[index + 1]]
+        for begin, end in zip(self.spans[::2], self.spans[1::2]):
+            payload += raw[begin:end]
         return bytes(payload)
 
 
@@ -244,9 +247,12 @@ def _check_line(data: bytes, at: int) -> None:
 class Body:
     """The payload of a response, and where each of its bytes stood in the raw recording."""
 
-    def __init__(self, data: bytes, starts: array[int], raw_starts: array[int], complete: bool) -> None:
+    def __init__(self, data: bytes, spans: array[int], complete: bool) -> None:
+        """`spans` are those of `Framing`."""
         self.data, self.complete = data, complete
-        self._starts, self._raw_starts = starts, raw_starts
+        self._raw_starts = spans[::2]
+        self._starts = array("q", accumulate(map(sub, spans[1::2], self._raw_starts), initial=0))
+        self._starts.pop()  # where the next piece would begin
 
     def raw_offset(self, offset: int) -> int:
         """The place in the raw recording of byte `offset` of the payload."""
@@ -275,18 +281,17 @@ def decode_response(raw: bytes, closed: bool = False) -> Response | None:
     head = framing.head
     if head is None:
         return None
+    _check_chunks(framing, len(raw))
     complete, extra = framing.ended is not None, 0 if framing.ended is None else len(raw) - framing.ended
-    if head.chunked and framing.spans is not None:
-        return Response(head, _of_chunks(raw, framing.spans, complete), extra)
-    body = Body(framing.payload(raw), array("q", [0]), array("q", [framing.body_start]), complete)
-    return Response(head, body, extra)
+    spans = framing.spans if head.chunked and framing.spans is not None else array("q", [framing.body_start, len(raw)])
+    return Response(head, Body(framing.payload(raw), spans, complete), extra)
 
 
-def _of_chunks(raw: bytes, spans: array[int], complete: bool) -> Body:
-    begins = spans[::2]
-    pieces = [raw[begin:end] for begin, end in zip(begins, spans[1::2])]
-    starts = array("q", accumulate(map(len, pieces), initial=0))
-    return Body(b"".join(pieces), starts[:-1], begins, complete)
+def _check_chunks(framing: Framing, size: int) -> None:
+    """Raises StreamError for a long response of hardly anything but the sizes of chunks: each piece takes more memory than its bytes."""
+    chunks = len(framing.spans or ()) // 2
+    if chunks > _MOST_SMALL_CHUNKS and chunks * _SMALLEST_CHUNK_BYTES > size:
+        raise StreamError("oversized_answer", f"{chunks} chunks in {size} bytes, which no answer has")
 
 
 def request_bytes(target: str, headers: Mapping[str, str], document: dict[str, Any], request_id: str) -> bytes:

@@ -12,10 +12,16 @@ from __future__ import annotations
 import re
 from typing import Iterable, Iterator, Tuple
 
+from .http1 import StreamError
+
 Event = Tuple[bytes, int, bytes]  # data, offset just after the blank line that ends it, its name (mostly empty)
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_MOST_SHORT_LINES = 300_000  # however short they are on average; the longest answers have as many
+_SHORT_LINE_BYTES = 32  # less than an event has for each of its two; a shorter one takes more memory than its bytes
 _BOM = b"\xef\xbb\xbf"
+_BLANK = b"\n\n"
+_WINDOW_BYTES = 64 * 1024
 _OTHER_FIELDS = (b"id", b"retry")
 _MOST_STRAY = 4
 
@@ -25,14 +31,23 @@ def events(payload: bytes, stray: list[bytes]) -> Iterator[Event]:
 
     Several data lines are joined by LF; comments and an event without its blank line are dropped (`unfinished` has that). The first
     lines that are no field of an event, which the rules ignore, go to `stray`: they may be what a server has to say.
+
+    Raises StreamError for hardly anything but ends of lines.
     """
     begin = len(_BOM) if payload.startswith(_BOM) else 0
-    return _by_line(payload, begin, stray) if b"\r" in payload else _by_block(payload, begin, stray)
+    carriage_returns = payload.count(b"\r")
+    lines = payload.count(b"\n") + carriage_returns
+    if lines > _MOST_SHORT_LINES and lines * _SHORT_LINE_BYTES > len(payload):
+        raise StreamError("oversized_answer", f"{lines} lines, which no answer has")
+    return _by_line(payload, begin, stray) if carriage_returns else _by_block(payload, begin, stray)
 
 
 def unfinished(payload: bytes, position: int, stray: list[bytes]) -> bytes | None:
-    """The data of the event that begins after `position`, the end of the last complete one, and lacks its blank line."""
-    *ended, last = _LINE_END.split(payload[position:])
+    """The data of the event that begins after `position`, the end of the last complete one, and lacks its blank line.
+
+    Of a long one the beginning.
+    """
+    *ended, last = _LINE_END.split(payload[position : position + _WINDOW_BYTES])
     lines: list[bytes] = []
     for line in ended:
         if line:
@@ -56,18 +71,31 @@ def _by_line(payload: bytes, position: int, stray: list[bytes]) -> Iterator[Even
                 yield data, position, name
 
 
-def _by_block(payload: bytes, position: int, stray: list[bytes]) -> Iterator[Event]:
+def _by_block(payload: bytes, begin: int, stray: list[bytes]) -> Iterator[Event]:
     """The same where every line ends with LF, as servers write them: a blank line ends a block of lines."""
-    blocks = payload[position:].split(b"\n\n")
-    blocks.pop()  # without its blank line
-    for block in blocks:
-        position += len(block) + 2
+    for block, position in _blocks(payload, begin):
         if block.startswith(b"data: ") and b"\n" not in block:
             yield block[6:], position, b""
         elif block:
             data, name = _read(block.split(b"\n"), stray)
             if data is not None:
                 yield data, position, name
+
+
+def _blocks(payload: bytes, position: int) -> Iterator[tuple[bytes, int]]:
+    """What stands before each blank line, and where that ends. A window is split at once: that is quick, and holds little."""
+    while True:
+        while payload.startswith(b"\n", position):
+            position += 1
+        end = payload.rfind(_BLANK, position, position + _WINDOW_BYTES)
+        end = payload.find(_BLANK, position) if end < 0 else end
+        if end < 0:
+            return
+        while payload.startswith(b"\n", end - 1):  # of several line feeds the first two are the blank line
+            end -= 1
+        for block in payload[position:end].split(_BLANK):
+            position += len(block) + len(_BLANK)
+            yield block, position
 
 
 def _read(lines: Iterable[bytes], stray: list[bytes]) -> tuple[bytes | None, bytes]:

@@ -39,10 +39,8 @@ from .base import CLIENT_VERSION, Client, LoadOutcome, OnEnd, OnTick, Session
 _WARMUP_OUTPUT_TOKENS = 32  # enough to meet every batch size on the way up and down
 _WARMUP_INPUT_TOKENS = 256  # of a file dataset, whose own prompts must stay unseen
 _VERIFIED_PROMPTS = 8
-_LONGEST_BYTES, _LONGEST_EVENT_BYTES = (
-    4 * 1024 * 1024,
-    8 * 1024,
-)  # of an answer, and for each of its tokens (with log probabilities)
+# Of an answer, and for each of its tokens, with log probabilities. To decode the longest takes some five times as much memory.
+_LONGEST_BYTES, _LONGEST_EVENT_BYTES = 2 * 1024 * 1024, 3 * 1024
 _PLENTY_OF_WORDS = 6  # of 16 words or more: enough for any number of distinct prompts
 
 

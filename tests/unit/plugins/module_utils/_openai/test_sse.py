@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._openai.http1 import StreamError
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.sse import events, unfinished
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,3 +114,27 @@ def test_what_is_no_field_is_kept_for_messages_and_no_more_than_a_little_of_it()
         data for data, _end, _name in events(b"Out of memory\n\ndata: a\nwhat: b\n\n: ping\n\n" + b"x\n\n" * 99, stray)
     ] == [b"a"]
     assert stray[:2] == [b"Out of memory", b"what: b"] and len(stray) < 10
+
+
+@given(
+    st.lists(st.sampled_from([b"data: a", b": ping", b"x", b"", b"", b"data: " + b"y" * 5000]), max_size=30),
+    st.integers(1, 8),
+)
+def test_an_event_is_found_wherever_a_window_ends(lines: list[bytes], times: int) -> None:
+    """What is read window by window is what is read line by line."""
+    text = b"".join(line + b"\n" for line in lines) * times
+    assert list(events(text, [])) == list(events(text.replace(b"\n", b"\r"), []))
+
+
+@pytest.mark.parametrize(
+    "text", [b"\n" * 290_000, b"data: a\n" + b"\n" * 290_000 + b"data: b\n\n", b"data:" + b"x" * 10**7]
+)
+def test_a_payload_is_read_in_a_time_that_its_length_asks_for(text: bytes) -> None:
+    began = time.process_time()
+    assert len(list(events(text, []))) == text.count(b"\n\ndata") + text.startswith(b"data: ")
+    assert time.process_time() - began < 2
+
+
+def test_hardly_anything_but_ends_of_lines_is_no_answer() -> None:
+    with pytest.raises(StreamError, match="lines"):
+        events(b"x\n" * 400_000, [])
