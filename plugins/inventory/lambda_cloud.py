@@ -78,6 +78,7 @@ from typing import Any
 from ansible.errors import AnsibleParserError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.llmfleet.serving.plugins.module_utils._lambda import api
 from ansible_collections.llmfleet.serving.plugins.module_utils._lambda import model as cloud
 
@@ -157,9 +158,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._construct(name)
 
     def _describe(self, name: str, entry: dict[str, Any]) -> None:
+        """The instance's variables. What an account's members wrote, a name or a tag, is no template: Ansible before 2.19 would run it."""
         for key, value in entry.items():
-            self.inventory.set_variable(name, f"lambda_{key}", value)
-        self.inventory.set_variable(name, "ansible_host", entry["ip"] or entry["hostname"] or name)
+            self.inventory.set_variable(name, f"lambda_{key}", wrap_var(value))
+        self.inventory.set_variable(name, "ansible_host", wrap_var(entry["ip"] or entry["hostname"] or name))
         self.inventory.set_variable(name, "ansible_user", self.get_option("ansible_user"))
 
     def _construct(self, name: str) -> None:

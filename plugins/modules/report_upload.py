@@ -35,7 +35,9 @@ options:
     type: int
     default: 4
   timeout:
-    description: Longest wait for the server to connect or to answer, in seconds.
+    description:
+      - Longest time for one attempt in seconds, from the connecting to the end of the answer. A file of many megabytes has more, as much as
+        a line of 64 KiB a second needs for it.
     type: float
     default: 30.0
 extends_documentation_fragment:

@@ -23,7 +23,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from ansible_collections.llmfleet.serving.plugins.modules import bench_serve, host_info, server_ready, server_smoke
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
+from ansible_collections.llmfleet.serving.plugins.module_utils._lambda import api
+from ansible_collections.llmfleet.serving.plugins.modules import (
+    bench_serve,
+    host_info,
+    lambda_instance,
+    server_ready,
+    server_smoke,
+)
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import upload
 
 from tests.support.core import patch_module_args
 from tests.support.hostile_answers import BROKEN, ENDLESS, ODD, STREAMS
@@ -47,7 +57,7 @@ LIMIT_S = 0.4
 OVER_S = 1.0  # by how much a module may outlast its limit
 MOST_MIB = 64
 KEY = "k3y-of-the-hostile-server"
-CHAT, PROBED = "/v1/chat/completions", "/hub"
+CHAT, PROBED, CLOUD, STORE = "/v1/chat/completions", "/hub", "/instances", "/report.json"
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: the job of a benchmark comes back to who started it
 
 
@@ -179,7 +189,41 @@ def probe(url: str, folder: Path) -> dict[str, Any]:
     return {"sections": ["network"], "url": f"{url}{PROBED}", "url_timeout_s": LIMIT_S}
 
 
+class OneAttempt:
+    """lambda_instance without its attempts, between which it waits for minutes."""
+
+    @staticmethod
+    def main() -> None:
+        api.ATTEMPTS = 1
+        lambda_instance.main()
+
+
+def cloud(url: str, folder: Path) -> dict[str, Any]:
+    return {"name": "x", "state": "absent", "api_url": url, "api_key": KEY, "request_timeout_s": LIMIT_S, "wait": False}
+
+
+class Uploading:
+    """What the action report_upload does on the controller."""
+
+    @staticmethod
+    def main() -> None:
+        module = AnsibleModule(argument_spec={"url": {}, "file": {"type": "path"}})
+        try:
+            targets = {Path(module.params["file"]): module.params["url"]}
+            upload.put(targets, {"Authorization": KEY}, retries=0, timeout_s=LIMIT_S)
+        except UserError as error:
+            module.fail_json(msg=str(error))
+        module.exit_json()
+
+
+def uploaded(url: str, folder: Path) -> dict[str, Any]:
+    (folder / "report.json").write_text("{}")
+    return {"url": f"{url}{STORE}", "file": str(folder / "report.json")}
+
+
 MODULES = {
+    "lambda_instance": (OneAttempt, cloud),
+    "report_upload": (Uploading, uploaded),
     "host_info": (host_info, probe),
     "server_ready": (server_ready, ready),
     "server_smoke": (server_smoke, smoke),
@@ -271,6 +315,8 @@ def rows() -> Iterator[Row]:
         yield Row(name, "bench_serve", CHAT, broken.behaviour, LOAD_S, classed(broken.kind))
         yield Row(name, "bench_serve", "/v1/models", broken.behaviour, LIMIT_S, says_why(broken.reason))
         yield Row(name, "host_info", PROBED, broken.behaviour, LIMIT_S, probed)
+        yield Row(name, "lambda_instance", CLOUD, broken.behaviour, LIMIT_S, says_why("/instances"))
+        yield Row(name, "report_upload", STORE, broken.behaviour, LIMIT_S, ends_somehow)
     for name in ("silence", "a byte now and then", "a reset", "an SSH banner", "half a body"):
         behaviour = BROKEN[name].behaviour
         yield Row(name, "server_ready", "/health", behaviour, LIMIT_S, says_why("/health answers nothing"))
@@ -286,7 +332,11 @@ def rows() -> Iterator[Row]:
             name, "bench_serve", CHAT, behaviour, LOAD_S, classed("oversized_answer|first_token_timeout|total_timeout")
         )
         yield Row(name, "bench_serve", "/metrics", behaviour, 2 * LIMIT_S, measured)
+        yield Row(name, "lambda_instance", CLOUD, behaviour, LIMIT_S, says_why("/instances"))
+        yield Row(name, "report_upload", STORE, behaviour, LIMIT_S, ends_somehow)
     for name, odd in ODD.items():
+        yield Row(name, "lambda_instance", CLOUD, says(odd), LIMIT_S, ends_somehow)
+        yield Row(name, "report_upload", STORE, says(odd), LIMIT_S, ends_somehow)
         for module, path in (("server_ready", "/v1/models"), ("server_ready", "/version"), ("server_smoke", CHAT)):
             yield Row(name, module, path, says(odd), SMOKE_S, ends_somehow)
         for path in ("/v1/models", "/version", "/tokenize", "/metrics", CHAT):
@@ -347,14 +397,15 @@ def test_a_server_that_is_hostile(row: Row, tmp_path: Path) -> None:
     check(row, tmp_path, None)
 
 
-SECURED = [row for row in ROWS if row.path in (CHAT, "/v1/models") and row.name in {**BROKEN, **ENDLESS}]
+SECURED = [row for row in ROWS if row.path in (CHAT, "/v1/models", CLOUD, STORE) and row.name in {**BROKEN, **ENDLESS}]
 
 
 @pytest.mark.parametrize("row", SECURED, ids=[f"{row.module}-{row.path}-{row.name}" for row in SECURED])
 def test_a_server_that_is_hostile_over_tls(
     row: Row, tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):  # the second one is of requests
+        monkeypatch.setenv(name, str(certificate))
     (tmp_path / "certificate.pem").write_bytes(certificate.read_bytes())
     check(row, tmp_path, certificate)
 

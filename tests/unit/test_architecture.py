@@ -18,7 +18,17 @@ COLLECTION = "ansible_collections.llmfleet.serving.plugins."
 
 GROUND = tuple(
     f"module_utils.{name}"
-    for name in ("_secrets", "_errors", "_text", "_files", "_owners", "_docker_config", "_metric_table", "_engines")
+    for name in (
+        "_secrets",
+        "_errors",
+        "_text",
+        "_files",
+        "_owners",
+        "_patience",
+        "_docker_config",
+        "_metric_table",
+        "_engines",
+    )
 )
 CONTROLLER_GROUND = tuple(
     f"plugin_utils.{name}" for name in ("_plain", "_border", "_knobs", "_version", "_version_floors", "_gpu_access")
@@ -41,11 +51,16 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "module_utils._text": (),
     "module_utils._files": (),
     "module_utils._owners": ("module_utils._errors",),
+    "module_utils._patience": (),
     "module_utils._docker_config": (),
     "module_utils._metric_table": (),
     "module_utils._engines": ("module_utils._engines",),
     "module_utils._probe": (*GROUND, "module_utils._probe"),
-    "module_utils._lambda": (*GROUND, "module_utils._lambda"),
+    "module_utils._lambda": (
+        *GROUND,
+        f"{OPENAI}.documents",
+        "module_utils._lambda",
+    ),  # JSON of a server, bounded, is read in one way
     OPENAI: (*GROUND, OPENAI),
     "module_utils._server": (*GROUND, OPENAI, "module_utils._server"),
     # The benchmark client from the bottom up. Every file has its row, for here the order is the architecture.

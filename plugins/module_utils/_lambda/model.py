@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._errors import Problem
+from .._text import one_line
 
 API_URL = "https://cloud.lambda.ai/api/v1"
 NAME_LIMIT = 64
@@ -23,8 +24,8 @@ TRY_ELSEWHERE = (NO_CAPACITY, "instance-operations/launch/file-system-in-wrong-r
 # The API takes one request a second, and one launch in twelve.
 PACE_S = 1.0
 LAUNCH_PACE_S = 12.0
-LONGEST_DELAY_S = 60.0
 
+_ADDRESS = re.compile(r"[0-9A-Za-z:][0-9A-Za-z:._-]{0,252}")
 _TYPE = re.compile(r"^gpu_(?P<count>\d+)x_(?P<gpu>[a-z]+\d+[a-z]*)(?:_|$)")
 
 
@@ -47,24 +48,32 @@ def usd(cents: object) -> float | None:
     return cents / 100 if isinstance(cents, (int, float)) and not isinstance(cents, bool) else None
 
 
+def _address(value: object) -> str:
+    """An address or host name; empty where it could be none, or could be taken for an option of ssh."""
+    return value if isinstance(value, str) and _ADDRESS.fullmatch(value) else ""
+
+
 def instance(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """One instance with every key, whatever the API left out, and without the Jupyter secrets it carries."""
+    """One instance with every key, whatever the API left out, and without the Jupyter secrets it carries.
+
+    Raises AttributeError, KeyError, TypeError or ValueError for what is none.
+    """
     kind = raw.get("instance_type") or {}
     type_name = str(kind.get("name") or "")
     return {
         "id": str(raw.get("id") or ""),
-        "name": raw.get("name") or "",
-        "status": raw.get("status") or "unknown",
-        "ip": raw.get("ip") or "",
-        "private_ip": raw.get("private_ip") or "",
-        "hostname": raw.get("hostname") or "",
-        "region": (raw.get("region") or {}).get("name") or "",
+        "name": str(raw.get("name") or ""),
+        "status": str(raw.get("status") or "unknown"),
+        "ip": _address(raw.get("ip")),
+        "private_ip": _address(raw.get("private_ip")),
+        "hostname": _address(raw.get("hostname")),
+        "region": str((raw.get("region") or {}).get("name") or ""),
         "instance_type": type_name,
         "gpu_class": gpu_class(type_name),
-        "gpus": (kind.get("specs") or {}).get("gpus") or gpu_count(type_name),
+        "gpus": int((kind.get("specs") or {}).get("gpus") or gpu_count(type_name)),
         "usd_per_hour": usd(kind.get("price_cents_per_hour")),
-        "ssh_key_names": list(raw.get("ssh_key_names") or []),
-        "file_system_names": list(raw.get("file_system_names") or []),
+        "ssh_key_names": [str(name) for name in raw.get("ssh_key_names") or []],
+        "file_system_names": [str(name) for name in raw.get("file_system_names") or []],
         "tags": {str(tag["key"]): str(tag.get("value") or "") for tag in raw.get("tags") or [] if tag.get("key")},
     }
 
@@ -76,7 +85,7 @@ def instance_type(name: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
         "gpu_class": gpu_class(name),
-        "gpus": (kind.get("specs") or {}).get("gpus") or gpu_count(name),
+        "gpus": int((kind.get("specs") or {}).get("gpus") or gpu_count(name)),
         "usd_per_hour": usd(kind.get("price_cents_per_hour")),
         "regions": [str(region["name"]) for region in regions if region.get("name")],
     }
@@ -158,13 +167,4 @@ def error_of(payload: object) -> tuple[str, str]:
     if not isinstance(error, Mapping):
         return "", ""
     words = [str(error[key]) for key in ("message", "suggestion") if error.get(key)]
-    return str(error.get("code") or ""), " ".join(words)
-
-
-def delay_s(attempt: int, retry_after: str | None, pace: float) -> float:
-    """Seconds to wait before attempt `attempt` + 1 (the first is 0): what the server asks for, else twice as long each time."""
-    try:
-        asked = float(retry_after) if retry_after else 0.0
-    except ValueError:  # a date instead of seconds: rarer than worth parsing, and the doubling is safe
-        asked = 0.0
-    return min(max(asked, 0.0) or pace * 2**attempt, LONGEST_DELAY_S)
+    return one_line(error.get("code") or ""), one_line(" ".join(words))

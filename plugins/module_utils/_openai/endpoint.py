@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 from dataclasses import dataclass
-from typing import Any, Tuple
+from typing import Tuple
 from urllib.parse import quote, urlsplit
 
 from .._errors import Problem, UserError
+from .._patience import within
 from .._secrets import HIDDEN
 
 USER_AGENT = "llmfleet-bench-serve"
@@ -142,25 +142,13 @@ def resolve(endpoint: Endpoint) -> Address:
 
 
 def look_up(endpoint: Endpoint, limit_s: float = LOOK_UP_S) -> list[Address]:
-    """The socket addresses of a server. Raises OSError, also where there is no answer within the limit.
-
-    A resolver knows no limit of the caller's, so it is asked by a thread, which is left behind.
-    """
-    found: list[Any] = []
-
-    def ask() -> None:
-        try:
-            found.extend(socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM))
-        except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
-            found.append(error)
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(limit_s)
-    if not found:
-        raise OSError(f"no answer about the name {endpoint.host!r} within {limit_s:.3g} s")
-    if isinstance(found[0], Exception):
-        raise OSError(str(found[0])) from found[0]
+    """The socket addresses of a server. Raises OSError, also where there is no answer within the limit."""
+    try:
+        found = within(limit_s, lambda: socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM))
+    except TimeoutError as error:
+        raise OSError(f"no answer about the name {endpoint.host!r} within {limit_s:.3g} s") from error
+    except ValueError as error:  # a name that cannot be one
+        raise OSError(str(error)) from error
     return [(info[0], info[4]) for info in found]
 
 

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import http.client
-import signal
 import time
 import urllib.error
-from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any
 
 from ansible.module_utils.urls import open_url
+
+from .._patience import within
 
 
 def probe_url(url: str, timeout_s: float) -> dict[str, Any]:
@@ -25,8 +25,7 @@ def probe_url(url: str, timeout_s: float) -> dict[str, Any]:
     started = time.monotonic()
     status, error = None, None
     try:
-        with _at_most(timeout_s), open_url(url, method="HEAD", timeout=timeout_s, use_netrc=False) as answer:
-            status = answer.status
+        status = within(timeout_s, lambda: _status(url, timeout_s))
     except urllib.error.HTTPError as refusal:
         status = refusal.code
     except (OSError, ValueError, http.client.HTTPException) as failure:
@@ -40,17 +39,6 @@ def probe_url(url: str, timeout_s: float) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _at_most(limit_s: float) -> Iterator[None]:
-    """Ends what is done within by TimeoutError after `limit_s`: the limit of a socket begins again with each byte. Of the main thread."""
-
-    def end(*_signal: object) -> None:
-        raise TimeoutError(f"timed out: no answer within {limit_s:g} s")
-
-    before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, limit_s)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+def _status(url: str, timeout_s: float) -> int:
+    with open_url(url, method="HEAD", timeout=timeout_s, use_netrc=False) as answer:
+        return answer.status

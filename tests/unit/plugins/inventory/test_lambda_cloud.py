@@ -124,3 +124,35 @@ def test_a_busy_api_is_asked_again(inventory, account):
         (500, "", {"Retry-After": "0.1"}),
     ]
     assert len(inventory()["_meta"]["hostvars"]) == 5
+
+
+def test_what_members_of_the_account_wrote_is_no_template(account, tmp_path):
+    """A name or a tag with a template in it is text; Ansible before 2.19 would render it, on the controller."""
+    template = f"{{{{ lookup('pipe', 'touch {tmp_path}/ran') }}}}"
+    account.instances["bare"]["name"] = template
+    account.instances["bare"]["tags"] = [{"key": "note", "value": template}]
+    with serve(account) as url:
+        source = tmp_path / "fleet.lambda_cloud.yml"
+        source.write_text(yaml.safe_dump({"plugin": "llmfleet.serving.lambda_cloud", "api_url": url}))
+        play = {
+            "hosts": "tag_note*",
+            "gather_facts": False,
+            "connection": "local",
+            "tasks": [{"ansible.builtin.debug": {"msg": "{{ lambda_name }} {{ lambda_tags }}"}}],
+        }
+        (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+        done = subprocess.run(
+            ["ansible-playbook", "-i", source, tmp_path / "play.yml"],
+            env={
+                **os.environ,
+                "LAMBDA_API_KEY": KEY,
+                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks" / "collections"),
+            },
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert "lookup(" in done.stdout, done.stdout + done.stderr
+    assert not (tmp_path / "ran").exists()

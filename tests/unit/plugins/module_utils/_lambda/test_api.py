@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._lambda import api
 
+from tests.support.hostile_server import hostile_server, stands_still
 from tests.support.lambda_cloud import KEY, Account, serve, ssh_banner
 
 BODY = {"name": "a", "region_name": "us-west-3", "instance_type_name": "gpu_1x_h100_sxm5", "ssh_key_names": ["fleet"]}
@@ -151,3 +154,63 @@ def test_only_an_ssh_server_answers(greeting, answers):
 
 def test_a_closed_port_does_not_answer():
     assert not api.ssh_answers("127.0.0.1", 1)
+
+
+# What an API never says, and a page of a proxy or another service may.
+FORMLESS = [
+    {"data": 7},
+    {"data": {"a": 1}},
+    {"data": "no"},
+    {"data": [7]},
+    {"data": [None]},
+    {"data": [{"region": 7}]},
+    {"data": [{"tags": 7}]},
+    {"data": [{"tags": [7]}]},
+    {"data": [{"instance_type": [1]}]},
+    {"data": [{"instance_type": {"specs": {"gpus": "many"}}}]},
+    {"data": [{"instance_type": {"specs": {"gpus": 1e400}}}]},
+    {"data": [{"ssh_key_names": 7}]},
+]
+
+
+@pytest.mark.parametrize("payload", FORMLESS, ids=str)
+def test_an_answer_without_the_apis_form_is_named(client, account, payload):
+    account.answers["/instances"] = [(200, payload, {})]
+    with pytest.raises(api.ApiError, match="has not the form"):
+        client.instances()
+
+
+@pytest.mark.parametrize(
+    "payload", [{"data": 7}, {"data": []}, {"data": {"instance_ids": 7}}, {"data": {"instance_ids": "a"}}]
+)
+def test_a_launch_with_a_formless_answer_may_have_succeeded(client, account, payload):
+    account.answers["/instance-operations/launch"] = [(200, payload, {})]
+    with pytest.raises(api.LaunchUnknown):
+        client.launch(BODY)
+
+
+def test_pages_without_end_end(client, account):
+    account.answers["/instances"] = [(200, {"data": [], "page_token": "more"}, {})] * 1000
+    with pytest.raises(api.ApiError, match="100 pages"):
+        client.instances()
+
+
+def test_a_key_that_the_api_repeats_is_not_quoted(client, account):
+    account.answers["/instances"] = [(400, {"error": {"code": "x", "message": f"no {KEY}\n\x1b[31m"}}, {})]
+    with pytest.raises(api.ApiError) as caught:
+        client.instances()
+    assert KEY not in str(caught.value) and "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize("slow", [b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 99, b"HTTP/1.1 100 Continue\r\n\r\n" * 99])
+def test_an_answer_a_byte_at_a_time_has_a_limit(waits, slow):
+    with hostile_server({"/instances": lambda peer: peer.drip(slow, 0.05)}) as server:
+        began = time.monotonic()
+        with pytest.raises(api.ApiError, match="no answer within"):
+            api.LambdaApi(server.url, KEY, timeout_s=0.2, sleep=waits.append).instances()
+    assert time.monotonic() - began < 0.2 * api.ATTEMPTS + 1
+
+
+def test_a_launch_that_is_not_answered_in_time_may_have_succeeded():
+    with hostile_server({"/instance-operations/launch": stands_still}) as server, pytest.raises(api.LaunchUnknown):
+        api.LambdaApi(server.url, KEY, timeout_s=0.2).launch(BODY)

@@ -133,17 +133,20 @@ def test_any_body_gives_an_error_of_two_words(payload):
 
 
 @pytest.mark.parametrize(
-    ("attempt", "retry_after", "pace", "expected"),
+    ("given", "kept"),
     [
-        (0, None, 1.0, 1.0),
-        (3, None, 1.0, 8.0),
-        (0, "7", 1.0, 7.0),
-        (0, "0.5", 12.0, 0.5),
-        (9, None, 12.0, 60.0),
-        (0, "3600", 1.0, 60.0),
-        (1, "Wed, 21 Oct 2026 07:28:00 GMT", 1.0, 2.0),
-        (0, "-3", 1.0, 1.0),
+        ("198.51.100.2", "198.51.100.2"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("::1", "::1"),
+        ("head-node_1.example.org", "head-node_1.example.org"),
+        ("-oProxyCommand=x", ""),
+        ("a b", ""),
+        ("a\nb", ""),
+        ("{{ x }}", ""),
+        (["1.2.3.4"], ""),
+        (None, ""),
     ],
 )
-def test_how_long_to_wait_for_the_next_attempt(attempt, retry_after, pace, expected):
-    assert cloud.delay_s(attempt, retry_after, pace) == expected
+def test_an_address_is_none_that_ssh_could_take_for_an_option(given, kept):
+    entry = cloud.instance({"ip": given, "hostname": given, "private_ip": given})
+    assert (entry["ip"], entry["hostname"], entry["private_ip"]) == (kept, kept, kept)

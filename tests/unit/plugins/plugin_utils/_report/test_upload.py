@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.upload import put, shown
+
+from tests.support.hostile_server import Peer, answer, hostile_server, says, stands_still
 
 
 class Store(ThreadingHTTPServer):
@@ -71,7 +74,7 @@ def test_a_file_arrives_with_type_and_headers(store: Store, file: Path) -> None:
 
 def test_a_passing_fault_is_tried_again_and_the_whole_body_sent_again(store: Store, file: Path) -> None:
     store.codes = [503, 429]
-    put({file: store.url}, {}, retries=2, timeout_s=5, pause_s=0.01)
+    put({file: store.url}, {}, retries=2, timeout_s=5, first_pause_s=0.01)
     assert [body for _path, body, _headers in store.kept] == [b"{}"] * 3
 
 
@@ -81,7 +84,7 @@ def test_a_lasting_fault_is_explained_without_its_secrets(
 ) -> None:
     store.codes = list(codes)
     with pytest.raises(UserError) as error:
-        put({file: f"{store.url}/x?signature=s3cret"}, {}, retries=2, timeout_s=5, pause_s=0.01)
+        put({file: f"{store.url}/x?signature=s3cret"}, {}, retries=2, timeout_s=5, first_pause_s=0.01)
     assert f"HTTP {codes[0]}" in str(error.value) and "report.json" in str(error.value)
     assert "s3cret" not in str(error.value)
     assert len(store.kept) == tries
@@ -89,7 +92,7 @@ def test_a_lasting_fault_is_explained_without_its_secrets(
 
 def test_no_connection_is_explained_without_its_secrets(file: Path) -> None:
     with pytest.raises(UserError) as error:
-        put({file: "http://127.0.0.1:9/x?signature=s3cret"}, {}, retries=1, timeout_s=5, pause_s=0.01)
+        put({file: "http://127.0.0.1:9/x?signature=s3cret"}, {}, retries=1, timeout_s=5, first_pause_s=0.01)
     assert "http://127.0.0.1:9/x" in str(error.value) and "s3cret" not in str(error.value)
 
 
@@ -114,3 +117,48 @@ def test_a_store_that_repeats_signature_and_key_is_not_quoted(store: Store, file
     with pytest.raises(UserError) as caught:
         put({file: f"{store.url}/r?s=c4nary-Signature0"}, {"X-Key": "c4nary-Header00"}, retries=0, timeout_s=5)
     assert "c4nary" not in str(caught.value)
+
+
+def dripping(peer: Peer) -> None:
+    peer.drip(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 99, 0.05)
+
+
+@pytest.mark.parametrize("behaviour", [dripping, stands_still])
+def test_a_store_that_does_not_come_to_an_end_has_a_limit(file: Path, behaviour: Any) -> None:
+    began = time.monotonic()
+    with hostile_server({"/r": behaviour}) as server, pytest.raises(UserError, match=r"timed out|Timeout"):
+        put({file: f"{server.url}/r"}, {}, retries=1, timeout_s=0.2, first_pause_s=0.01)
+    assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"503 Service Unavailable"])
+def test_a_store_that_sends_for_ever_is_not_listened_to(file: Path, status: bytes) -> None:
+    def floods(peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 " + status + b"\r\n\r\n")
+        peer.flood(b"x")
+
+    began = time.monotonic()
+    with hostile_server({"/r": floods}) as server:
+        try:
+            put({file: f"{server.url}/r"}, {}, retries=1, timeout_s=3, first_pause_s=0.01)
+        except UserError as error:
+            assert "HTTP 503" in str(error)
+    assert time.monotonic() - began < 2
+
+
+def test_a_redirect_is_not_followed_and_gets_no_headers(store: Store, file: Path) -> None:
+    """A PUT that a store leads elsewhere becomes a GET for most clients, which succeeds and sends nothing."""
+    leads = says(answer(b"", b"302 Found", f"Location: {store.url}/else?token=c4nary".encode()))
+    with hostile_server({"/r": leads}) as server, pytest.raises(UserError) as caught:
+        put({file: f"{server.url}/r"}, {"X-Key": "k"}, retries=1, timeout_s=5)
+    assert store.kept == []
+    assert f"{store.url}/else" in str(caught.value) and "c4nary" not in str(caught.value)
+
+
+def test_a_netrc_does_not_replace_what_was_given(
+    store: Store, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    put({file: store.url}, {"Authorization": "given"}, retries=0, timeout_s=5)
+    assert store.kept[0][2]["Authorization"] == "given"
