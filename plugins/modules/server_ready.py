@@ -215,6 +215,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._text import shor
 
 ASK_TIMEOUT_S = 10
 LAST_ASK_S = 0.25  # a server is asked at least once, and by that much a wait may outlast its limit
+HURRIED_S = 1.0  # no answer within less than that says nothing new: the server, or this host, may only have been busy
 
 
 def ask_limit_s(ends: float) -> float:
@@ -256,18 +257,23 @@ class Server:
         self.key, self.headers = key, {} if key is None else {"Authorization": f"Bearer {key}"}
         self.restarts_before: int | None = None  # a server may have restarted long ago; a loop restarts while we watch
         self.started_at = ""
+        self.said: Verdict | None = None
 
     def verdict(self, served_model_name: str, ends: float) -> Verdict:
         """The answer of `/v1/models`, judged. A server that lists the name counts when it does not do so without the key, and when
         `/health` does not object. `ends` is when the whole wait does.
         """
-        models = f"{self.base_url}/v1/models"
-        verdict = judge(*asked(models, self.headers, ends), served_model_name, self.module.params["adapters"])
+        models, hurried = f"{self.base_url}/v1/models", ask_limit_s(ends) < HURRIED_S
+        status, body = asked(models, self.headers, ends)
+        if status is None and hurried and self.said:
+            return self.said
+        verdict = judge(status, body, served_model_name, self.module.params["adapters"])
         if verdict.state == "ready" and self.headers:
             verdict = with_key(verdict, asked(models, {}, ends)[0])
-        if verdict.state != "ready":
-            return verdict
-        return with_health(verdict, asked(f"{self.base_url}/health", {}, ends)[0])
+        if verdict.state == "ready":
+            verdict = with_health(verdict, asked(f"{self.base_url}/health", {}, ends)[0])
+        self.said = verdict
+        return verdict
 
     def death(self) -> str | None:
         """How it ended, as half a sentence; None while it runs or when nothing is watched."""

@@ -17,6 +17,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._server import pr
 from ansible_collections.llmfleet.serving.plugins.modules import server_ready
 
 from tests.support.core import patch_module_args
+from tests.support.hostile_server import Peer, answer, hostile_server, says, stands_still
 from tests.support.http_server import http_server
 
 MODELS = json.dumps({"data": [{"id": "m"}]}).encode()
@@ -79,6 +80,18 @@ def test_what_does_not_answer_is_waited_for_and_named(run):
     assert "not ready after 0.5 s" in result["msg"]
     assert "nothing answers at http://127.0.0.1:9/v1/models ([Errno 111] Connection refused)" in result["msg"]
     assert result["attempts"] > 1
+
+
+def test_a_question_for_which_hardly_any_time_was_left_does_not_hide_what_was_known(run):
+    """The last question of a wait may have a quarter of a second, which a busy host does not answer in."""
+    first = [says(answer(b"", b"503 Service Unavailable"))]
+
+    def once(peer: Peer) -> None:
+        (first.pop() if first else stands_still)(peer)
+
+    with hostile_server({"/v1/models": once}) as server:
+        result = run(server.url, status=1, timeout_s=0.6)
+    assert "the server is loading" in result["msg"] and "timed out" not in result["msg"]
 
 
 def test_of_several_servers_the_one_that_waits_is_named(run):
