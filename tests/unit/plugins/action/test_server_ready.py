@@ -54,12 +54,24 @@ def test_a_ready_server_costs_one_call(monkeypatch):
     assert (len(calls), shown) == (1, [])
 
 
-def test_a_host_that_waits_for_ever_does_not_hold_the_play(monkeypatch):
-    monkeypatch.setattr(server_ready, "_ROOM_S", 0.0)
-    monkeypatch.setattr(Scripted, "_execute_module", lambda self, **_rest: {"waiting": [WAITING], "attempts": 1})
-    args = {"served_model_name": "m", "timeout_s": 0.05, "progress_interval": 0.01}
-    result, _calls, shown = play(monkeypatch, [], args=args)
+@pytest.mark.parametrize(
+    ("options", "limit_s"),
+    [({}, 900 + 15 + 120), ({"timeout_s": 60, "progress_interval": 5}, 60 + 5 + 120)],
+    ids=["defaults", "given"],
+)
+def test_a_host_that_waits_for_ever_does_not_hold_the_play(monkeypatch, options, limit_s):
+    now = [0.0]
+
+    def waits(_self, **_rest):
+        now[0] += 4
+        assert now[0] < 2 * limit_s, "it is asked for ever"
+        return {"waiting": [WAITING], "attempts": 1}
+
+    monkeypatch.setattr(server_ready, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(Scripted, "_execute_module", waits)
+    result, _calls, shown = play(monkeypatch, [], args={"served_model_name": "m", **options})
     assert result["failed"] and "waiting" in result["msg"] and shown
+    assert limit_s < now[0] <= limit_s + 4 and result["attempts"] == now[0] / 4
 
 
 def test_a_slow_one_is_shown_and_asked_again(monkeypatch):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from pathlib import Path
 
@@ -101,15 +102,35 @@ def test_a_python_that_takes_a_cut_for_an_end_is_told_not_to(monkeypatch: pytest
 
 def test_a_resolver_that_hangs_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_name, **_options: time.sleep(3) or [])
-    began = time.monotonic()
+    began, before = time.monotonic(), set(threading.enumerate())
     with pytest.raises(OSError, match=r"'gpu1' within 0\.1 s"):
         look_up(Endpoint("http", "gpu1", 80), 0.1)
     with pytest.raises(NoAnswer, match=r"within 0\.2 s"):
         ask("http://gpu1/x", {}, 0.2)
+    monkeypatch.setattr(look_up, "__defaults__", (0.1,))
+    with pytest.raises(UserError, match=r"no answer about the name 'gpu1' within 0\.1 s"):
+        resolve(Endpoint("http", "gpu1", 80))
     assert time.monotonic() - began < 1
+    assert all(thread.daemon for thread in set(threading.enumerate()) - before), (
+        "one would keep the module from its end"
+    )
+
+
+def test_of_several_addresses_the_first_that_answers_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        closed = gone.getsockname()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        known = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in (closed, listener.getsockname())]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_name, **_options: known)
+        assert resolve(Endpoint("http", "gpu1", 80)) == (socket.AF_INET, listener.getsockname())
+    assert resolve(Endpoint("http", "gpu1", 80)) == (socket.AF_INET, closed)
+
+
+def test_each_address_of_a_name_is_found_once() -> None:
+    assert look_up(Endpoint("http", "127.0.0.1", 80)) == [(socket.AF_INET, ("127.0.0.1", 80))]
 
 
 @pytest.mark.parametrize("name", ["no.such.host.invalid", "a" * 64, "a..b"])
 def test_a_name_that_cannot_be_looked_up(name: str) -> None:
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="^(?!no answer)"):
         look_up(Endpoint("http", name, 80), 5)
