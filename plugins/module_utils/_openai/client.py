@@ -166,6 +166,7 @@ class _Line:
                 failure = error
                 if isinstance(error, (NoAnswer, ssl.SSLError)):
                     break
+        deadline.left_s()  # where the time is over it says so
         raise failure
 
     def _secure(self, connection: socket.socket, deadline: _Deadline) -> socket.socket:

@@ -277,3 +277,16 @@ def test_nothing_listens_to_the_connection() -> None:
         assert time.monotonic() - began < LIMIT_S + 1
         for client in waiting:
             client.close()
+
+
+def test_where_no_connection_comes_within_the_limit_the_limit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def waits(connection: socket.socket, _address: object) -> None:
+        time.sleep(connection.gettimeout() or 0)
+        raise socket.timeout("timed out")
+
+    monkeypatch.setattr(socket.socket, "connect", waits)
+    with pytest.raises(NoAnswer, match="within 0.1 s$"):
+        ask("http://127.0.0.1:9/", {}, 0.1)
+    monkeypatch.setattr(client_module, "CONNECT_S", 0.1)
+    with pytest.raises(NoAnswer, match="no connection within 0.1 s$"):
+        ask("http://127.0.0.1:9/", {}, 5)
