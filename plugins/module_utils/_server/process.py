@@ -30,7 +30,7 @@ _ENDED = ("Z", "X")  # states of a process that runs no more
 def identity(pid: int) -> str | None:
     """What distinguishes a process from a later process with the same number: its start time. None when no such process runs."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")  # of a name that is cut within a character
     except (FileNotFoundError, ProcessLookupError):  # the second while it is read
         return None if Path("/proc/self/stat").exists() else _identity_by_ps(pid)
     fields = stat_fields(stat)
@@ -120,9 +120,20 @@ def _signal(pid: int, number: int) -> None:
 
 
 def _has_ended(pid: int, expected: str | None, wait_s: float) -> bool:
+    """Whether a process and what it started end within that time."""
     deadline = time.monotonic() + wait_s
-    while identity(pid) == expected:
+    while identity(pid) == expected or _group_runs(pid):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
     return True
+
+
+def _group_runs(group: int) -> bool:
+    """Whether a process of the group still runs; where there is no /proc to ask, none does."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            fields = stat_fields(path.read_text(errors="replace"))
+            if fields[2:3] == [str(group)] and fields[0] not in _ENDED:
+                return True
+    return False

@@ -285,8 +285,8 @@ def test_where_no_connection_comes_within_the_limit_the_limit_is_named(monkeypat
         raise socket.timeout("timed out")
 
     monkeypatch.setattr(socket.socket, "connect", waits)
-    with pytest.raises(NoAnswer, match="within 0.1 s$"):
+    with pytest.raises(NoAnswer, match=r"within 0.1 s$"):
         ask("http://127.0.0.1:9/", {}, 0.1)
     monkeypatch.setattr(client_module, "CONNECT_S", 0.1)
-    with pytest.raises(NoAnswer, match="no connection within 0.1 s$"):
+    with pytest.raises(NoAnswer, match=r"no connection within 0.1 s$"):
         ask("http://127.0.0.1:9/", {}, 5)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -52,6 +53,17 @@ def test_stop_ends_it_and_a_second_stop_finds_nothing(folder, argv):
     assert _process.stop(folder, grace_s=0.3) is True
     assert _process.running_pid(folder) is None
     assert _process.stop(folder, grace_s=0.3) is False
+
+
+def test_stop_ends_what_the_process_started_too(folder):
+    """An engine's worker that does not hear SIGTERM would keep the memory of the GPU."""
+    worker = "trap '' TERM; echo up; while :; do sleep 0.1; done"
+    argv = ["sh", "-c", f"trap 'exit 0' TERM; sh -c \"{worker}\" & wait"]
+    group = _process.start(folder, argv, {}, {}, "1")
+    wait_for_log(folder)
+    assert _process.stop(folder, grace_s=0.3) is True
+    states = subprocess.run(["ps", "-o", "stat=", "-g", str(group)], stdout=subprocess.PIPE, check=False).stdout
+    assert all(state.startswith(b"Z") for state in states.split())
 
 
 def test_a_later_process_with_the_same_number_is_not_taken_for_ours(folder):
