@@ -11,6 +11,7 @@ version_added: 0.1.0
 short_description: Read the facts that a host keeps
 description:
   - Runs M(ansible.builtin.setup), which reads what M(llmfleet.serving.host_fact) wrote.
+  - A fact that is no dictionary, larger than 1 MiB or nested more than 24 deep is left out with a warning that names its file.
   - A host whose Python is too old for ansible-core or for this collection is refused with its version and what to install.
     Without that, the first module ends there in a traceback.
 options:
