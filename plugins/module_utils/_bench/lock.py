@@ -45,10 +45,7 @@ class ServerLock:
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 holder = os.open(path, _FLAGS | os.O_CREAT, 0o600)
             except OSError as error:
-                found = f"The lock on the server, {path}, cannot be opened ({error.strerror})."
-                raise UserError(
-                    Problem(found, "a file of the user who measures.", f"Correct {path.parent}.")
-                ) from error
+                raise _not_opened(path, error) from error
             if not _lock(holder):
                 return None
             if _is_at(path, holder):
@@ -57,11 +54,14 @@ class ServerLock:
 
     @classmethod
     def held(cls, address: Address, state_dir: Path) -> bool:
-        """Whether a load is running. Leaves nothing on the host."""
+        """Whether a load is running. Leaves nothing on the host. Raises UserError."""
+        path = _path_for(cls.name_for(address), state_dir)
         try:
-            holder = os.open(_path_for(cls.name_for(address), state_dir), _FLAGS)
+            holder = os.open(path, _FLAGS)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise _not_opened(path, error) from error
         free = _lock(holder)
         if free:
             os.close(holder)
@@ -77,6 +77,11 @@ class ServerLock:
             if _is_at(self.path, self._holder):
                 self.path.unlink()
         os.close(self._holder)
+
+
+def _not_opened(path: Path, error: OSError) -> UserError:
+    found = f"The lock on the server, {path}, cannot be opened ({error.strerror})."
+    return UserError(Problem(found, "a file of the user who measures.", f"Correct {path.parent}."))
 
 
 def _lock(holder: int) -> bool:

@@ -60,6 +60,8 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     lock.release()
     lock.path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UserError, match="cannot be opened"):
+        ServerLock.held(ADDRESS, tmp_path)
+    with pytest.raises(UserError, match="cannot be opened"):
         ServerLock.acquire(ADDRESS, tmp_path)
     assert not (tmp_path / "elsewhere").exists()
 
