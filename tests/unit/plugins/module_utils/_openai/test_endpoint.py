@@ -132,5 +132,5 @@ def test_each_address_of_a_name_is_found_once() -> None:
 
 @pytest.mark.parametrize("name", ["no.such.host.invalid", "a" * 64, "a..b"])
 def test_a_name_that_cannot_be_looked_up(name: str) -> None:
-    with pytest.raises(OSError, match="^(?!no answer)"):
+    with pytest.raises(OSError, match=r"^(?!no answer)"):
         look_up(Endpoint("http", name, 80), 5)

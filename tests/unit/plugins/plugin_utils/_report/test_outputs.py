@@ -162,14 +162,26 @@ def test_runs_of_the_same_second_are_drawn() -> None:
     assert "Throughput over time" in forms.render(report(mixed_fleet(), entries=entries), ["html"])["report.html"]
 
 
-def test_csv_takes_no_formula_from_a_host() -> None:
-    rows = list(
-        csv.DictReader(
-            io.StringIO(forms.render(report({"=1+1": {}, "ok": sample.host_facts("ok")}), ["csv"])["report.csv"])
-        )
-    )
-    assert rows[0]["host"] == "'=1+1"
-    assert float(rows[1]["output_throughput"]) == 3787.0
+def csv_rows(found: dict[str, Any]) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(forms.render(found, ["csv"])["report.csv"])))
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        *((f"{sign}1+1", f"'{sign}1+1") for sign in "=+-@＝＋－＠"),
+        ("a;=1+1; @x", "a;'=1+1; '@x"),
+        ("a=1+1, b-c", "a=1+1, b-c"),
+        ("\n\t=1+1\x1b[2J", "'=1+1 [2J"),
+    ],
+)
+def test_csv_takes_no_formula_from_a_host(text: str, cell: str) -> None:
+    found = report({"one": sample.host_facts("one")})
+    found["hosts"][0].update(host=text, metrics={text: 1.5, "output_throughput": 3787.0}, energy={text: -2.0})
+    header, row = csv_rows(found)
+    assert row[0] == cell and header.count(cell) == 2
+    assert [row[at] for at, name in enumerate(header) if name == cell] == ["1.5", "-2.0"]
+    assert float(row[header.index("output_throughput")]) == 3787.0
 
 
 @pytest.mark.parametrize(
