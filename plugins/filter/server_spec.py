@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.errors import AnsibleFilterError
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._knobs import coerced, typed
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, plain
@@ -194,7 +195,10 @@ def server_fact(
 
 def client_urls(fact: dict[str, Any], client_url: str = "") -> list[str]:
     """Where clients reach each instance of a host."""
-    return clients.client_urls(plain(fact), plain(str(client_url)))
+    try:
+        return clients.client_urls(plain(fact), plain(str(client_url)))
+    except UserError as error:
+        raise AnsibleFilterError(str(error)) from None
 
 
 class FilterModule:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible.errors import AnsibleFilterError
 from ansible_collections.llmfleet.serving.plugins.filter.server_spec import client_urls
 
 TWO = [{"port": port, "base_url": f"http://127.0.0.1:{port}"} for port in (8000, 8001)]
@@ -26,3 +27,11 @@ def test_each_instance_has_an_address(client_url: str, urls: list[str]) -> None:
 
 def test_a_fact_without_instances_has_its_endpoint() -> None:
     assert client_urls({"endpoint": "http://127.0.0.1:8000"}) == ["http://127.0.0.1:8000"]
+
+
+@pytest.mark.parametrize(
+    "url", ["10.0.0.7:8000", "gpu.example", "http://h:port", "http://h:99999", "http://:8000", "ftp://h"]
+)
+def test_an_address_that_no_client_could_use_is_refused_by_name(url: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=r"^inference_server_client_url is .*http://10\.0\.0\.7:8000"):
+        client_urls({"endpoint": "http://127.0.0.1:8000", "instances": TWO}, url)
