@@ -129,8 +129,10 @@ def test_the_gpus_are_sampled_until_the_clock_stops(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(base, "Sampler", FakeSampler)
     monkeypatch.setattr(Worker, "records", records)
     with simulator(tmp_path, timing=QUICK) as server:
-        measure(server.url, tmp_path, **LOAD)
+        outcome = measure(server.url, tmp_path, **LOAD).outcome
     assert stopped_before_it[0]
+    ends = max(record.ended_ns for record in outcome.records)
+    assert outcome.window == pytest.approx((outcome.start_ns / 1e9, ends / 1e9), rel=0, abs=1e-6)
 
 
 def test_a_sweep(tmp_path: Path) -> None:

@@ -62,6 +62,13 @@ def test_without_a_window_no_energy_is_known() -> None:
     assert (result["energy_j"], result["mean_power_w"], result["max_temperature_c"]) == (None, None, 71)
 
 
+def test_where_one_gpu_does_not_say_its_power_there_is_no_energy_of_all() -> None:
+    silent = TEXT.replace("GPU-b, 8.0, 100.00", "GPU-b, 8.0, [N/A]")
+    result = summarise(parse_samples(silent), (T0, T0 + 10.001), 10)
+    assert result is not None and silent != TEXT
+    assert (result["energy_j"], result["mean_power_w"], result["energy_per_output_token_j"]) == (None, None, None)
+
+
 def at_seconds(*powers: float) -> list[Sample]:
     """One GPU, sampled once a second, hot and slowed down where it works."""
     return [Sample(float(n), "a", p, 1980.0, 30.0 + p / 10, 0x08 if p > 100 else 0) for n, p in enumerate(powers)]

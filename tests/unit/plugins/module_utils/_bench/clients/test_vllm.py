@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients import vllm
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.clients.vllm import load_window
 
 # Its process ran from second 1000 to 1100 of an epoch whose second 900 was the monotonic clock's zero.
@@ -32,3 +35,13 @@ RAN = {"began_s": 1000.0, "written_s": 1100.0, "monotonic_s": 900.0}
 )
 def test_when_the_load_of_a_result_file_ran(document: dict[str, Any], window: tuple[float, float] | None) -> None:
     assert load_window(document, **RAN) == window
+
+
+def test_a_result_from_which_the_key_was_taken_still_says_when_it_was_written(tmp_path: Path) -> None:
+    key, result = "c4nary-Key-0123456789", tmp_path / "vllm-run-1.json"
+    result.write_text(f'{{"errors": ["refused {key}"]}}')
+    os.utime(result, (1090, 1100))
+    vllm._hide_in(result, key)
+    assert key not in result.read_text() and "refused" in result.read_text()
+    assert result.stat().st_mtime == 1100
+    assert list(tmp_path.iterdir()) == [result]
