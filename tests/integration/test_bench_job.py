@@ -54,9 +54,18 @@ def start(server: Simulator, folder: Path, **options: Any) -> tuple[str, JobFold
 def test_a_run_is_joined_by_the_same_and_refuses_another(server: Simulator, tmp_path: Path) -> None:
     run_id, job = start(server, tmp_path)
     assert task(server, tmp_path, wait=False).act(False)["run_id"] == run_id
-    with pytest.raises(UserError, match="other settings: num_prompts is 40 there and 7 here"):
-        task(server, tmp_path, num_prompts=7).act(False)
-    for options in ({"validity": {"closure": 0.5}}, {"percentiles": [75]}, {"model": "another"}):
+    different = "other settings: num_prompts is 40 there and 7 here, seed is 0 there and 1 here"
+    with pytest.raises(UserError, match=different):
+        task(server, tmp_path, num_prompts=7, seed=1).act(False)
+    other_clients = {
+        "client": "vllm",
+        "vllm_command": ["x"],
+        "vllm_image": "x",
+        "vllm_tokenizer": "x",
+        "vllm_volumes": ["/x:/x"],
+    }
+    others = {"validity": {"closure": 0.5}, "percentiles": [75], "model": "another", **other_clients}
+    for options in ({name: value} for name, value in others.items()):
         with pytest.raises(UserError, match=f"other settings: {next(iter(options))}"):
             task(server, tmp_path, **options).act(False)
     with pytest.raises(UserError, match="Another load"):

@@ -132,6 +132,14 @@ def test_no_result_is_explained_by_its_log(server: Simulator, tmp_path: Path, mo
         run(server, tmp_path)
 
 
+def test_what_its_log_says_before_the_cause_stands_behind_it(server: Simulator, tmp_path: Path) -> None:
+    command = ["sh", "-c", "echo 'no tokenizer.json'; echo 'ValueError: no such tokenizer'; exit 1"]
+    with pytest.raises(
+        UserError, match=r"It ended with: ValueError: no such tokenizer \(before it: .*no tokenizer\.json"
+    ):
+        run(server, tmp_path, vllm_command=command)
+
+
 def test_no_result_on_a_full_disk_is_explained_by_the_disk(
     server: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
