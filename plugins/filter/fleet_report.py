@@ -97,7 +97,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._knobs import coerced
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import aggregate
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import aggregate, published
 
 _COERCED = {
     "this_run_only": {"type": "bool"},
@@ -114,6 +114,7 @@ def fleet_report(hostvars: Mapping[str, Any], **options: Any) -> dict[str, Any]:
         raise AnsibleFilterError(f"fleet_report takes hostvars, not {type(hostvars).__name__}")
     try:
         options = coerced(options, _COERCED)
+        published.refuse_odd(options.get("published_figures", []))
     except UserError as error:
         raise AnsibleFilterError(f"fleet_report: {error}") from None
     unknown = [host for host in _hosts(options) if host not in hostvars]

@@ -26,6 +26,8 @@ and the standard deviation is that of the population, as numpy's do by default.
 from __future__ import annotations
 
 import math
+from collections import Counter
+from itertools import accumulate
 from typing import Any, Iterable, Mapping, Optional, Sequence, Tuple
 
 from .._metric_table import LATENCIES, statistic_keys
@@ -246,17 +248,20 @@ def vllm_peaks(good: Sequence[Record]) -> tuple[float, int]:
         return 0.0, 0
     origin = min(record.sent_ns for record in good)
     last = max(0, int((max(record.event_ns[-1] for record in good) - origin) // _S))
-    messages, active = [0] * (last + 1), [0] * (last + 1)
+    messages: Counter[int] = Counter()
+    changes: Counter[int] = Counter()
 
     def bucket(time: int) -> int:
         return min(max(0, int((time - origin) // _S)), last)
 
     for record in good:
-        for time in record.event_ns:
-            messages[bucket(time)] += 1
-        for second in range(bucket(record.sent_ns), bucket(record.event_ns[-1]) + 1):
-            active[second] += 1
-    return float(max(messages)), max(active)
+        messages.update(map(bucket, record.event_ns))
+        first, end = bucket(record.sent_ns), bucket(record.event_ns[-1]) + 1
+        if first < end:
+            changes.update({first: 1})
+            changes.subtract({end: 1})
+    active = accumulate(changes[second] for second in sorted(changes))
+    return float(max(messages.values())), max(active, default=0)
 
 
 def token_events(record: Record) -> Iterable[tuple[int, float]]:

@@ -115,7 +115,7 @@ def judge_chat(answer: bytes) -> str:
 
 
 def judge_stream(answer: bytes) -> str:
-    """Events with text came, nothing of them was an error, and the stream ended as such: the answer was whole, and `[DONE]` came last."""
+    """Events with text came, nothing of them was an error, and the stream ended as such: the answer was whole, and `[DONE]` came."""
     stray: list[bytes] = []
     position = choices = texts = 0
     reason, done = "", False

@@ -93,8 +93,12 @@ def _time_of(lines: Sequence[str], text: str | None, engine: Engine) -> datetime
     """When the last line with that text was written, in a leap year: the time of a line has no year, and may be 29 February."""
     matches = (re.search(engine.log_time, line) for line in reversed(lines) if text and text in line)
     match = next(matches, None)
-    time = f"2000 {match[1]}" if match else None
-    return datetime.strptime(time, f"%Y {engine.log_time_format}").replace(tzinfo=timezone.utc) if time else None
+    if match is None:
+        return None
+    try:
+        return datetime.strptime(f"2000 {match[1]}", f"%Y {engine.log_time_format}").replace(tzinfo=timezone.utc)
+    except ValueError:  # what looks like a time and is none
+        return None
 
 
 def _longest(seconds: Iterable[float | None]) -> float | None:

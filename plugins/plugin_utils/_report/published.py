@@ -11,13 +11,35 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import METRICS
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 
 from .._plain import number
 from .workload import differences
 
 # metric name in our results -> path in a published cell
 _PATHS = {metric.key: metric.published for metric in METRICS if metric.published}
+
+
+def refuse_odd(documents: object) -> None:
+    """Raises UserError for published figures of another shape than a list of `{model, workload, results: {engine: {gpu: figures}}}`."""
+    for place, document in enumerate(documents if isinstance(documents, list) else [None], 1):
+        if not _is_document(document):
+            name = one_line(document.get("model") if isinstance(document, Mapping) else f"number {place}", 80)
+            found = f"the published figures of {name} have another shape than a report can read"
+            remedy = "correct the file in report_published_files"
+            raise UserError(Problem(found, "model, workload and results: {engine: {gpu: figures}}", remedy))
+
+
+def _is_document(document: object) -> bool:
+    if not isinstance(document, Mapping) or not isinstance(document.get("workload", {}), Mapping):
+        return False
+    results = document.get("results", {})
+    engines = list(results.values()) if isinstance(results, Mapping) else [None]
+    return all(
+        isinstance(gpus, Mapping) and all(isinstance(cell, Mapping) for cell in gpus.values()) for gpus in engines
+    )
 
 
 def compare(

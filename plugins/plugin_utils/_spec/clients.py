@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import hidden
 
 
 def client_urls(fact: Mapping[str, Any], client_url: str) -> list[str]:
@@ -33,12 +34,16 @@ def client_urls(fact: Mapping[str, Any], client_url: str) -> list[str]:
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and "@" not in url
     except ValueError:  # a port that is none
         usable = False
     if not usable:
-        found = f"inference_server_client_url is {url!r}"
+        found = f"inference_server_client_url is {hidden(url)!r}"
         raise UserError(
-            Problem(found, "an address such as http://10.0.0.7:8000", "correct inference_server_client_url")
+            Problem(
+                found,
+                "an address such as http://10.0.0.7:8000, without user and password",
+                "correct inference_server_client_url",
+            )
         )
     return parts

@@ -84,16 +84,27 @@ class _Child:
 
     def expect(self, signal: bytes) -> None:
         """Reads one signal of the worker. Raises UserError when the worker is gone."""
-        if self.socket.recv(1) != signal:
+        try:
+            came = self.socket.recv(1)
+        except ConnectionError:
+            came = b""
+        if came != signal:
+            self.lost()
+
+    def tell(self, signal: bytes) -> None:
+        """Sends the worker a signal. Raises UserError when it is gone."""
+        try:
+            self.socket.sendall(signal)
+        except ConnectionError:
             self.lost()
 
     def result(self) -> dict[str, Any]:
-        """Reads the worker's records and statistics."""
-        self.socket.sendall(_PARSE)
+        """Reads the worker's records and statistics. Raises UserError when it is gone."""
+        self.tell(_PARSE)
         with self.socket.makefile("rb") as stream:
             try:
                 return dict(pickle.load(stream))
-            except (EOFError, pickle.UnpicklingError):
+            except (EOFError, ConnectionError, pickle.UnpicklingError):
                 return self.lost()
 
     def lost(self) -> Any:
@@ -160,7 +171,7 @@ def run_load(
             watch = ClockWatch()
             start_ns = now_ns() + _START_DELAY_NS
             for child in children:
-                child.socket.sendall(_START.pack(start_ns))
+                child.tell(_START.pack(start_ns))
             _wait_for(children, counters, watch, on_tick)
             on_end()
             results = [child.result() for child in children]

@@ -85,6 +85,14 @@ def test_an_odd_clock_gives_no_negative_time():
     assert phases(lines)["compile_s"] is None
 
 
+def test_a_time_that_is_none_gives_no_time():
+    lines = [
+        f"(W pid=1) INFO 13-41 23:59:50 [a.py:1] {text}"
+        for text in ("Warming up model for the compilation...", "Warming up done.")
+    ]
+    assert phases(lines)["compile_s"] is None
+
+
 @given(st.lists(st.text()))
 def test_any_text_is_read(lines):
     assert set(phases(lines)) == set(NOTHING)

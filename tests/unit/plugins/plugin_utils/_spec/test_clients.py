@@ -30,8 +30,23 @@ def test_a_fact_without_instances_has_its_endpoint() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["10.0.0.7:8000", "gpu.example", "http://h:port", "http://h:99999", "http://:8000", "ftp://h"]
+    "url",
+    [
+        "10.0.0.7:8000",
+        "gpu.example",
+        "http://h:port",
+        "http://h:99999",
+        "http://:8000",
+        "ftp://h",
+        "http://me:c4nary-Pass@h:8000",
+    ],
 )
 def test_an_address_that_no_client_could_use_is_refused_by_name(url: str) -> None:
     with pytest.raises(AnsibleFilterError, match=r"^inference_server_client_url is .*http://10\.0\.0\.7:8000"):
         client_urls({"endpoint": "http://127.0.0.1:8000", "instances": TWO}, url)
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    with pytest.raises(AnsibleFilterError) as caught:
+        client_urls({"endpoint": "http://127.0.0.1:8000", "instances": TWO}, "http://me:c4nary-Pass@h:8000")
+    assert "c4nary" not in str(caught.value)

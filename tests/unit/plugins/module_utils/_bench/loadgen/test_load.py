@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import socket
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen import load as load_module
@@ -43,3 +45,18 @@ def test_the_board_sums_over_the_workers() -> None:
     assert not board.stopped
     board.stop()
     assert board.stopped
+
+
+@pytest.mark.parametrize("call", ["expect", "tell", "result"])
+def test_a_worker_that_was_killed_is_named(call: str) -> None:
+    """Whatever of the connection to it fails first."""
+    ours, theirs = socket.socketpair()
+    ours.sendall(b"x")  # not read: the end is a reset
+    theirs.close()
+    child = load_module._Child.__new__(load_module._Child)
+    child.socket, child.pid = ours, os.fork()
+    if child.pid == 0:
+        os._exit(9)
+    with pytest.raises(UserError, match="worker ended early"):
+        {"expect": lambda: child.expect(b"r"), "tell": lambda: child.tell(b"s"), "result": child.result}[call]()
+    ours.close()
