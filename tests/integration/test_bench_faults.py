@@ -57,7 +57,8 @@ def struck(folder: Path, fault: str, every: int = 3, **options: Any) -> tuple[Me
         ("rate_limit,7", "rate_limited", "Retry-After: 7"),
         ("bad_chunking", "malformed_chunking", "zz"),
         ("bad_json", "invalid_json", ""),
-        ("oversized", "oversized_event", "bytes"),
+        ("oversized,1000000", "oversized_event", "bytes"),
+        ("oversized", "oversized_answer", "more than"),
     ],
 )
 def test_a_fault_is_classified(tmp_path: Path, fault: str, kind: str, example: str) -> None:
