@@ -21,7 +21,7 @@ def test_what_does_not_end_is_left():
     begun, never = time.monotonic(), threading.Event()
     with pytest.raises(TimeoutError, match=r"within 0\.05 s"):
         within(0.05, never.wait)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10
     never.set()
 
 

@@ -76,8 +76,8 @@ def test_a_key_that_cannot_be_read_is_said(run, tmp_path):
 
 
 def test_what_does_not_answer_is_waited_for_and_named(run):
-    result = run("http://127.0.0.1:9", status=1, timeout_s=0.5)
-    assert "not ready after 0.5 s" in result["msg"]
+    result = run("http://127.0.0.1:9", status=1, timeout_s=2)
+    assert "not ready after 2 s" in result["msg"]
     assert "nothing answers at http://127.0.0.1:9/v1/models ([Errno 111] Connection refused)" in result["msg"]
     assert result["attempts"] > 1
 
@@ -90,7 +90,7 @@ def test_a_question_for_which_hardly_any_time_was_left_does_not_hide_what_was_kn
         (first.pop() if first else stands_still)(peer)
 
     with hostile_server({"/v1/models": once}) as server:
-        result = run(server.url, status=1, timeout_s=0.6)
+        result = run(server.url, status=1, timeout_s=1.8, poll_interval_s=1.0)
     assert "the server is loading" in result["msg"] and "timed out" not in result["msg"]
 
 
@@ -117,9 +117,9 @@ NOT_YET = [(status, b"<html>loading") for status in (429, 502, 503, 504)] + [
 @pytest.mark.parametrize("answer", NOT_YET)
 def test_behind_a_proxy_it_waits_until_its_limit(run, answer):
     with http_server({"/v1/models": answer}) as proxy:
-        result = run(proxy.url, status=1, timeout_s=0.3)
-    assert "not ready after 0.3 s" in result["msg"] and "the server is loading" in result["msg"]
-    assert result["elapsed_s"] >= 0.3 and result["attempts"] > 1
+        result = run(proxy.url, status=1, timeout_s=1.2)
+    assert "not ready after 1.2 s" in result["msg"] and "the server is loading" in result["msg"]
+    assert result["elapsed_s"] >= 1.2 and result["attempts"] > 1
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ CANARY = "c4nary-Key/0123456789abcdef"
 def test_a_server_that_repeats_the_key_is_not_quoted(run, tmp_path, answer):
     (tmp_path / "key").write_text(CANARY)
     with http_server({"/v1/models": answer, "/health": (200, b"")}) as server:
-        result = run(server.url, status=1, api_key_file=str(tmp_path / "key"), timeout_s=0.3)
+        result = run(server.url, status=1, api_key_file=str(tmp_path / "key"), timeout_s=1.2)
     assert server.requests
     assert CANARY[: len(CANARY) // 2] not in json.dumps(result)
 

@@ -101,7 +101,7 @@ def test_a_python_that_takes_a_cut_for_an_end_is_told_not_to(monkeypatch: pytest
 
 
 def test_a_resolver_that_hangs_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_name, **_options: time.sleep(3) or [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_name, **_options: time.sleep(6) or [])
     began, before = time.monotonic(), set(threading.enumerate())
     with pytest.raises(OSError, match=r"'gpu1' within 0\.1 s"):
         look_up(Endpoint("http", "gpu1", 80), 0.1)
@@ -110,7 +110,7 @@ def test_a_resolver_that_hangs_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(look_up, "__defaults__", (0.1,))
     with pytest.raises(UserError, match=r"no answer about the name 'gpu1' within 0\.1 s"):
         resolve(Endpoint("http", "gpu1", 80))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert all(thread.daemon for thread in set(threading.enumerate()) - before), (
         "one would keep the module from its end"
     )
