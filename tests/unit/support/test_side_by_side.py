@@ -16,6 +16,8 @@ RUN = {
     "output_throughput": 1000.0,
     "mean_tpot_ms": 6.0,
 }
+# Nine pairs of the same engine on two busy cores, the peer's as 1,000.
+SWINGING = [1230.0, 1153.0, 1455.0, 724.0, 1269.0, 1009.0, 1035.0, 1279.0, 871.0]
 
 
 def runs(**series):
@@ -40,8 +42,15 @@ def test_a_metric_that_one_run_lacks_has_no_row():
     [
         ([RUN] * 3, [RUN] * 3, None),
         (runs(output_throughput=[1099.0, 2000.0, 900.0]), [RUN] * 3, None),
-        (runs(output_throughput=[1111.0, 2000.0, 900.0]), [RUN] * 3, "output_throughput"),
-        (runs(mean_tpot_ms=[5.0, 5.0, 6.0]), [RUN] * 3, "mean_tpot_ms"),
+        (runs(output_throughput=[1201.0, 1220.0, 1190.0]), [RUN] * 3, "output_throughput"),
+        (
+            runs(output_throughput=[1111.0, 2000.0, 900.0]),
+            [RUN] * 3,
+            None,
+        ),  # a machine that swings, or two of them that agree
+        (runs(output_throughput=SWINGING), [RUN] * 9, None),
+        (runs(output_throughput=[1.3 * each for each in SWINGING]), [RUN] * 9, "output_throughput"),
+        (runs(mean_tpot_ms=[5.0, 5.0, 5.1]), [RUN] * 3, "mean_tpot_ms"),
         (runs(total_input_tokens=[17088, 17089, 17088]), [RUN] * 3, "total_input_tokens"),
         ([RUN] * 3, runs(completed=[64, 64, 63]), "completed"),
         (runs(failed=[1]), [RUN], "failed"),

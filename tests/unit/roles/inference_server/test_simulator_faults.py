@@ -31,8 +31,8 @@ def strike_parts(server, fault):
     """What comes back, as (seconds since the request, bytes), until the connection ends; and how it ends."""
     parts = []
     with server.connect() as sock:
-        sock.sendall(message(PATH, BODY, x_fault=fault, connection="close"))
         start = time.monotonic()
+        sock.sendall(message(PATH, BODY, x_fault=fault, connection="close"))
         while True:
             try:
                 data = sock.recv(65536)
