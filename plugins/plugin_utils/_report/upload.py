@@ -101,7 +101,7 @@ def _put(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) ->
         response, said = within(limit_s, lambda: _exchange(url, body, headers, timeout_s))
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:
         # The text of a library's error repeats the URL, signature and all.
-        cause = str(error) if type(error) is TimeoutError else type(error).__name__
+        cause = str(error) if isinstance(error, TimeoutError) else type(error).__name__
         return _Reply(cause, "let the controller reach that address", passing=not isinstance(error, ValueError))
     if response.status_code < 300:
         return _Reply()
