@@ -198,8 +198,10 @@ def _formed(parse: Callable[..., Any], *raw: Any) -> Any:
     try:
         return parse(*raw)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        found = f"an answer has not the form of Lambda's API: {one_line(raw[-1])}"
-        raise ApiError(found, remedy="set api_url to where the API is") from error
+        # Not quoted: an instance carries the address and token of its Jupyter.
+        raise ApiError(
+            "an answer has not the form of Lambda's API", remedy="set api_url to where the API is"
+        ) from error
 
 
 def _never_connected(error: Exception) -> bool:

@@ -189,6 +189,15 @@ def test_a_launch_with_a_formless_answer_may_have_succeeded(client, account, pay
         client.launch(BODY)
 
 
+def test_an_instance_without_the_apis_form_is_not_quoted(client, account):
+    """It carries the address and token of its Jupyter."""
+    odd = {"jupyter_url": "https://jupyter-c4nary-Token000.example/lab", "region": 7}
+    account.answers["/instances"] = [(200, {"data": [odd]}, {})]
+    with pytest.raises(api.ApiError) as caught:
+        client.instances()
+    assert "c4nary" not in str(caught.value)
+
+
 def test_pages_without_end_end(client, account):
     account.answers["/instances"] = [(200, {"data": [], "page_token": "more"}, {})] * 1000
     with pytest.raises(api.ApiError, match="100 pages"):
