@@ -143,11 +143,14 @@ def test_an_answer_without_a_body_is_not_waited_for(status: bytes) -> None:
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 def test_what_is_no_answer_has_a_reason_in_time(broken: Broken, secured: Path | None) -> None:
+    limit_s = (
+        LIMIT_S if "timed out" in broken.reason else 5.0
+    )  # one that does not wait has its reason also on a busy machine
     with answering(broken.behaviour, secured) as server:
         began = time.monotonic()
         with pytest.raises(NoAnswer, match=broken.reason) as error:
-            ask(server.url + "/x", {"Authorization": "Bearer k3y"}, LIMIT_S)
-        assert time.monotonic() - began < LIMIT_S + 1
+            ask(server.url + "/x", {"Authorization": "Bearer k3y"}, limit_s)
+        assert time.monotonic() - began < limit_s + 1
     assert error.value.problem.expected and error.value.problem.remedy and server.url in error.value.problem.found
     assert len(str(error.value)) < 400 and "k3y" not in str(error.value.problem)
 
@@ -166,24 +169,25 @@ ENDLESS = {
     "in chunks of one byte": (CHUNKED, b"1\r\nx\r\n"),
     "in one chunk": (CHUNKED + b"ffffffff\r\n", b"x" * 1000),
 }
+PART = 16  # of the limit: at the whole of it a busy machine needs minutes for chunks of one byte
 
 
 @pytest.mark.parametrize(("head", "block"), ENDLESS.values(), ids=ENDLESS)
 def test_of_a_flood_no_more_is_kept_than_the_limit(
     head: bytes, block: bytes, secured: Path | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At an eighth of the limit, an eighth of the memory that a module may take."""
-    monkeypatch.setattr(client_module, "MOST_BYTES", MOST_BYTES // 8)
+    """At a part of the limit, that part of the memory that a module may take."""
+    monkeypatch.setattr(client_module, "MOST_BYTES", MOST_BYTES // PART)
     with answering(lambda peer: (peer.send(head), peer.flood(block)), secured) as server:
         tracemalloc.start()
         try:
-            flooded = ask(server.url + "/x", {}, 30)
+            flooded = ask(server.url + "/x", {}, 120)
             peak_bytes = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
     assert not flooded.whole and flooded.json is None
-    assert len(flooded.body) <= MOST_BYTES // 8 + client_module._READ_BYTES
-    assert peak_bytes < 64 * 2**20 / 8
+    assert len(flooded.body) <= MOST_BYTES // PART + client_module._READ_BYTES
+    assert peak_bytes < 64 * 2**20 / PART
 
 
 @pytest.mark.parametrize("status", [b"301 Moved", b"302 Found", b"307 Temporary Redirect", b"308 Permanent Redirect"])
