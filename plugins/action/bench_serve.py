@@ -53,15 +53,25 @@ class ActionModule(ActionBase):
         started = self._module({**options, "wait": False}, task_vars)
         if started.get("failed") or "run_id" not in started:
             return started
+        self._say_joined(started, task_vars or {})
         interval = options.get("progress_interval")
         self._follow(started["run_folder"], _INTERVAL_S if interval is None else float(interval), task_vars or {})
         finished = self._module({**options, "run_id": started["run_id"]}, task_vars)
-        return {"run_id": started["run_id"], **within_bounds(finished)}
+        joined = {"joined": started["joined"]} if "joined" in started else {}
+        return {"run_id": started["run_id"], **joined, **within_bounds(finished)}
 
     def _runs_as_it_is(self, options: dict[str, Any]) -> bool:
         """True where there is nothing to follow: check mode, a cancellation, async, or a caller that does not wait."""
         waits = options.get("wait") is None or boolean(options["wait"])
         return self._task.check_mode or bool(self._task.async_val) or not waits or options.get("state") == "cancelled"
+
+    def _say_joined(self, started: dict[str, Any], task_vars: dict[str, Any]) -> None:
+        """Prints that this call measures nothing of its own, and whose run it waits for."""
+        begun = started.get("joined")
+        if isinstance(begun, dict):
+            whose = f"which {begun.get('started_by')} began at {begun.get('started_at')}"
+            host, run_id = task_vars.get("inventory_hostname", ""), started["run_id"]
+            display.display(one_line(f"{host}: joins run {run_id}, {whose}; no second load is started", _LONGEST_LINE))
 
     def _module(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         name = "llmfleet.serving.bench_serve"

@@ -5,7 +5,7 @@
 """The controller's side of host_facts: reads what a host keeps, and refuses a Python that is too old in words.
 
 What the host keeps comes in through here: a file that is no dictionary, too large or nested too deep is left out, so that
-it costs its host alone; `llmfleet_unread_facts` says why.
+it costs its host alone; `llmfleet_unread_facts` says why. A warning about one is shown also where what is well is not (display_ok_hosts).
 """
 
 from __future__ import annotations
@@ -13,12 +13,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible import constants as C
 from ansible.module_utils import basic
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible.vars.clean import namespace_facts
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import UNREAD, bounded
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._failure import said_once
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._host.interpreter import judged
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._role_settings import Settings, settings_of
 
+display = Display()
 AT_MOST_BYTES = 1024 * 1024  # what a host keeps to go back to holds two whole specifications
 
 
@@ -29,11 +36,40 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        options = {"gather_subset": ["!all", "!min", "local"], **self._task.args}
-        result = self._execute_module(module_name="ansible.builtin.setup", module_args=options, task_vars=task_vars)
-        return judged(
-            self, taken_over(result, str(options.get("fact_path") or "/etc/ansible/facts.d")), task_vars or {}, basic
-        )
+        options, variables = {"gather_subset": ["!all", "!min", "local"], **self._task.args}, task_vars or {}
+        role = options.pop("settings_of", None)
+        if not role:
+            return said_once(self._facts(options, variables))
+        try:
+            return said_once(self._with_settings(str(role), options, variables))
+        except UserError as error:
+            return said_once({"failed": True, "changed": False, "msg": str(error)})
+
+    def _with_settings(self, role: str, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """The facts, and the role's settings with what the host keeps. Before a host is asked, the settings must be what they can be."""
+        folder = f"{self._settings(role, variables).typed['state_dir']}/facts.d"
+        result = self._facts({"fact_path": folder, **options}, variables)
+        if result.get("failed") or result.get("unreachable"):
+            return result
+        read = result.get("ansible_facts") or {}
+        known = {**(variables.get("ansible_facts") or {}), **namespace_facts(read)["ansible_facts"]}
+        settings = self._settings(role, {**variables, "ansible_facts": known}, str(known.get("user_dir") or ""))
+        return {**result, "typed": settings.typed, "_ansible_no_log": settings.secret}
+
+    def _settings(self, role: str, variables: dict[str, Any], home: str = "") -> Settings:
+        return settings_of(role, variables, self._templar, self._loader, home)
+
+    def _facts(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        result = self._execute_module(module_name="ansible.builtin.setup", module_args=options, task_vars=variables)
+        folder = str(options.get("fact_path") or "/etc/ansible/facts.d")
+        result = judged(self, taken_over(result, folder), variables, basic)
+        for warning in result.pop("warnings", None) or []:
+            display.display(
+                one_line(f"[WARNING]: {variables.get('inventory_hostname', '')}: {warning}"),
+                color=C.COLOR_WARN,
+                stderr=True,
+            )
+        return result
 
 
 def taken_over(result: dict[str, Any], folder: str) -> dict[str, Any]:

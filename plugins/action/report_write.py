@@ -94,7 +94,8 @@ def _result(
     if answer is not None:
         shown.append(f"Query: {json.dumps(answer, indent=1, ensure_ascii=False)}")
     shown += [f"Fault: {fault}" for fault in faults]
-    shown.append(f"Report: {folder}" if folder else "No report was written.")
+    page = folder / "report.html" if folder and "report.html" in files else folder
+    shown.append(f"Report: {page}" if page else "No report was written.")
     return {
         "changed": False,
         "directory": directory,

@@ -6,32 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import yaml
-from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
-from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import holds_secret, users_in_urls
-from ansible_collections.llmfleet.serving.plugins.plugin_utils import _knobs
-
-try:
-    from ansible.template import trust_as_template
-
-    AS_TEMPLATES: dict[str, Any] = {"trusted_as_template": True}
-except ImportError:  # before ansible-core 2.19 every text may be a template
-    AS_TEMPLATES = {}
-
-    def trust_as_template(value: str) -> str:
-        """The text itself."""
-        return value
-
-
-ROLES = Path(__file__).resolve().parents[2] / "roles"
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError, listed
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._failure import said_once
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._role_settings import Settings, names, settings_of
 
 
 class ActionModule(ActionBase):
@@ -44,84 +24,23 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Evaluate, type, and hand back under the names without the role's prefix."""
         super().run(tmp, task_vars)
-        names = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
-        _result, arguments = self.validate_argument_spec(
-            {"role": {"type": "str", "required": True, "choices": names}, "home": {"type": "str", "default": ""}}
+        role = {"type": "str", "choices": names()}
+        _result, options = self.validate_argument_spec(
+            {
+                "role": {**role, "required": True},
+                "also": {"type": "list", "elements": "str", "choices": names(), "default": []},
+                "home": {"type": "str", "default": ""},
+            }
         )
-        role, home = str(arguments["role"]), str(arguments["home"])
-        options = specified(role)
-        prefixes = [f"{name}_" for name in names]
-        try:
-            variables = {**self._own_variables(role), **(task_vars or {})}
-            values = self._evaluated(_knobs.environment(variables, options, prefixes), options, ROLES / role)
-            settings = _knobs.typed(values, options, home)
-        except UserError as error:
-            return {"failed": True, "msg": str(error)}
-        shown = {name.removeprefix(f"{role}_"): value for name, value in settings.items()}
-        named = any(options[name].get("no_log") and value for name, value in settings.items())
-        secret = named or holds_secret(settings) or any(users_in_urls(settings))
-        return {"changed": False, "typed": shown, "_ansible_no_log": secret}
-
-    def _own_variables(self, role: str) -> dict[str, Any]:
-        """A role's `vars/main.yml`, which its defaults name: Ansible has them only in plays that have the role."""
-        file = ROLES / role / "vars" / "main.yml"
-        return dict(self._loader.load_from_file(str(file), **AS_TEMPLATES)) if file.exists() else {}
-
-    def _evaluated(
-        self, variables: dict[str, Any], options: Mapping[str, Mapping[str, Any]], folder: Path
-    ) -> dict[str, Any]:
-        """The options' values without templates, also outside of the role: lookups find its files.
-
-        A variable that turns out to be null or empty has its default. Raises UserError.
-        """
-        paths = [str(folder), *variables.get("ansible_search_path", [])]
-        variables = {**variables, "role_path": str(folder), "ansible_search_path": paths}
-        values, problems = {}, []
-        with seen_by(self._templar, variables):
-            for name, option in options.items():
-                try:
-                    value = self._templar.template(variables.get(name))
-                    given = _knobs.is_given(name, value)
-                    values[name] = value if given else self._templar.template(option.get("default"))
-                except AnsibleError as error:
-                    found = f"{name} cannot be evaluated: {error}"
-                    problems.append(Problem(found, remedy=f"correct {name} where it is set"))
+        found, problems = [], []
+        for name in (options["role"], *options["also"]):
+            try:
+                found.append(self._settings(str(name), str(options["home"]), task_vars or {}))
+            except UserError as error:
+                problems += error.problems
         if problems:
-            raise UserError(*problems)
-        return values
+            return said_once({"failed": True, "changed": False, "msg": listed(dict.fromkeys(problems))})
+        return {"changed": False, "typed": found[0].typed, "_ansible_no_log": found[0].secret}
 
-
-@contextmanager
-def seen_by(templar: Any, variables: dict[str, Any]) -> Iterator[None]:
-    """Other variables for templates, and for the lookups in them: before ansible-core 2.19 a copy of a templar shares its lookups."""
-    before = templar.available_variables
-    templar.available_variables = variables
-    try:
-        yield
-    finally:
-        templar.available_variables = before
-
-
-@lru_cache(maxsize=None)
-def specified(role: str) -> dict[str, dict[str, Any]]:
-    """The options of a role's entry point `main`, which its other entry points share, with the role's defaults; some are templates."""
-    options = _read(ROLES / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
-    file = ROLES / role / "defaults" / "main.yml"
-    defaults = _read(file) if file.exists() else {}
-    return {
-        name: {**option, "default": trusted(defaults[name])} if name in defaults else option
-        for name, option in options.items()
-    }
-
-
-def _read(path: Path) -> Any:
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-
-
-def trusted(value: Any) -> Any:
-    """A default of this collection with its texts marked as templates."""
-    if isinstance(value, dict):
-        return {key: trusted(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [trusted(item) for item in value]
-    return trust_as_template(value) if isinstance(value, str) else value
+    def _settings(self, role: str, home: str, task_vars: dict[str, Any]) -> Settings:
+        return settings_of(role, task_vars, self._templar, self._loader, home)

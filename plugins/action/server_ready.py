@@ -17,6 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import Items, Number, Record, Text, cross
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._failure import said_once, shortly
 
 display = Display()
 
@@ -27,6 +28,7 @@ _SLICE = Record(
     }
 )
 _LONGEST_LINE = 400  # characters on the terminal
+_DETAILS = ("attempts", "cause", "elapsed_s", "log_tail", "models")  # of a failure; the message has what counts of them
 _DEFAULTS_S = {"progress_interval": 15.0, "timeout_s": 900.0}  # of the module
 _ROOM_S = 120.0  # for a module's start and end on a slow host, after the limit that it keeps itself
 _ENDLESS = (
@@ -49,8 +51,10 @@ class ActionModule(ActionBase):
         except (TypeError, ValueError):
             slice_s = timeout_s = 0.0  # the module says what is wrong with them
         if self._task.check_mode or self._task.async_val or slice_s <= 0:
-            return self._module(options, task_vars)
-        return self._by_slices({**options, "slice_s": slice_s}, timeout_s + slice_s + _ROOM_S, task_vars or {})
+            return said_once(self._module(options, task_vars))
+        limit_s = timeout_s + slice_s + _ROOM_S
+        result = self._by_slices({**options, "slice_s": slice_s}, limit_s, task_vars or {})
+        return said_once(shortly(result, display.verbosity, *_DETAILS))
 
     def _by_slices(self, options: dict[str, Any], limit_s: float, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Waits in slices until the module there ends it, or until `limit_s` has passed."""

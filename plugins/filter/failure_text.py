@@ -32,15 +32,9 @@ _value:
   type: str
 """
 
-from collections.abc import Mapping
 from typing import Any
 
-
-def failure_text(result: Mapping[str, Any]) -> str:
-    """The result's message; of a loop the messages of its failed items, each once."""
-    items = [item for item in result.get("results") or [] if item.get("failed")]
-    texts = [str(item["msg"]) for item in items or [result] if item.get("msg")]
-    return "; ".join(dict.fromkeys(texts)) or "a task failed without a message"
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._failure import failure_text
 
 
 class FilterModule:

@@ -27,19 +27,33 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.engine impo
 
 
 def server_spec(
-    want: dict[str, Any], role_path: str, gpu_profile: dict[str, Any], host: dict[str, Any]
+    want: dict[str, Any],
+    role_path: str,
+    gpu_profile: dict[str, Any],
+    host: dict[str, Any],
+    previous: Any = None,
+    at_a_time: str = "",
 ) -> dict[str, Any]:
-    """The specification with `problems: []`, or the problems alone."""
+    """The specification with `problems: []`, or the problems alone.
+
+    With the fact of the last deployment also `notes`, what another image changes for `at_a_time` hosts; no part of a specification.
+    """
     role = Path(role_path)
     try:
         parts = [_coerced(want, role), plain(gpu_profile), plain(host)]
         parts[0]["gpu_classes"] = [] if parts[1] else list(gpu_profiles(str(role / ".." / ".." / "group_vars")))
-        return {
+        found = {
             **spec.server_spec(parts[0], *knowledge(parts[0], parts[1], parts[2], role), *parts[1:]),
             "problems": [],
         }
+        return found if previous is None else {**found, "notes": _notes(previous, found, role_path, at_a_time)}
     except UserError as error:
         return {"problems": [str(problem) for problem in error.problems]}
+
+
+def _notes(previous: Any, server: dict[str, Any], role_path: str, at_a_time: str) -> list[str]:
+    change = announced_change(previous, server, role_path)
+    return [f"{change} (now {at_a_time} hosts at a time)."] if change else []
 
 
 def _coerced(want: Mapping[str, Any], role: Path) -> dict[str, Any]:
@@ -142,6 +156,16 @@ def orphaned_instances(
     return deployment.orphaned_instances(plain(previous), plain(server), plain(target))
 
 
+def required_tests(smoke: dict[str, str]) -> dict[str, str]:
+    """The smoke tests without those that are only reported."""
+    return deployment.required_tests(plain(smoke))
+
+
+def start_steps(server: dict[str, Any], orphans: dict[str, list[str]], has_docker: bool) -> list[str]:
+    """The files of tasks that start a server, in their order."""
+    return deployment.start_steps(plain(server), plain(orphans), has_docker=bool(has_docker))
+
+
 def unused_volumes(kept: dict[str, Any], containers: list[dict[str, Any]], own: list[dict[str, Any]]) -> list[str]:
     """The collection's own volumes that no other container has mounted."""
     return deployment.unused_volumes(plain(kept), plain(containers), plain(own))
@@ -216,10 +240,12 @@ class FilterModule:
             "model_recipe": model_recipe,
             "observed_start": observed_start,
             "orphaned_instances": orphaned_instances,
+            "required_tests": required_tests,
             "rollback_outcome": rollback_outcome,
             "rollback_point": rollback_point,
             "server_fact": server_fact,
             "server_paths": server_paths,
             "server_pinned": server_pinned,
+            "start_steps": start_steps,
             "unused_volumes": unused_volumes,
         }

@@ -27,6 +27,10 @@ class Problem(NamedTuple):
         return hidden(sentences(*parts))
 
 
+# What to do about a port that is taken. After `-e` it would be the port of every host of the run.
+ANOTHER_PORT = "set inference_server_port of this host alone to a free port, in the inventory"
+
+
 def sentences(*texts: str) -> str:
     """The texts one after the other, each with a full stop; empty ones are left out."""
     return " ".join(_sentence(text) for text in texts if text)

@@ -581,6 +581,11 @@ run_id:
   returned: when a run was started, joined or cancelled
   type: str
   sample: 20261122T155700Z-3fa9c1
+joined:
+  description: Who began the run (C(started_by)) and when (C(started_at)).
+  returned: when the call joined a run that was measuring the same already
+  type: dict
+  sample: {started_by: ubuntu from 192.0.2.7, started_at: "2026-11-22T15:57:00Z"}
 run_folder:
   description: The run's folder on the target.
   returned: with O(wait=false)

@@ -16,9 +16,13 @@ description:
     Without that, the first module ends there in a traceback.
 options:
   fact_path:
-    description: Folder of the facts on the host.
+    description: Folder of the facts on the host. Required, unless O(settings_of) says which role's it is.
     type: path
-    required: true
+  settings_of:
+    description:
+      - Name of a role with a variable C(state_dir), such as V(inference_server). Its settings are checked before the host is asked, as
+        M(llmfleet.serving.role_settings) checks them, and returned as they are with what the host keeps and with its home for C(~).
+    type: str
   gather_subset:
     description: What else is read, as in M(ansible.builtin.setup).
     type: list
@@ -37,4 +41,10 @@ EXAMPLES = r"""
     fact_path: ~/.local/state/llmfleet/facts.d
 """
 
-RETURN = r""" # """
+RETURN = r"""
+typed:
+  description: The settings of the role O(settings_of), as M(llmfleet.serving.role_settings) returns them.
+  returned: success, when O(settings_of) is given
+  type: dict
+  sample: {"port": 8000, "state_dir": "/home/ubuntu/.local/state/llmfleet"}
+"""

@@ -78,6 +78,9 @@ options:
   archive:
     description: An archive on the host, made by C(tar) in the folder C(hub) of another host's cache folder. Read as O(token_file) is.
     type: path
+  license:
+    description: The model's licence, printed on the controller when weights were fetched.
+    type: str
   timeout_s:
     description: Longest time for the fetch in seconds.
     type: int
@@ -362,6 +365,7 @@ def main() -> None:
             "token_file": {"type": "path", "no_log": False},
             "archive": {"type": "path"},
             "timeout_s": {"type": "int", "default": 7200},
+            "license": {"type": "str"},  # for the action, which prints it
         },
         required_if=[("state", "present", ("script", "archive"), True)],
         supports_check_mode=True,

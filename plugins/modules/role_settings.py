@@ -22,6 +22,11 @@ options:
     description: Name of the role, such as V(inference_server).
     type: str
     required: true
+  also:
+    description: Names of roles whose variables are checked besides, so that everything is refused at once. They are not returned.
+    type: list
+    elements: str
+    default: []
   home:
     description: Folder in place of C(~) at the start of paths; without it the C(~) stays.
     type: str

@@ -215,6 +215,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._text import shor
 
 ASK_TIMEOUT_S = 10
 LAST_ASK_S = 0.25  # a server is asked at least once, and by that much a wait may outlast its limit
+SILENCE = "nothing answers at"  # of a server that has ended it goes without saying
 HURRIED_S = 1.0  # no answer within less than that says nothing new: the server, or this host, may only have been busy
 
 
@@ -228,7 +229,7 @@ def asked(url: str, headers: dict[str, str], ends: float) -> tuple[int | None, b
     try:
         answer = ask(url, headers, ask_limit_s(ends))
     except NoAnswer as error:
-        return None, f"nothing answers at {url} ({error})".encode()
+        return None, f"{SILENCE} {url} ({error})".encode()
     if answer.location:
         return answer.status, answer.excerpt.encode()
     return answer.status, answer.body
@@ -374,7 +375,8 @@ class Wait:
     def _refuse(self, server: Server, verdict: Verdict, death: str | None) -> None:
         """Fails the module for a server that died, serves another model or took too long."""
         if death:
-            self.fail(server, f"{death}; {verdict.reason}", verdict, died=True)
+            also = "" if verdict.reason.startswith(SILENCE) else f"; {verdict.reason}"
+            self.fail(server, death + also, verdict, died=True)
         if verdict.state == "wrong":
             self.fail(server, verdict.reason, verdict)
         if time.monotonic() > self.gives_up:

@@ -71,6 +71,7 @@ class Fleet:
                 "ANSIBLE_CALLBACKS_ENABLED": "module_calls",
                 "MODULE_CALLS_FILE": str(counted),
                 "NO_COLOR": "1",
+                "ANSIBLE_DISPLAY_OK_HOSTS": "1",
                 "TZ": "UTC-9",  # what is compared with a host's clock must not be the controller's local time
             },
         )

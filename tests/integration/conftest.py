@@ -30,7 +30,10 @@ ROOT = Path(__file__).resolve().parents[2]
 CONTROLLER_ONLY = {
     *(f"ansible.builtin.{name}" for name in ("assert", "debug", "fail", "include_role", "include_tasks")),
     *(f"ansible.builtin.{name}" for name in ("set_fact", "set_stats", "validate_argument_spec")),
-    *(f"llmfleet.serving.{name}" for name in ("print_text", "report_upload", "report_write", "role_settings")),
+    *(
+        f"llmfleet.serving.{name}"
+        for name in ("check_plan", "print_text", "report_upload", "report_write", "role_settings")
+    ),
 }
 
 
@@ -55,10 +58,11 @@ class Outcome:
         results = [
             event["event_data"].get("res", {})
             for event in self.events
-            if event["event"] in ("runner_on_failed", "runner_on_unreachable")
+            if event["event"] in ("runner_on_failed", "runner_item_on_failed", "runner_on_unreachable")
             and event["event_data"].get("host") == host
         ]
-        return " ".join(str(result.get("msg", "")) for result in results)
+        # Of a loop the items have failed: that one of them did is no message.
+        return " ".join(str(result.get("msg", "")) for result in results if "results" not in result)
 
     def tasks_of(self, host: str) -> list[str]:
         """The modules that ran on a host, one entry a call."""

@@ -19,12 +19,17 @@ ROOT = Path(__file__).resolve().parents[2]
 SLOW = {"decode_base_ms": 20.0, "frontend_ms": 0.1}
 
 
-def ansible(server: Simulator, folder: Path, *flags: str, **options: Any) -> str:
-    """The output of an ad-hoc call."""
+def call(server: Simulator, folder: Path, *flags: str, **options: Any) -> list[str]:
+    """The command of an ad-hoc call."""
     arguments = {"base_url": server.url, "state_dir": str(folder / "state"), "validity": TOLERANT, **options}
     command = [str(Path(sys.executable).with_name("ansible")), "localhost", "-i", "localhost,", "-c", "local"]
     command += ["-e", f"ansible_python_interpreter={sys.executable}", "--playbook-dir", str(ROOT / "playbooks")]
-    command += ["-m", "llmfleet.serving.bench_serve", "-a", json.dumps(arguments), *flags]
+    return [*command, "-m", "llmfleet.serving.bench_serve", "-a", json.dumps(arguments), *flags]
+
+
+def ansible(server: Simulator, folder: Path, *flags: str, **options: Any) -> str:
+    """The output of an ad-hoc call."""
+    command = call(server, folder, *flags, **options)
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
@@ -41,6 +46,21 @@ def test_progress_and_result(tmp_path: Path) -> None:
         "tokens come before the first request ends"
     )
     assert "status: ok" in output or '"status": "ok"' in output
+    assert len(list((tmp_path / "state" / "runs").iterdir())) == 1
+
+
+def test_a_call_that_joins_a_run_says_whose_it_is(tmp_path: Path) -> None:
+    load = {"workload": "smoke", "num_prompts": 4000}
+    with simulator(tmp_path, timing=SLOW) as server:
+        assert "joined" not in ansible(server, tmp_path, wait=False, **load)
+        with subprocess.Popen(call(server, tmp_path, **load), stdout=subprocess.PIPE, text=True, cwd=ROOT) as joining:
+            assert joining.stdout is not None
+            said = next(line for line in joining.stdout if "joins run " in line).strip()
+            ansible(server, tmp_path, state="cancelled", **load)
+            assert "partial" in joining.stdout.read()
+    assert said.startswith("localhost: joins run 20")
+    assert " began at 20" in said
+    assert said.endswith("no second load is started")
     assert len(list((tmp_path / "state" / "runs").iterdir())) == 1
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import time
 from collections.abc import Iterator
@@ -53,8 +54,13 @@ def start(server: Simulator, folder: Path, **options: Any) -> tuple[str, JobFold
 
 def test_a_run_is_joined_by_the_same_and_refuses_another(server: Simulator, tmp_path: Path) -> None:
     run_id, job = start(server, tmp_path)
-    assert task(server, tmp_path, wait=False).act(False)["run_id"] == run_id
-    different = "other settings: num_prompts is 40 there and 7 here, seed is 0 there and 1 here"
+    again = task(server, tmp_path, wait=False).act(False)
+    assert again["run_id"] == run_id
+    assert again["joined"]["started_by"].startswith(pwd.getpwuid(os.geteuid()).pw_name)
+    assert again["joined"]["started_at"][:10].replace("-", "") == run_id[:8]
+    different = (
+        "which .* began at .*Z, .* other settings: num_prompts is 40 there and 7 here, seed is 0 there and 1 here"
+    )
     with pytest.raises(UserError, match=different):
         task(server, tmp_path, num_prompts=7, seed=1).act(False)
     other_clients = {

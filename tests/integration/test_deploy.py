@@ -124,7 +124,7 @@ LOGS = ROOT / "tests" / "unit" / "fixtures" / "server_logs"
         ("sglang_model_missing", "OSError: Repo id must be"),
     ],
 )
-def test_a_failed_host_prints_its_cause_first_and_one_bounded_end_of_the_log(fleet, log, cause, monkeypatch):
+def test_a_failed_host_prints_its_cause_first_and_once(fleet, log, cause, monkeypatch):
     # As ansible.cfg of the project has it: each line of the log is a line.
     monkeypatch.setenv("ANSIBLE_CALLBACK_RESULT_FORMAT", "yaml")
     polls = 'INFO:     127.0.0.1:52068 - "GET /v1/models HTTP/1.1" 200 OK\n' * 200
@@ -140,8 +140,8 @@ def test_a_failed_host_prints_its_cause_first_and_one_bounded_end_of_the_log(fle
     refused = fleet.play("deploy.yml")
     assert refused.rc != 0
     printed = refused.output[refused.output.index("Wait until the model is served") :].splitlines()
-    assert len(printed) < 100, len(printed)
-    assert refused.failures("one").count(cause) == 2  # the task that failed, and the end of the play
+    assert len(printed) < 30, len(printed)
+    assert refused.failures("one").count(cause) == 1
     assert refused.failures("one").startswith(f"lfm25_8b_a1b is not served at {fleet_url(fleet)}: {cause}")
     assert ".. " not in refused.failures("one")
 

@@ -53,6 +53,7 @@ class Environment:
             "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / 'playbooks' / 'collections'}:{self.collections}",
             "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False",
             "ANSIBLE_DEPRECATION_WARNINGS": "True",
+            "ANSIBLE_DISPLAY_OK_HOSTS": "True",  # and with what is well its warnings
             "ANSIBLE_NOCOLOR": "1",
         }
 

@@ -31,7 +31,17 @@ GROUND = tuple(
     )
 )
 CONTROLLER_GROUND = tuple(
-    f"plugin_utils.{name}" for name in ("_plain", "_border", "_knobs", "_version", "_version_floors", "_gpu_access")
+    f"plugin_utils.{name}"
+    for name in (
+        "_plain",
+        "_border",
+        "_knobs",
+        "_version",
+        "_version_floors",
+        "_gpu_access",
+        "_failure",
+        "_role_settings",
+    )
 )
 OPENAI = "module_utils._openai"
 HTTP = tuple(f"{OPENAI}.{name}" for name in ("http1", "sse", "documents", "stream", "endings"))
@@ -101,7 +111,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "module_utils._text",
         "plugin_utils._plain",
     ),
+    "plugin_utils._role_settings": (
+        *("module_utils._errors", "module_utils._secrets"),
+        *("plugin_utils._knobs", "plugin_utils._plain"),
+    ),
     "plugin_utils._version": (),
+    "plugin_utils._failure": (),
     "plugin_utils._version_floors": (),
     "plugin_utils._gpu_access": ("plugin_utils._version", "plugin_utils._version_floors"),
     # The design gives the report the ground alone; but Student's t stands once, with the repeats that a host counts.

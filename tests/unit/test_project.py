@@ -114,3 +114,11 @@ def test_the_action_group_holds_every_module_and_each_says_so():
     modules = sorted((ROOT / "plugins" / "modules").glob("*.py"))
     assert groups == {"serving": [path.stem for path in modules]}
     assert [path.stem for path in modules if "llmfleet.serving.attributes.action_group" not in path.read_text()] == []
+
+
+@pytest.mark.parametrize("path", ["ansible.cfg", "docs/installing.md", "docs/operations.md"])
+def test_a_host_that_no_longer_answers_is_given_up_within_a_minute(path):
+    """Ansible tries once more when the open connection breaks; with a real sshd that was stopped it took two ConnectTimeouts then."""
+    options = dict(re.findall(r"-o (\w+)=(\d+)", (ROOT / path).read_text()))
+    interval, count = int(options["ServerAliveInterval"]), int(options["ServerAliveCountMax"])
+    assert interval * (count + 1) + 2 * int(options["ConnectTimeout"]) < 60

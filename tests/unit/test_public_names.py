@@ -61,14 +61,16 @@ ADDED: dict[str, set[str]] = {
     },
     "module_options": {
         *("model_cache/state", "server_smoke/keyless_key"),
-        *("host_facts/", "host_facts/fact_path", "host_facts/gather_subset"),
-        *("role_settings/", "role_settings/home", "role_settings/role"),
+        *("host_facts/", "host_facts/fact_path", "host_facts/gather_subset", "host_facts/settings_of"),
+        *("check_plan/", "check_plan/plan", "model_cache/license"),
+        *("role_settings/", "role_settings/also", "role_settings/home", "role_settings/role"),
         *("server_ready/adapters", "server_smoke/adapters", "server_smoke/tests.lora"),
     },
     "fact_keys": {
         "llmfleet_benchmark.record_error",
         "llmfleet_server.lora",
         *(f"llmfleet_server_good.current.spec.{name}" for name in ("lora", "lora_fetched")),
+        "llmfleet_server_good.current.spec.instances[].device_requests[].count",
     },
     "filters": {
         "announced_change",
@@ -82,7 +84,9 @@ ADDED: dict[str, set[str]] = {
         "orphaned_instances",
         "rollback_outcome",
         "rollback_point",
+        "required_tests",
         "server_paths",
+        "start_steps",
         "unused_volumes",
     },
 }

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import signal
 import time
 import traceback
@@ -280,13 +281,25 @@ class Running:
 
     def write(self, run_id: str, asked: Mapping[str, Any]) -> None:
         """Notes the run and what was asked of it, in plain JSON types."""
-        write_json(self._path, {"run_id": run_id, "asked": asked})
+        started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        write_json(self._path, {"run_id": run_id, "asked": asked, "started_by": _caller(), "started_at": started_at})
 
     def read(self) -> dict[str, Any]:
         """`run_id` and `asked` of the latest run on this server; empty when there was none that can be read."""
         note = read_json(self._path)
         whole = isinstance(note, dict) and isinstance(note.get("run_id"), str) and isinstance(note.get("asked"), dict)
         return note if whole else {}
+
+
+def _caller() -> str:
+    """Who starts a run on this host, and from where, as `ubuntu from 192.0.2.7`; behind sudo the user who connected."""
+    user = os.environ.get("SUDO_USER")
+    try:
+        user = user or pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = f"user {os.geteuid()}"
+    source = os.environ.get("SSH_CLIENT", "").split()[:1]
+    return " from ".join([user, *source])
 
 
 def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:

@@ -93,6 +93,11 @@ _CLIENT_AND_MODEL = ("client", "model", "vllm_command", "vllm_image", "vllm_toke
 _SHOWN = 5  # differences between two calls
 
 
+def _begun(note: dict[str, Any]) -> str:
+    """Who began the run of a note and when, in words; empty for a note that does not say."""
+    return f", which {note['started_by']} began at {note.get('started_at')}," if note.get("started_by") else ""
+
+
 def repeat_command(params: dict[str, Any], salt: str) -> str:
     """The ad-hoc call that repeats this very measurement, prompts included, as a line for a shell; without secrets."""
     given = {name: value for name, value in params.items() if value not in (None, {}, [])}
@@ -148,7 +153,9 @@ class Task:
             return self._join(self._params["run_id"])
         lock = ServerLock.acquire(self._address, self._state_dir)
         if lock is None:
-            return self._join(self._same_run())
+            note = self._same_run()
+            joined = {name: str(note.get(name) or "unknown") for name in ("started_by", "started_at")}
+            return {**self._join(note["run_id"]), "joined": joined}
         try:
             run, client = self._prepare()
             client.verify()
@@ -186,8 +193,8 @@ class Task:
         named = {name: self._params[name] for name in _CLIENT_AND_MODEL}
         return {"base_url": self._endpoint.url, **named, **settings.asked()}
 
-    def _same_run(self) -> str:
-        """The run in progress, when it measures what this call would, and judges it alike. Raises UserError."""
+    def _same_run(self) -> dict[str, Any]:
+        """The note about the run in progress, when it measures what this call would, and judges it alike. Raises UserError."""
         note = self._note()
         if not note:
             raise self._foreign_load()
@@ -195,12 +202,13 @@ class Task:
         if different:
             raise UserError(
                 Problem(
-                    f"Run {note['run_id']} is measuring {self._endpoint.url} with other settings: {', '.join(different[:_SHOWN])}.",
+                    f"Run {note['run_id']}{_begun(note)} is measuring {self._endpoint.url} with other settings: "
+                    f"{', '.join(different[:_SHOWN])}.",
                     "one load at a time on a server; the same call joins it.",
                     "Wait for it, end it with state=cancelled, or ask for the same.",
                 )
             )
-        return str(note["run_id"])
+        return note
 
     def _foreign_load(self) -> UserError:
         return UserError(

@@ -15,7 +15,7 @@ import socket
 import sys
 from typing import Any, Iterable, NamedTuple
 
-from .._errors import Problem
+from .._errors import ANOTHER_PORT, Problem
 from .process import probe_process
 from .system import System
 
@@ -81,9 +81,7 @@ def taken_port(entry: dict[str, Any]) -> Problem:
     """A taken port: who holds it and what to do. `entry` is an item of `probe_ports`."""
     owners = [f"{owner['command']} (pid {owner['pid']})" for owner in entry["owners"] if owner["pid"]]
     who = ", ".join(owners) or "a process of another user"
-    return Problem(
-        f"port {entry['port']} is in use by {who}", remedy="stop it, or set inference_server_port to a free port"
-    )
+    return Problem(f"port {entry['port']} is in use by {who}", remedy=f"stop it, or {ANOTHER_PORT}")
 
 
 def _owner(system: System, listener: Listener, pid: int | None) -> dict[str, Any]:

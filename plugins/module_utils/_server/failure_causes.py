@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Iterable, Iterator, NamedTuple, Sequence
 
 from .._engines.table import ENGINES
+from .._errors import ANOTHER_PORT
 
 
 class Cause(NamedTuple):
@@ -52,7 +53,7 @@ CAUSES = (
     Cause(
         "port_taken",
         r"address already in use|Errno 98\b",
-        "stop what holds the port, or set inference_server_port to a free one",
+        f"stop what holds the port, or {ANOTHER_PORT}",
     ),
     Cause(
         "key_unreadable",

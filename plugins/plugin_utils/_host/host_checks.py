@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import ANOTHER_PORT
+
 from .checks import Check, Host, Verdict, Want, is_own, judge, skip
 
 SUPPORTED_OS = {
@@ -77,7 +79,7 @@ def _check_ports(host: Host, want: Want) -> Verdict:
         not taken,
         "; ".join(taken) or f"{wanted} free or ours",
         f"port {wanted} free",
-        "stop that process or container, or set inference_server_port to another port",
+        f"stop that process or container, or {ANOTHER_PORT}",
     )
 
 

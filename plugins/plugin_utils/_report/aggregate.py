@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import TOTALS, keys_in
+from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 
-from .._plain import number
+from .._plain import mapping, number
 from . import drift, economy, facts, outliers, published
 from .statistics import summary
 from .workload import label
@@ -101,6 +102,7 @@ def _group(
     group.update(
         id=_identity(first),
         workload_label=label(first["workload"]),
+        model_revisions=_revisions(members),
         hosts=[row["host"] for row in counted],
         invalid_hosts=[row["host"] for row in members if row["status"] == "invalid"],
         outliers=[row["host"] for row in counted if row["outlier"]],
@@ -112,6 +114,12 @@ def _group(
         drift=drift.differences(counted),
     )
     return group
+
+
+def _revisions(rows: list[dict[str, Any]]) -> list[str]:
+    """The revisions of the model that the hosts served, each once; empty where none is known."""
+    servers = [mapping(row["provenance"].get("server")) for row in rows]
+    return sorted({one_line(server["model_revision"]) for server in servers if server.get("model_revision")})
 
 
 def _identity(row: dict[str, Any]) -> str:

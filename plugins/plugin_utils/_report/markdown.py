@@ -25,6 +25,7 @@ _MOST_ROWS = 40  # an issue or a chat message takes no more; CSV, JSON and HTML 
 def render(report: dict[str, Any]) -> str:
     """The whole report; ends with a newline."""
     parts = [f"# Benchmark report, {escape(report['generated_at'])}", escape(tables.headline(report)) + "."]
+    parts += [f"{escape(each)}." for each in tables.models(report)]
     if report["simulated"]:
         parts.append(f"> **{tables.SIMULATED_NOTE}**")
     for table in sections(report):

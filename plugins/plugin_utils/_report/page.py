@@ -117,7 +117,11 @@ def _facts(report: dict[str, Any]) -> Markup:
         "Outliers": f"{sum(len(group['outliers']) for group in report['groups']):,}",
         "Regressions": f"{len(report.get('regressions', [])):,}",
     }
-    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()), class_="facts")
+    models = [tag("p", f"{each}.", class_="note") for each in tables.models(report)]
+    figures = tag(
+        "dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()), class_="facts"
+    )
+    return join(*models, figures)
 
 
 def _charts(*drawn: Chart | None) -> Markup:

@@ -16,7 +16,8 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_
 from .._plain import mapping, number
 
 _COLUMNS = ("host", "status", "reason", "gpu", "gpu_name", "gpu_count", "backend", "engine", "engine_version", "simulated",
-            "model", "driver_version", "run_id", "started_at", "finished_at", "deviation", "robust_z", "outlier", "cost")  # fmt: skip
+            "model", "model_revision",
+            "driver_version", "run_id", "started_at", "finished_at", "deviation", "robust_z", "outlier", "cost")  # fmt: skip
 _FORMULA = re.compile(r"(^|; *)([=+\-@＝＋－＠])")
 _WORKLOAD = ("input_tokens", "output_tokens", "num_prompts", "max_concurrency", "request_rate")
 
@@ -33,13 +34,18 @@ def render(report: dict[str, Any]) -> str:
     writer.writerow([_cell(name) for name in (*_COLUMNS, *_WORKLOAD, *metrics, *energy)])
     for row in rows:
         values = [
-            *(row[name] for name in _COLUMNS),
+            *(_value(row, name) for name in _COLUMNS),
             *(row["workload"].get(name) for name in _WORKLOAD),
             *(row["metrics"].get(name) for name in metrics),
             *(mapping(row["energy"]).get(name) for name in energy),
         ]
         writer.writerow([_cell(value) for value in values])
     return out.getvalue()
+
+
+def _value(row: dict[str, Any], name: str) -> Any:
+    """A column of a host; the revision is what its server serves."""
+    return mapping(row["provenance"].get("server")).get(name) if name == "model_revision" else row[name]
 
 
 def _cell(value: Any) -> Any:

@@ -52,6 +52,18 @@ def headline(report: dict[str, Any]) -> str:
     return ", ".join([f"{totals['ok']:,} of {count(totals['hosts'], 'host')} with a valid result", *others])
 
 
+def models(report: dict[str, Any]) -> list[str]:
+    """Each model that was measured with its revision, a line each."""
+    return list(
+        dict.fromkeys(f"Model: {group['model'] or 'not known'}, {_revision(group)}" for group in report["groups"])
+    )
+
+
+def _revision(group: dict[str, Any]) -> str:
+    revisions = group["model_revisions"]
+    return f"revision {' and '.join(revisions)}" if revisions else "its revision was not recorded"
+
+
 def throughput(report: dict[str, Any]) -> Table:
     """The published benchmark's first table: one row per GPU class and backend, the published figures under it."""
 
@@ -77,8 +89,8 @@ def spread(report: dict[str, Any]) -> Table:
         for group in report["groups"]
         if len(group["hosts"]) > 1
     ]
-    header = ["Hardware", "Backend", "Hosts", *(title for title, _metric in THROUGHPUT)]
-    return Table("Smallest and largest figure over the hosts", header, rows, text_columns=3)
+    header = [*_WHO, *(title for title, _metric in THROUGHPUT)]
+    return Table("Smallest and largest figure over the hosts", header, rows, text_columns=len(_WHO))
 
 
 def economy(report: dict[str, Any]) -> Table:
@@ -95,7 +107,7 @@ def economy(report: dict[str, Any]) -> Table:
     ]
     currency = report["currency"] or "price"
     prices = [f"{currency} per GPU hour", f"{currency} per million output tokens"]
-    return Table("Cost and energy", ["Hardware", "Backend", "Hosts", *prices, *_ENERGY], rows, text_columns=3)
+    return Table("Cost and energy", [*_WHO, *prices, *_ENERGY], rows, text_columns=len(_WHO))
 
 
 def changes(report: dict[str, Any]) -> Table:
@@ -207,6 +219,11 @@ def backend(group: dict[str, Any]) -> str:
     return f"{group['engine']} {SIMULATED}" if group["simulated"] else str(group["engine"] or MISSING)
 
 
+def model(group: dict[str, Any]) -> str:
+    """The last part of the model's name."""
+    return str(group["model"] or MISSING).rstrip("/").rpartition("/")[2] or MISSING
+
+
 def members(group: dict[str, Any]) -> str:
     """The host's name when there is one, else how many hosts are counted."""
     counted, invalid = group["hosts"], group["invalid_hosts"]
@@ -223,8 +240,11 @@ _GPU_STATE = {
 }
 
 
+_WHO = ("Hardware", "Backend", "Model", "Hosts")
+
+
 def _who(group: dict[str, Any]) -> list[str]:
-    return [hardware(group), backend(group), members(group)]
+    return [hardware(group), backend(group), model(group), members(group)]
 
 
 def _beside_published(
@@ -240,15 +260,16 @@ def _beside_published(
         compared = group["published"]
         if compared and compared["comparable"]:
             source = f"{group['engine']} ({compared['label']})"
-            rows.append(["  published", source, "", *cells(compared["metrics"].get, figure)])
-            rows.append(["  measured / published", "", "", *cells(compared["ratio"].get, ratio)])
-    return Table(title, ["Hardware", "Backend", "Hosts", *columns], rows, text_columns=3, notes=_notes(report))
+            rows.append(["  published", source, "", "", *cells(compared["metrics"].get, figure)])
+            rows.append(["  measured / published", "", "", "", *cells(compared["ratio"].get, ratio)])
+    return Table(title, [*_WHO, *columns], rows, text_columns=len(_WHO), notes=_notes(report))
 
 
 def _notes(report: dict[str, Any]) -> list[str]:
     """What a reader must know to read the figures: workload, simulated, why nothing published stands beside them."""
     groups = report["groups"]
-    notes = [f"Workload: {text}." for text in dict.fromkeys(group["workload_label"] for group in groups)]
+    notes = [f"{each}." for each in models(report)]
+    notes += [f"Workload: {text}." for text in dict.fromkeys(group["workload_label"] for group in groups)]
     if any(len(group["hosts"]) > 1 for group in groups):
         notes.append("Each figure is the median over the hosts of its row.")
     compared = [group for group in groups if group["published"]]

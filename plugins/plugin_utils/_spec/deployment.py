@@ -14,6 +14,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import h
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.start_phases import pull_s
 
 from .engine import images_by_version, release_of
+from .gpu_assignment import as_reported
 from .instances import digest_of
 from .validation import RUNTIMES
 
@@ -23,8 +24,19 @@ VOLUME_PREFIX = "llmfleet-"  # of the volumes that hold compiled kernels (compil
 def pinned(spec: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
     """The specification of containers with the image that the host really has: its ID, and volumes that are kept per image.
 
-    `image` is Docker's description of it, empty where the host has not pulled it yet (check mode).
+    `image` is Docker's description of it, empty where the host has not pulled it yet (check mode). A specification that a host
+    keeps has its image. What the engine writes in another form than it was asked is in the engine's form from here on; the digests,
+    which come before, are not of that form, so that it restarts no server.
     """
+    reported = {**spec, "instances": [_reported(instance) for instance in spec["instances"]]}
+    return reported if "image_id" in spec else _with_image(reported, image)
+
+
+def _reported(instance: Mapping[str, Any]) -> dict[str, Any]:
+    return {**instance, "device_requests": as_reported(instance["device_requests"])}
+
+
+def _with_image(spec: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
     image_id = str(image.get("Id") or "")
     short = image_id.partition(":")[2][:12] or "unknown"
     instances = [
@@ -161,9 +173,8 @@ def rollback_outcome(
             "possible": True,
             "message": f"The rollback to the specification that answered last failed too: {failure}",
         }
-    spec = kept["current"]["spec"]
-    what = f"Rolled back to the specification that answered last ({spec.get('image') or 'runtime process'})"
-    return {"possible": True, "message": f"{what}: {spec['endpoint']} answers again after {elapsed_s} s"}
+    endpoint = kept["current"]["spec"]["endpoint"]
+    return {"possible": True, "message": f"Rolled back: {endpoint} answers again after {elapsed_s} s"}
 
 
 def _obstacle(kept: Mapping[str, Any], failed_digest: str, *, enabled: bool, check_mode: bool) -> str | None:
@@ -219,6 +230,32 @@ def orphaned_instances(
     }
     wanted = {(target["runtime"], item["name"]) for item in target["instances"]}
     return {runtime: sorted(name for kind, name in possible - wanted if kind == runtime) for runtime in RUNTIMES}
+
+
+def required_tests(smoke: Mapping[str, str]) -> dict[str, str]:
+    """The smoke tests without those that are only reported, those of the module that are not named among them."""
+    modes = {"context": "report", "messages": "report", **smoke}
+    return {name: "skip" if mode == "report" else mode for name, mode in modes.items()}
+
+
+def start_steps(target: Mapping[str, Any], orphans: Mapping[str, Iterable[str]], *, has_docker: bool) -> list[str]:
+    """The files of tasks that start `target`, in their order: what a host has no need of is not among them.
+
+    `has_docker` is false on a host without Docker in check mode. Instances without a place stop as late as they can.
+    """
+    left = ["orphans"] if any(orphans.values()) else []
+    if target["runtime"] == "process":
+        return [*left, "runtime_process"]
+    if not has_docker:
+        return ["runtime_no_docker"]
+    fetched = [] if "image_id" in target else _fetched(target)
+    return [*fetched, *left, "containers"]
+
+
+def _fetched(target: Mapping[str, Any]) -> list[str]:
+    """What a container needs first. The image comes in the background while the weights do."""
+    needed = {"image": True, "adapters": target.get("lora_fetched"), "weights": target.get("prefetch")}
+    return [name for name, wanted in needed.items() if wanted]
 
 
 def unused_volumes(

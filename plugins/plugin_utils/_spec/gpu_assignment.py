@@ -47,6 +47,14 @@ def device_requests(uuids: Sequence[str] | None, cdi: bool) -> list[dict[str, An
     return [{"driver": "nvidia", "capabilities": [["gpu"]], **chosen}]
 
 
+def as_reported(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Requests in the form in which a Docker engine reports those of a container.
+
+    An engine keeps a count that was left out as 0; module docker_container, which compares, would take the two for different.
+    """
+    return [{"count": 0, **request} for request in requests]
+
+
 def docker_flags(requests: Sequence[Mapping[str, Any]]) -> list[str]:
     """The same as options of `docker run`."""
     flags: list[str] = []

@@ -34,7 +34,7 @@ LOCAL = {
     "import_tasks",
     "meta",
 }
-LOCAL |= {"print_text", "role_settings", "set_fact", "validate_argument_spec"}
+LOCAL |= {"check_plan", "print_text", "role_settings", "set_fact", "validate_argument_spec"}
 
 
 class CallbackModule(CallbackBase):

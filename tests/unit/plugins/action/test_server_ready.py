@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleActionFail
 from ansible_collections.llmfleet.serving.plugins.action import server_ready
 
 WAITING = {"base_url": "http://127.0.0.1:8000", "stage": "loading weights", "last_line": "INFO Loading"}
@@ -44,7 +45,10 @@ def play(monkeypatch: pytest.MonkeyPatch, answers: list[dict[str, Any]], **task:
     shown: list[str] = []
     monkeypatch.setattr(server_ready.display, "display", shown.append)
     action = Scripted(answers, **task)
-    result = action.run(None, {"inventory_hostname": "one"})
+    try:
+        result = action.run(None, {"inventory_hostname": "one"})
+    except AnsibleActionFail as failure:  # how ansible-core 2.19 and newer take a failure that is printed once
+        result = failure.result
     return result, action.calls, shown
 
 
@@ -69,6 +73,7 @@ def test_a_host_that_waits_for_ever_does_not_hold_the_play(monkeypatch, options,
 
     monkeypatch.setattr(server_ready, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(Scripted, "_execute_module", waits)
+    monkeypatch.setattr(server_ready.display, "verbosity", 1)
     result, _calls, shown = play(monkeypatch, [], args={"served_model_name": "m", **options})
     assert result["failed"] and "waiting" in result["msg"] and shown
     assert limit_s < now[0] <= limit_s + 4 and result["attempts"] == now[0] / 4
@@ -99,7 +104,7 @@ def test_a_line_is_shown_with_its_age_and_what_no_line_is_ends_nothing(monkeypat
     ]
 
 
-@pytest.mark.parametrize("answer", [{"failed": True, "msg": "dead", "attempts": 3}, {"failed": True, "msg": "no key"}])
+@pytest.mark.parametrize("answer", [{"failed": True, "msg": "dead"}, {"failed": True, "msg": "no key"}])
 def test_a_failure_ends_the_wait(monkeypatch, answer):
     assert play(monkeypatch, [dict(answer)])[0] == answer
 
@@ -117,3 +122,11 @@ def test_a_failure_ends_the_wait(monkeypatch, answer):
 def test_without_progress_or_with_a_time_that_is_none_the_module_runs_as_it_is(monkeypatch, task):
     _told, calls, _shown = play(monkeypatch, [{"ready": False, "attempts": 1}], **task)
     assert "slice_s" not in calls[0]
+
+
+@pytest.mark.parametrize(("verbosity", "shown"), [(0, {"msg"}), (1, {"msg", "cause", "log_tail", "attempts"})])
+def test_a_failure_is_its_message_and_with_v_all_that_is_known(monkeypatch, verbosity, shown):
+    failed = {"failed": True, "msg": "m is not served", "cause": None, "log_tail": ["a line"], "attempts": 3}
+    monkeypatch.setattr(server_ready.display, "verbosity", verbosity)
+    result, _calls, _shown = play(monkeypatch, [failed])
+    assert set(result) - {"failed"} == shown

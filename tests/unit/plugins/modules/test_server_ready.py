@@ -194,12 +194,12 @@ def test_of_the_last_line_of_a_log_the_text_is_shown_with_its_end(run, pretended
 @pytest.mark.parametrize(
     ("says", "words"),
     [
-        ("Error: No such object: llmfleet-server", "container llmfleet-server does not exist;"),
+        ("Error: No such object: llmfleet-server", "container llmfleet-server does not exist."),
         (
             "Cannot connect to the Docker daemon",
             "Docker does not say how container llmfleet-server is (Cannot connect to",
         ),
-        (None, "Docker does not say how container llmfleet-server is (no answer within 0.5 s);"),
+        (None, "Docker does not say how container llmfleet-server is (no answer within 0.5 s)."),
     ],
 )
 def test_a_docker_that_does_not_answer_is_no_container_that_is_gone(run, pretended_docker, monkeypatch, says, words):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import calendar
 import os
 import time
 from pathlib import Path
@@ -210,11 +211,16 @@ def test_sigterm_stops_a_load(folder: JobFolder) -> None:
     assert not monitor.tick("run-1", 4, Counts())
 
 
-def test_the_note_about_a_run(tmp_path: Path) -> None:
+def test_the_note_about_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "ann")
+    monkeypatch.setenv("SSH_CLIENT", "192.0.2.7 50000 22")
     note = Running(tmp_path, "server")
     assert note.read() == {}
     note.write("r1", {"seed": 0})
-    assert note.read() == {"run_id": "r1", "asked": {"seed": 0}}
+    kept = note.read()
+    assert {name: kept[name] for name in ("run_id", "asked")} == {"run_id": "r1", "asked": {"seed": 0}}
+    assert kept["started_by"] == "ann from 192.0.2.7"
+    assert time.time() - calendar.timegm(time.strptime(kept["started_at"], "%Y-%m-%dT%H:%M:%SZ")) < 60
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"run_id": 1, "asked": {}}', '{"run_id": "r1", "fingerprint": "f"}'])

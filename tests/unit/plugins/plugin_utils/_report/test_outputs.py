@@ -109,6 +109,14 @@ def test_golden(fleet: str, form: str) -> None:
     assert text == golden.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("form", list(forms.FORMS))
+def test_every_form_says_which_model_and_revision_was_measured(form: str) -> None:
+    (text,) = forms.render(report(mixed_fleet()), [form]).values()
+    assert "LiquidAI/LFM2.5-8B-A1B" in text and "0123456789abcdef" in text
+    if form in ("markdown", "html"):
+        assert "0123456789abcdef" in text[: text.index("Token throughput")], "not in the head"
+
+
 def test_the_schema_is_a_schema_and_knows_every_key() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     whole = report(mixed_fleet(), entries=past(), baseline="v1")

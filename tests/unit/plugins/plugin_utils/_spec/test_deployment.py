@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import cross
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.fact_schema import SERVER
@@ -13,12 +15,15 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.deployment 
     announced_change,
     observed_start,
     orphaned_instances,
+    required_tests,
     rollback_outcome,
     rollback_point,
     server_fact,
+    start_steps,
     unused_volumes,
 )
 
+ROOT = Path(__file__).resolve().parents[5]
 ENDPOINT = "http://127.0.0.1:8000"
 
 
@@ -125,14 +130,13 @@ OUTCOMES = {
         point(spec("old")),
         {"elapsed_s": 12.5},
         True,
-        "Rolled back to the specification that answered last (vllm/vllm-openai:v0.32.0): "
-        f"{ENDPOINT} answers again after 12.5 s",
+        f"Rolled back: {ENDPOINT} answers again after 12.5 s",
     ),
     "back to a process": (
         point(spec("old", "process", image="")),
         {"elapsed_s": 1.5},
         True,
-        f"answered last (runtime process): {ENDPOINT} answers again after 1.5 s",
+        f"Rolled back: {ENDPOINT} answers again after 1.5 s",
     ),
     "failed too": (point(spec("old")), {"failure": "no answer", "elapsed_s": 900.0}, True, "failed too: no answer"),
 }
@@ -187,3 +191,36 @@ def test_the_report_knows_every_key_of_the_servers_fact():
     ready = {"started": True, "elapsed_s": 61.5, "phases": {"load_s": 9.0}, "smoke": {"chat": "pass"}, "engine": "vllm"}
     fact = server_fact(deployed, gpu, {}, ready)
     assert cross(fact, SERVER) == (fact, "")
+
+
+LEFT, NONE = {"docker": ["llmfleet-server-2"], "process": []}, {"docker": [], "process": []}
+
+
+@pytest.mark.parametrize(
+    ("target", "orphans", "has_docker", "steps"),
+    [
+        ({"runtime": "process"}, NONE, True, ["runtime_process"]),
+        ({"runtime": "process"}, LEFT, True, ["orphans", "runtime_process"]),
+        ({"runtime": "docker", "prefetch": False}, NONE, True, ["image", "containers"]),
+        ({"runtime": "docker", "prefetch": True, "lora_fetched": []}, NONE, True, ["image", "weights", "containers"]),
+        (
+            {"runtime": "docker", "prefetch": True, "lora_fetched": [{"model": "a/b"}]},
+            LEFT,
+            True,
+            ["image", "adapters", "weights", "orphans", "containers"],
+        ),
+        ({"runtime": "docker", "prefetch": True}, LEFT, False, ["runtime_no_docker"]),
+        ({"runtime": "docker", "prefetch": True, "image_id": "sha256:1"}, LEFT, True, ["orphans", "containers"]),
+        ({"runtime": "docker", "prefetch": True, "image_id": None}, NONE, True, ["containers"]),
+    ],
+)
+def test_a_host_has_the_steps_that_it_needs(target, orphans, has_docker, steps):
+    assert start_steps(target, orphans, has_docker=has_docker) == steps
+    folder = ROOT / "roles" / "inference_server" / "tasks"
+    assert all((folder / f"{step}.yml").exists() for step in steps)
+
+
+def test_tests_that_are_only_reported_are_left_out():
+    smoke = {"chat": "required", "tool_call": "report", "lora": "skip"}
+    left_out = {"context": "skip", "messages": "skip", "chat": "required", "tool_call": "skip", "lora": "skip"}
+    assert required_tests(smoke) == left_out

@@ -496,6 +496,37 @@ def test_a_pinned_specification_names_image_and_volumes_by_digest():
     assert kept.pinned(spec_, {})["image_digest"] is None
 
 
+# What is asked, and what an engine reports of it (20.10 with nvidia; what it stores of cdi is the same).
+ALL = {"driver": "nvidia", "capabilities": [["gpu"]], "count": -1}
+SOME = {"driver": "nvidia", "capabilities": [["gpu"]], "device_ids": ["GPU-1", "GPU-2"]}
+BY_CDI = {"driver": "cdi", "device_ids": ["nvidia.com/gpu=GPU-1"]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "reported"),
+    [([], []), ([ALL], [ALL]), ([SOME], [{**SOME, "count": 0}]), ([BY_CDI], [{**BY_CDI, "count": 0}])],
+)
+def test_containers_are_asked_for_gpus_in_the_form_that_the_engine_reports(asked, reported):
+    spec_ = make()
+    spec_["instances"][0]["device_requests"] = asked
+    pinned = kept.pinned(spec_, IMAGE)
+    assert pinned["instances"][0]["device_requests"] == reported
+    # The label that restarts a container, and so an upgrade of the collection restarts none.
+    assert pinned["instances"][0]["digest"] == spec_["instances"][0]["digest"]
+    assert pinned["digest"] == kept.digest_of([spec_["digest"], IMAGE["Id"]])
+
+
+def test_what_a_host_kept_before_the_form_was_known_is_started_in_that_form_with_its_own_image():
+    kept_spec = kept.pinned(make(), IMAGE)
+    kept_spec["instances"][0]["device_requests"] = [SOME]
+    again = kept.pinned(kept_spec, {})
+    assert again["instances"][0]["device_requests"] == [{**SOME, "count": 0}]
+    assert {key: again[key] for key in again if key != "instances"} == {
+        key: kept_spec[key] for key in kept_spec if key != "instances"
+    }
+    assert again["instances"][0]["image_id"] == IMAGE["Id"]
+
+
 @pytest.mark.parametrize(
     ("changes", "mode"),
     [({}, "required"), ({"release": "published"}, "report"), ({"smoke": {"tool_call": "skip"}}, "skip")],
