@@ -29,6 +29,7 @@ MAX_EVENT_BYTES = 256 * 1024  # no single token needs more; a larger event is an
 _TEXT = re.compile(rb'"(?:content|reasoning_content|reasoning|text)": ?"([^"\\\x00-\x1f]+)"')
 _PLAIN = re.compile(rb'[^"\\\x00-\x1f]*')  # what stands in JSON as it is
 _GUESSES = 4
+_MOST_PLAIN, _PLAIN_BYTES = 4096, 64  # texts of a vocabulary, and how long one of them is at most
 
 
 @dataclass(frozen=True)
@@ -135,18 +136,23 @@ class _EventTemplate:
     """Most events of an answer differ in nothing but their text: those are recognised by their ends and need no parsing."""
 
     def __init__(self) -> None:
-        self._before = self._after = b""  # what stands around the text; empty while nothing is known
+        self._before: bytes | tuple[()] = ()  # what stands around the text; nothing begins with one of none
+        self._after = b""
+        self._begin = self._end = 0  # of the text in the event, the end counted from its end
         self._guesses = _GUESSES  # how many more patterns to try before one of them fits
+        self._plain: set[bytes] = set()  # texts that were looked at: a vocabulary has few
 
     def text(self, data: bytes) -> bytes | None:
         """The text of an event like the known one; None when it is unlike, or its text has escapes. Raises UnicodeError."""
-        before, after = self._before, self._after
-        if not before or len(data) < len(before) + len(after) or not (data.startswith(before) and data.endswith(after)):
+        if not (data.startswith(self._before) and data.endswith(self._after)):
             return None
-        text = data[len(before) : -len(after)]
-        if not _PLAIN.fullmatch(text):
-            return None
-        text.decode("utf-8")
+        text = data[self._begin : self._end]
+        if text not in self._plain:
+            if len(data) < self._begin - self._end or not _PLAIN.fullmatch(text):
+                return None
+            text.decode("utf-8")
+            if 0 < len(text) <= _PLAIN_BYTES and len(self._plain) < _MOST_PLAIN:
+                self._plain.add(text)
         self._guesses = _GUESSES
         return text
 
@@ -160,6 +166,7 @@ class _EventTemplate:
             _read_message(rest, before + after, b"", 0)
             if not (any(rest.has_text) or rest.cumulative):
                 self._before, self._after = before, after
+                self._begin, self._end = len(before), -len(after)
 
 
 def _read_events(record: Record, recording: Recording, body: Body) -> str:
@@ -208,8 +215,8 @@ def _read_event(record: Record, data: bytes, name: bytes, time_ns: int, template
         text = None if name else template.text(data)
         if text is not None:
             record.event_ns.append(time_ns)
-            record.has_text.append(bool(text))
-            return bool(text)
+            record.has_text.append(text != b"")
+            return text != b""
         _read_message(record, data, name, time_ns)
         if any(record.has_text[before:]):
             template.learn(data)

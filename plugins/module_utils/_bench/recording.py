@@ -11,7 +11,14 @@ from array import array
 
 _BLOCK_BYTES = 32 * 1024  # a block is compressed when it has this length or nearly so
 _STATUS_BYTES = len("HTTP/1.1 2")
+# Without a checksum. With more memory most of the time would go into asking the kernel for it.
+_WINDOW_BITS, _MEMORY_LEVEL = -15, 6
 _TAIL_BYTES = 16  # stays uncompressed, so that the end of the answer is seen across two reads
+
+
+def _packed(data: bytearray) -> bytes:
+    packer = zlib.compressobj(1, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL)
+    return packer.compress(data) + packer.flush()
 
 
 class Recording:
@@ -48,13 +55,13 @@ class Recording:
         """Compresses what has been read, when it is worth it; not what comes at `needs` in the response, or later."""
         size = min(len(self.data) - _TAIL_BYTES, needs - self.packed_bytes)
         if size >= _BLOCK_BYTES // 2:
-            self._blocks.append(zlib.compress(bytes(self.data[:size]), 1))
+            self._blocks.append(_packed(self.data[:size]))
             del self.data[:size]
             self.packed_bytes += size
 
     def seal(self) -> None:
         """Compresses the rest: the response has ended."""
-        self._blocks.append(zlib.compress(bytes(self.data), 1))
+        self._blocks.append(_packed(self.data))
         self.packed_bytes += len(self.data)
         self.data = bytearray()
 
@@ -66,7 +73,8 @@ class Recording:
     @property
     def refused(self) -> bool:
         """Whether the answer, as far as it has come, begins with a status of HTTP that is no success."""
-        begin = zlib.decompressobj().decompress(self._blocks[0], _STATUS_BYTES) if self._blocks else bytes(self.data)
+        packed = self._blocks[0] if self._blocks else b""
+        begin = zlib.decompressobj(_WINDOW_BITS).decompress(packed, _STATUS_BYTES) if packed else bytes(self.data)
         return begin[_STATUS_BYTES - 1 : _STATUS_BYTES] > b"2"
 
     def drop(self) -> None:
@@ -76,4 +84,4 @@ class Recording:
 
     def raw(self) -> bytes:
         """All bytes of the response."""
-        return b"".join([zlib.decompress(block) for block in self._blocks] + [bytes(self.data)])
+        return b"".join([*(zlib.decompress(block, _WINDOW_BITS) for block in self._blocks), bytes(self.data)])

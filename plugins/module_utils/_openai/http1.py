@@ -13,11 +13,8 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
-from operator import sub
 from typing import Any, Mapping
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -185,7 +182,8 @@ class Framing:
 
     def _read_chunks(self, data: bytes, base: int) -> None:
         """Goes on over `data`, the raw bytes from `base`, which is `needs`."""
-        at, spans, after_chunk = 0, self.spans, self._after_chunk
+        at, after_chunk = 0, self._after_chunk
+        keep = None if self.spans is None else self.spans.append
         while not self._in_trailers:
             usual = _USUAL.get(data[at : at + 7]) if after_chunk else None
             if usual:
@@ -204,8 +202,9 @@ class Framing:
                 length = _chunk_size(data[at:line_end])
                 at = line_end + 2
             self._in_trailers, after_chunk = not length, bool(length)
-            if spans is not None and length:
-                spans.extend((base + at, base + at + length))
+            if keep and length:
+                keep(base + at)
+                keep(base + at + length)
             at += length
         self._after_chunk = after_chunk
         self.needs = base + at
@@ -249,15 +248,18 @@ class Body:
 
     def __init__(self, data: bytes, spans: array[int], complete: bool) -> None:
         """`spans` are those of `Framing`."""
-        self.data, self.complete = data, complete
-        self._raw_starts = spans[::2]
-        self._starts = array("q", accumulate(map(sub, spans[1::2], self._raw_starts), initial=0))
-        self._starts.pop()  # where the next piece would begin
+        self.data, self.complete, self._spans = data, complete, spans
+        # Of the piece that was asked for last: its end, and how far it was moved.
+        self._next_span = self._end = self._shift = 0
 
     def raw_offset(self, offset: int) -> int:
-        """The place in the raw recording of byte `offset` of the payload."""
-        piece = bisect_right(self._starts, offset) - 1
-        return self._raw_starts[piece] + offset - self._starts[piece]
+        """The place in the raw recording of byte `offset` of the payload. Offsets must not decrease."""
+        while self._end <= offset:
+            begin, end = self._spans[self._next_span : self._next_span + 2]
+            self._next_span += 2
+            self._shift = begin - self._end
+            self._end += end - begin
+        return self._shift + offset
 
 
 @dataclass(frozen=True)

@@ -73,17 +73,20 @@ def _by_line(payload: bytes, position: int, stray: list[bytes]) -> Iterator[Even
 
 def _by_block(payload: bytes, begin: int, stray: list[bytes]) -> Iterator[Event]:
     """The same where every line ends with LF, as servers write them: a blank line ends a block of lines."""
-    for block, position in _blocks(payload, begin):
-        if block.startswith(b"data: ") and b"\n" not in block:
-            yield block[6:], position, b""
-        elif block:
-            data, name = _read(block.split(b"\n"), stray)
-            if data is not None:
-                yield data, position, name
+    for position, end in _windows(payload, begin):
+        at = position
+        for block in payload[position:end].split(_BLANK):
+            at += len(block) + len(_BLANK)
+            if block.startswith(b"data: ") and b"\n" not in block:
+                yield block[6:], at, b""
+            elif block:
+                data, name = _read(block.split(b"\n"), stray)
+                if data is not None:
+                    yield data, at, name
 
 
-def _blocks(payload: bytes, position: int) -> Iterator[tuple[bytes, int]]:
-    """What stands before each blank line, and where that ends. A window is split at once: that is quick, and holds little."""
+def _windows(payload: bytes, position: int) -> Iterator[tuple[int, int]]:
+    """Begin and end of pieces that hold whole blocks and end where a blank line begins: to split one at once is quick, and holds little."""
     while True:
         while payload.startswith(b"\n", position):
             position += 1
@@ -93,9 +96,8 @@ def _blocks(payload: bytes, position: int) -> Iterator[tuple[bytes, int]]:
             return
         while payload.startswith(b"\n", end - 1):  # of several line feeds the first two are the blank line
             end -= 1
-        for block in payload[position:end].split(_BLANK):
-            position += len(block) + len(_BLANK)
-            yield block, position
+        yield position, end
+        position = end + len(_BLANK)
 
 
 def _read(lines: Iterable[bytes], stray: list[bytes]) -> tuple[bytes | None, bytes]:

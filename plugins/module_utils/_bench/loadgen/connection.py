@@ -193,7 +193,7 @@ class Connection:
             return False
         except OSError as error:
             return self._broken(error)
-        if self.state not in (RECEIVING, SENDING):
+        if self.state < SENDING:
             return self._unexpected(size)
         if not size:
             return self._end_of_stream()

@@ -17,6 +17,7 @@ import time
 from array import array
 from dataclasses import dataclass, replace
 from pathlib import Path
+from select import EPOLLIN, EPOLLOUT
 from typing import Any, Callable
 
 from ..record import Expectation, Record, decode
@@ -152,7 +153,7 @@ class Worker:
             connection = self._by_fd.get(fd)
             if connection is None:
                 continue
-            writing = mask & select.EPOLLOUT or connection.state == CONNECTING
+            writing = mask & EPOLLOUT or connection.state == CONNECTING
             if connection.writable() if writing else connection.readable():
                 self._finish(connection)
             elif writing or connection.state != RECEIVING:  # else it waits for the same as before
@@ -239,7 +240,7 @@ class Worker:
     def _watch(self, connection: Connection) -> None:
         """Asks epoll for what the connection waits for."""
         sending = connection.state in (CONNECTING, SENDING)
-        mask = select.EPOLLIN | select.EPOLLOUT if sending else select.EPOLLIN
+        mask = EPOLLIN | EPOLLOUT if sending else EPOLLIN
         if connection.sock is None or mask == connection.watched:
             return
         fd = connection.sock.fileno()
