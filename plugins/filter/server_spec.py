@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
+from ansible_collections.llmfleet.serving.plugins.plugin_utils import _ownership
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._knobs import coerced, typed
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, plain
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import (
@@ -150,10 +151,19 @@ def announced_change(previous: dict[str, Any], server: dict[str, Any], role_path
 
 
 def orphaned_instances(
-    previous: dict[str, Any], server: dict[str, Any], target: dict[str, Any]
+    previous: dict[str, Any], server: dict[str, Any], target: dict[str, Any], host: Any = None
 ) -> dict[str, list[str]]:
     """Names of instances to remove, by runtime."""
-    return deployment.orphaned_instances(plain(previous), plain(server), plain(target))
+    containers = _ownership.containers_of(mapping(plain(host)))
+    return deployment.orphaned_instances(plain(previous), plain(server), plain(target), containers)
+
+
+def container_problems(server: dict[str, Any], host: Any, become: bool = False) -> list[str]:
+    """Containers of others that have the name of one of a specification's instances."""
+    containers = _ownership.containers_of(mapping(plain(host)))
+    names = [instance["name"] for instance in plain(server)["instances"]]
+    found = _ownership.container_problems(names, names[0], containers, bool(become))
+    return [str(problem) for problem in found]
 
 
 def required_tests(smoke: dict[str, str]) -> dict[str, str]:
@@ -233,6 +243,7 @@ class FilterModule:
             "server_spec": server_spec,
             "announced_change": announced_change,
             "client_urls": client_urls,
+            "container_problems": container_problems,
             "gpu_profiles": gpu_profiles,
             "gpu_profile_of": gpu_profile_of,
             "gpu_profile_problem": gpu_profile_problem,

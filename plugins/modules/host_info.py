@@ -628,7 +628,7 @@ host:
           returned: always
           sample: [/etc/cdi, /var/run/cdi]
         containers:
-          description: The running containers.
+          description: Its containers, the stopped ones included.
           type: list
           elements: dict
           returned: always
@@ -646,16 +646,32 @@ host:
               description: Image that it was started from.
               type: str
               returned: always
+            state:
+              description: What it does, in the engine's word, such as V(running), V(exited) or V(created).
+              type: str
+              returned: always
+              sample: running
             labels:
               description: Its labels that begin with C(org.llmfleet.).
               type: dict
               returned: always
             host_ports:
-              description: Ports of the host that lead to it.
+              description: Ports of the host that lead to it now.
               type: list
               elements: int
               returned: always
               sample: [8000]
+            bound_ports:
+              description: Ports of the host that it takes whenever it runs, of a container with such a label.
+              type: list
+              elements: int
+              returned: always
+              sample: [8000]
+            gpus:
+              description: The UUIDs of the GPUs that it was given, or V(all), of a container with such a label.
+              type: list
+              elements: str
+              returned: always
         enabled:
           description: Whether its service starts with the host; null where it is not installed or systemd does not say.
           type: bool

@@ -39,6 +39,7 @@ CONTROLLER_GROUND = tuple(
         "_version",
         "_version_floors",
         "_gpu_access",
+        "_ownership",
         "_failure",
         "_role_settings",
     )
@@ -119,6 +120,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "plugin_utils._failure": (),
     "plugin_utils._version_floors": (),
     "plugin_utils._gpu_access": ("plugin_utils._version", "plugin_utils._version_floors"),
+    "plugin_utils._ownership": ("module_utils._errors", "module_utils._text"),
     # The design gives the report the ground alone; but Student's t stands once, with the repeats that a host counts.
     "plugin_utils._report": (*GROUND, *CONTROLLER_GROUND, f"{BENCH}.repeats", "plugin_utils._report"),
     # What is wanted of a host or a server shares names and sentences with what looks at it there.

@@ -15,7 +15,8 @@ import os
 import re
 import socket
 import time
-from typing import Any, Iterable
+from contextlib import suppress
+from typing import Any, Iterable, Mapping
 
 from .._files import stat_fields
 from .host import probe_disk
@@ -84,8 +85,10 @@ def parse_daemon_flags(cmdline: str | None) -> list[str]:
     return words[1:]
 
 
-def shape_docker(info: dict[str, Any], containers: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """What the roles need of Docker's `/info` and `/containers/json`."""
+def shape_docker(
+    info: dict[str, Any], containers: Iterable[dict[str, Any]], inspected: Mapping[str, dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """What the roles need of Docker's `/info`, `/containers/json?all=1` and, by ID, of what it says of our own containers."""
     return {
         "version": info.get("ServerVersion"),
         "root_dir": info.get("DockerRootDir"),
@@ -97,19 +100,41 @@ def shape_docker(info: dict[str, Any], containers: Iterable[dict[str, Any]]) -> 
         "runtimes": sorted(info.get("Runtimes") or {}),
         "default_runtime": info.get("DefaultRuntime"),
         "cdi_spec_dirs": info.get("CDISpecDirs") or [],
-        "containers": [_container(item) for item in containers],
+        "containers": [_container(item, (inspected or {}).get(str(item.get("Id"))) or {}) for item in containers],
     }
 
 
-def _container(item: dict[str, Any]) -> dict[str, Any]:
-    labels = item.get("Labels") or {}
+def _container(item: dict[str, Any], inspected: dict[str, Any]) -> dict[str, Any]:
+    settings = inspected.get("HostConfig") or {}
     return {
         "id": item.get("Id"),
         "name": (item.get("Names") or ["/"])[0].lstrip("/"),
         "image": item.get("Image"),
-        "labels": {name: labels[name] for name in sorted(labels) if name.startswith(OWN_LABEL_PREFIX)},
+        "state": item.get("State"),
+        "labels": own_labels(item),
         "host_ports": sorted({port["PublicPort"] for port in item.get("Ports") or [] if port.get("PublicPort")}),
+        "bound_ports": parse_port_bindings(settings.get("PortBindings")),
+        "gpus": parse_device_requests(settings.get("DeviceRequests")),
     }
+
+
+def own_labels(item: dict[str, Any]) -> dict[str, str]:
+    """The labels of this collection that a listed container has."""
+    labels = item.get("Labels") or {}
+    return {name: labels[name] for name in sorted(labels) if name.startswith(OWN_LABEL_PREFIX)}
+
+
+def parse_port_bindings(bindings: dict[str, Any] | None) -> list[int]:
+    """The ports of the host that a container takes whenever it runs."""
+    entries = [entry for published in (bindings or {}).values() for entry in published or []]
+    return sorted({int(entry["HostPort"]) for entry in entries if str(entry.get("HostPort")).isdigit()})
+
+
+def parse_device_requests(requests: list[dict[str, Any]] | None) -> list[str]:
+    """The GPUs that a container was given, by UUID; `all` for all of them."""
+    names = {str(name).rpartition("=")[2] for request in requests or [] for name in request.get("DeviceIDs") or []}
+    every = any(request.get("Count") == -1 for request in requests or [])
+    return ["all"] if every else sorted(names)
 
 
 def parse_process_start(stat: str | None, ticks_per_s: int) -> float | None:
@@ -134,9 +159,7 @@ def probe_docker(system: System) -> dict[str, Any]:
     docker, problem = dict(_NO_DOCKER), None
     if system.path(SOCKET).exists():
         try:
-            docker = shape_docker(
-                docker_get(str(system.path(SOCKET)), "/info"), docker_get(str(system.path(SOCKET)), "/containers/json")
-            )
+            docker = _asked(str(system.path(SOCKET)))
         except DockerError as error:
             problem = str(error)
     config = parse_daemon_config(system.read(CONFIG))
@@ -155,6 +178,17 @@ def probe_docker(system: System) -> dict[str, Any]:
         "daemon_flags": parse_daemon_flags(system.read(f"/proc/{pid}/cmdline")) if pid is not None else [],
         "daemon_started_at_s": _started_at(system, pid) if pid is not None else None,
     }
+
+
+def _asked(socket_path: str) -> dict[str, Any]:
+    """What a running Docker says of itself and of its containers, the stopped ones included. Raises DockerError."""
+    info = docker_get(socket_path, "/info")
+    containers = docker_get(socket_path, "/containers/json?all=1")
+    inspected = {}
+    for identity in (str(item.get("Id")) for item in containers if own_labels(item)):
+        with suppress(DockerError):  # it has gone meanwhile
+            inspected[identity] = docker_get(socket_path, f"/containers/{identity}/json")
+    return shape_docker(info, containers, inspected)
 
 
 def _state(answers: bool, installed: bool, has_process: bool) -> str:

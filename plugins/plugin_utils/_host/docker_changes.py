@@ -139,7 +139,7 @@ def _config_problems(docker: Mapping[str, Any], config: Mapping[str, Any]) -> li
 def _package_problems(host: Host, want: Want, changes: Changes) -> list[Problem]:
     """Why the packages cannot be installed."""
     problems, conflicts = [], changes["conflicts"]
-    running = [item["name"] for item in host["docker"]["containers"]]
+    running = [item["name"] for item in host["docker"]["containers"] if item["state"] == "running"]
     if not want["packages"].get(want["source"]):
         problems.append(
             Problem(

@@ -13,6 +13,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table im
 from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import hidden, hidden_argv
 from ansible_collections.llmfleet.serving.plugins.module_utils._server.start_phases import pull_s
 
+from .._ownership import not_ours
 from .engine import images_by_version, release_of
 from .gpu_assignment import as_reported
 from .instances import digest_of
@@ -217,19 +218,30 @@ def announced_change(previous: Mapping[str, Any], spec: Mapping[str, Any], engin
 
 
 def orphaned_instances(
-    previous: Mapping[str, Any], spec: Mapping[str, Any], target: Mapping[str, Any]
+    previous: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    target: Mapping[str, Any],
+    containers: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, list[str]]:
     """Names of instances that may run and have no place in the target, by runtime.
 
-    `previous` is the fact of the last deployment, `spec` what this run wanted; in a rollback `target` is another one.
+    `previous` is the fact of the last deployment, `spec` what this run wanted; in a rollback `target` is another one. Of `containers`,
+    those of the host when it was read, the ones that are not this server's stay, whatever their names.
     """
+    others = {("docker", name) for name in not_ours(containers, server_name_of(target))}
     possible = {
         (described["runtime"], item["name"])
         for described in (previous, spec)
         for item in described.get("instances", [])
     }
     wanted = {(target["runtime"], item["name"]) for item in target["instances"]}
-    return {runtime: sorted(name for kind, name in possible - wanted if kind == runtime) for runtime in RUNTIMES}
+    left = possible - wanted - others
+    return {runtime: sorted(name for kind, name in left if kind == runtime) for runtime in RUNTIMES}
+
+
+def server_name_of(described: Mapping[str, Any]) -> str:
+    """The name of the server that a specification or a fact describes: its first instance's."""
+    return str(described["instances"][0]["name"])
 
 
 def required_tests(smoke: Mapping[str, str]) -> dict[str, str]:

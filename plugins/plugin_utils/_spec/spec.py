@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 
+from .._ownership import container_problems, containers_of
 from .engine import (
     context_tokens,
     flags_in,
@@ -139,7 +140,8 @@ def _instance_problems(
     want: Mapping[str, Any], engine: Mapping[str, Any], instances: list[dict[str, Any]], host: Mapping[str, Any]
 ) -> list[Problem]:
     """What is wrong with the instances: ports that are taken, flags that the engine would refuse, an address that is open to others."""
-    faults = open_problems(want, instances) + [
+    faults = open_problems(want, instances) + _name_problems(want, instances, host)
+    faults += [
         problem
         for instance in instances
         for problem in port_problems(instance["name"], instance["port"], host, want["runtime"])
@@ -147,3 +149,11 @@ def _instance_problems(
     if want["backend"] != "simulator":
         faults += engine_flag_problems(flags_in(instances[0]["argv"]), engine.get("known", {}))
     return faults
+
+
+def _name_problems(want: Mapping[str, Any], instances: list[dict[str, Any]], host: Mapping[str, Any]) -> list[Problem]:
+    """Containers of others that have an instance's name."""
+    if want["runtime"] != "docker":
+        return []
+    names = [instance["name"] for instance in instances]
+    return container_problems(names, want["name"], containers_of(host), bool(want.get("become")))

@@ -15,6 +15,8 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._probe.docker imp
     docker_get,
     parse_daemon_config,
     parse_daemon_flags,
+    parse_device_requests,
+    parse_port_bindings,
     parse_process_start,
     parse_uptime,
     probe_docker,
@@ -38,10 +40,19 @@ CONTAINERS = [
         "Id": "ab" * 32,
         "Names": ["/llm"],
         "Image": "vllm",
+        "State": "running",
         "Labels": {"org.llmfleet.spec": "server", "maintainer": "x"},
         "Ports": [{"PublicPort": 8000, "IP": "0.0.0.0"}, {"PublicPort": 8000, "IP": "::"}, {"PrivatePort": 1}],
     }
 ]
+INSPECTED = {
+    "HostConfig": {
+        "PortBindings": {"8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8000"}], "9/tcp": None},
+        "DeviceRequests": [
+            {"Driver": "cdi", "Count": 0, "DeviceIDs": ["nvidia.com/gpu=GPU-2", "nvidia.com/gpu=GPU-1"]}
+        ],
+    }
+}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +86,7 @@ def test_daemon_flags(cmdline, flags):
 
 
 def test_shape():
-    engine = shape_docker(INFO, CONTAINERS)
+    engine = shape_docker(INFO, CONTAINERS, {"ab" * 32: INSPECTED})
     assert engine["version"] == "28.2.2"
     assert engine["live_restore"] and not engine["swarm_active"]
     assert engine["runtimes"] == ["nvidia", "runc"]
@@ -84,10 +95,33 @@ def test_shape():
             "id": "ab" * 32,
             "name": "llm",
             "image": "vllm",
+            "state": "running",
             "labels": {"org.llmfleet.spec": "server"},
             "host_ports": [8000],
+            "bound_ports": [8000],
+            "gpus": ["GPU-1", "GPU-2"],
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("requests", "gpus"),
+    [
+        (None, []),
+        ([{"Driver": "nvidia", "Count": -1, "DeviceIDs": None}], ["all"]),
+        ([{"Driver": "nvidia", "Count": 0, "DeviceIDs": ["GPU-1"]}], ["GPU-1"]),
+    ],
+)
+def test_the_gpus_of_a_container(requests, gpus):
+    assert parse_device_requests(requests) == gpus
+
+
+@pytest.mark.parametrize(
+    ("bindings", "ports"),
+    [(None, []), ({"1/tcp": [{"HostPort": ""}]}, []), ({"1/tcp": [{"HostPort": "9"}, {"HostPort": "7"}]}, [7, 9])],
+)
+def test_the_ports_that_a_container_takes_when_it_runs(bindings, ports):
+    assert parse_port_bindings(bindings) == ports
 
 
 @pytest.mark.parametrize(("state", "active"), [("inactive", False), ("active", True), ("pending", True), (None, False)])
@@ -119,7 +153,11 @@ def test_a_stopped_engine(fake_host):
 
 class _Engine(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        answer = {"/info": INFO, "/containers/json": CONTAINERS}.get(self.path)
+        answer = {
+            "/info": INFO,
+            "/containers/json?all=1": CONTAINERS,
+            f"/containers/{'ab' * 32}/json": INSPECTED,
+        }.get(self.path)
         self.send_response(200 if answer is not None else 404)
         self.end_headers()
         self.wfile.write(json.dumps(answer).encode())

@@ -93,7 +93,7 @@ def test_what_differs_in_docker(changes, want, expected):
             [
                 ("packages.versions", {"docker.io": "20.10.24"}),
                 ("docker.version", "20.10.24"),
-                ("docker.containers", [{"name": "llm"}]),
+                ("docker.containers", [{"name": "llm", "state": "running"}, {"name": "old", "state": "exited"}]),
             ],
             {"version_min": "28"},
             "would stop llm",

@@ -158,6 +158,21 @@ def test_orphaned_instances_are_named_by_runtime():
     assert orphaned_instances({}, one, one) == {"docker": [], "process": []}
 
 
+@pytest.mark.parametrize(
+    ("labels", "removed"),
+    [
+        ({}, []),
+        ({"org.llmfleet.server": "another"}, []),
+        ({"org.llmfleet.server": "llmfleet-server"}, ["llmfleet-server-2"]),
+        ({"org.llmfleet.spec": "1"}, ["llmfleet-server-2"]),
+    ],
+)
+def test_a_container_of_others_is_no_orphan_whatever_its_name(labels, removed):
+    two, one = spec(names=("llmfleet-server", "llmfleet-server-2")), spec()
+    containers = [{"name": "llmfleet-server-2", "labels": labels}]
+    assert orphaned_instances(two, one, one, containers)["docker"] == removed
+
+
 def test_volumes_that_another_container_has_mounted_stay():
     mounts = ["llmfleet-vllm-01:/root/.cache/vllm", "/data:/data", "my-volume:/x"]
     kept = point(spec(volumes=mounts), spec("old", volumes=["llmfleet-vllm-02:/root/.cache/vllm"]))

@@ -243,7 +243,6 @@ OURS = {"name": "llmfleet-server", "host_ports": [8000], "labels": {"org.llmflee
         ([{**PORT_TAKEN, "in_use": False}], [], False),
         ([PORT_TAKEN], [OURS], False),
         ([PORT_TAKEN], [{**OURS, "host_ports": [18000]}], True),
-        ([PORT_TAKEN], [{**OURS, "labels": {}}], True),
         ([PORT_TAKEN], [{**OURS, "name": "another"}], True),
     ],
 )

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whose a container is: those of others, and of other servers of the host, are neither replaced nor removed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+from tests.docker.conftest import Containers
+from tests.docker.test_containers import served_names
+from tests.support.docker_engine import docker
+
+
+def identity(name: str) -> str:
+    return docker("inspect", "--format", "{{.Id}}", name)
+
+
+def made_by_others(fleet: Containers, name: str) -> str:
+    """A container of that name that has no label of ours; its ID."""
+    return docker("create", "--name", name, "--entrypoint", "sleep", fleet.image, "1000")
+
+
+def test_a_container_of_others_is_refused_and_the_printed_command_mends(fleet: Containers) -> None:
+    fleet.serve("one")
+    theirs = made_by_others(fleet, fleet.container("one"))
+    refused = fleet.play("deploy.yml")
+    assert (refused.rc, refused.changed("one")) == (2, 0), refused.output
+    said = refused.failures("one")
+    assert f"({fleet.image}, created) is of someone else" in said
+    assert identity(fleet.container("one")) == theirs
+    command = re.search(r"on the host: (docker rm --force \S+);", said)
+    assert command, said
+    subprocess.run(command[1].split(), check=True, timeout=60)
+    mended = fleet.play("deploy.yml")
+    assert mended.rc == 0, mended.output
+    assert served_names(fleet.port("one")) == ["lfm25_8b_a1b"]
+
+
+def test_a_rollback_and_a_teardown_leave_a_container_of_others(fleet: Containers) -> None:
+    fleet.serve("one")
+    assert fleet.play("deploy.yml").rc == 0
+    assert fleet.play("deploy.yml", inference_server_extra_args=["--seed", "7"]).rc == 0
+    docker("rm", "--force", fleet.container("one"))
+    theirs = made_by_others(fleet, fleet.container("one"))
+    refused = fleet.play("rollback.yml")
+    assert refused.rc == 2, refused.output
+    assert "is of someone else" in refused.failures("one")
+    swapped = fleet.play("deploy.yml", inference_server_backend="simulator")  # whose containers are orphans then
+    assert swapped.rc == 0, swapped.output
+    assert fleet.play("teardown.yml", inference_server_backend="simulator").rc == 0
+    assert identity(fleet.container("one")) == theirs
