@@ -20,7 +20,7 @@ description:
     and the module fails with the end of Docker's journal.
 options:
   path:
-    description: The configuration file.
+    description: The configuration file. A link stays a link, and the file that it leads to is written.
     type: path
     default: /etc/docker/daemon.json
   defaults:
@@ -102,10 +102,12 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._docker_config im
     stages,
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
+from ansible_collections.llmfleet.serving.plugins.module_utils._owners import root_alone_decides
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.docker import (
     PID_FILE,
     SOCKET,
     DockerError,
+    decoded,
     docker_get,
     parse_daemon_config,
     probe_docker,
@@ -131,11 +133,11 @@ def validate(module: AnsibleModule, system: System, text: str) -> None:
         )
 
 
-def write(module: AnsibleModule, path: Path, text: str) -> None:
+def write(module: AnsibleModule, path: Path, content: bytes) -> None:
     """Replace the file in one step; its folder is made when it is missing."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     draft = Path(module.tmpdir) / "daemon.json"
-    draft.write_text(text)
+    draft.write_bytes(content)
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
     draft.chmod(mode)
     module.atomic_move(str(draft), str(path))
@@ -187,11 +189,11 @@ def change_running_docker(
     for step, wanted in way:
         before = path.read_bytes() if path.exists() else None
         if wanted != current:
-            write(module, path, to_text(wanted))
+            write(module, path, to_text(wanted).encode())
         try:
             bring_into_force(module, system, step, wanted)
         except UserError:
-            path.unlink() if before is None else write(module, path, before.decode())
+            path.unlink() if before is None else write(module, path, before)
             with contextlib.suppress(UserError):
                 bring_into_force(module, system, step, current)
             raise
@@ -203,19 +205,34 @@ def to_text(config: dict[str, Any]) -> str:
     return json.dumps(config, indent=2) + "\n"
 
 
+def refuse_less_trusted(path: Path, target: Path) -> None:
+    """Raises UserError for a link whose way others than root can change: root would write for them."""
+    if path.is_symlink() and os.geteuid() == 0 and not root_alone_decides(path):
+        raise UserError(
+            Problem(
+                f"{path} is a link to {target}, where others than root may write. It was not touched",
+                "a file, or a link to one that root alone can change",
+                f"put a copy in its place on the host: sudo cp --remove-destination {target} {path}",
+            )
+        )
+
+
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Merge, check, and unless in check mode write and bring into force. Raises UserError."""
     params, system = module.params, System()
     path = Path(params["path"])
-    before = path.read_text() if path.exists() else None
-    current = parse_daemon_config(before)
-    mask(module, found=[before, current["content"]])
+    target = Path(os.path.realpath(path))  # a link stays one
+    data = target.read_bytes() if target.exists() else None
+    current = parse_daemon_config(data)
     if current["error"]:
         raise UserError(Problem(f"{path}: {current['error']}. It was not touched", remedy="correct it or move it away"))
+    before = decoded(data or b"")
+    mask(module, found=[before, current["content"]])
     wanted = merge_config(current["content"], params["defaults"], params["options"])
     keys = changed_keys(current["content"], wanted)
     docker = probe_docker(system)
     if keys:
+        refuse_less_trusted(path, target)
         problems = config_problems(wanted, docker["daemon_flags"])
         if problems:
             raise UserError(
@@ -229,9 +246,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     way = stages(current["content"], wanted, docker["live_restore"], params["restart"]) if running else []
     if not module.check_mode:
         if running:
-            change_running_docker(module, system, path, current["content"], way)
+            change_running_docker(module, system, target, current["content"], way)
         elif keys:
-            write(module, path, to_text(wanted))
+            write(module, target, to_text(wanted).encode())
     return {
         "changed": bool(keys or way),
         "config": wanted,
@@ -240,8 +257,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "diff": {
             "before_header": str(path),
             "after_header": str(path),
-            "before": before or "",
-            "after": to_text(wanted) if keys else before or "",
+            "before": before,
+            "after": to_text(wanted) if keys else before,
         },
     }
 

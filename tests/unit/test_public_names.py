@@ -75,6 +75,7 @@ ADDED: dict[str, set[str]] = {
     "filters": {
         "announced_change",
         "client_urls",
+        "container_problems",
         "engine_runtime",
         "gpu_profile_problem",
         "gpu_profiles",

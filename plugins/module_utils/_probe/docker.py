@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import codecs
 import http.client
 import json
 import os
@@ -64,10 +65,24 @@ def docker_get(socket_path: str, resource: str, timeout_s: float = 10.0) -> Any:
         connection.close()
 
 
-def parse_daemon_config(text: str | None) -> dict[str, Any]:
+def decoded(data: bytes) -> str:
+    """The text of daemon.json, which may begin with a byte order mark, as Docker reads it since 23.0. Raises ValueError."""
+    marks = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+    encoding = next((name for mark, name in marks.items() if data.startswith(mark)), "utf-8")
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 text: byte {error.start + 1}") from None
+
+
+def parse_daemon_config(data: bytes | None) -> dict[str, Any]:
     """The content of daemon.json: an empty dict when the file is absent or wrong. `error` says what is wrong."""
-    if text is None or not text.strip():
-        return {"exists": text is not None, "content": {}, "error": None}
+    if data is None or not data.strip():
+        return {"exists": data is not None, "content": {}, "error": None}
+    try:
+        text = decoded(data)
+    except ValueError as error:
+        return {"exists": True, "content": {}, "error": str(error)}
     try:
         content = json.loads(text)
     except ValueError as error:
@@ -162,7 +177,7 @@ def probe_docker(system: System) -> dict[str, Any]:
             docker = _asked(str(system.path(SOCKET)))
         except DockerError as error:
             problem = str(error)
-    config = parse_daemon_config(system.read(CONFIG))
+    config = parse_daemon_config(system.read_bytes(CONFIG))
     if docker["version"] is None and version is not None:
         docker["version"] = _first_version(version.text)
     if docker["root_dir"] is None:

@@ -63,6 +63,13 @@ class System:
         except OSError:
             return None
 
+    def read_bytes(self, name: str) -> bytes | None:
+        """A file's content, or None when it is absent or unreadable."""
+        try:
+            return self.path(name).read_bytes()
+        except OSError:
+            return None
+
     def listing(self, name: str) -> list[str]:
         """Names in a folder, sorted; empty when it is absent or unreadable."""
         try:

@@ -138,7 +138,8 @@ def _config_problems(docker: Mapping[str, Any], config: Mapping[str, Any]) -> li
 
 def _package_problems(host: Host, want: Want, changes: Changes) -> list[Problem]:
     """Why the packages cannot be installed."""
-    problems, conflicts = [], changes["conflicts"]
+    conflicts = changes["conflicts"]
+    others, problems = of_others(conflicts), []
     running = [item["name"] for item in host["docker"]["containers"] if item["state"] == "running"]
     if not want["packages"].get(want["source"]):
         problems.append(
@@ -147,7 +148,18 @@ def _package_problems(host: Host, want: Want, changes: Changes) -> list[Problem]
                 remedy="set docker_engine_source: docker",
             )
         )
-    if conflicts and running:
+    if others:
+        names = " ".join(others)
+        tool = {"apt": "apt-get", "dnf": "dnf"}.get(host["packages"]["manager"], "apt-get")
+        problems.append(
+            Problem(
+                f"{', '.join(others)} is installed, which no Docker brought, and Docker from source {want['source']} takes its place. "
+                "It was not touched",
+                remedy=f"if nothing on the host needs it, remove it there: sudo {tool} remove --yes {names}; else install Docker yourself "
+                "beside it, and set docker_engine_mode: verify",
+            )
+        )
+    elif conflicts and running:
         problems.append(
             Problem(
                 f"Docker from source {want['source']} replaces {', '.join(conflicts)} and would stop {', '.join(running)}",
@@ -155,3 +167,15 @@ def _package_problems(host: Host, want: Want, changes: Changes) -> list[Problem]
             )
         )
     return problems
+
+
+# What another program than Docker brings: never removed. Docker's own container runtime comes with a Docker, or was brought for something
+# else, such as Kubernetes.
+_OF_PODMAN = frozenset({"podman-docker"})
+_RUNTIMES = frozenset({"containerd", "containerd.io", "runc"})
+
+
+def of_others(conflicts: list[str]) -> list[str]:
+    """Those packages in the way that no earlier Docker brought."""
+    engines = set(conflicts) - _OF_PODMAN - _RUNTIMES
+    return [name for name in conflicts if name in _OF_PODMAN or (name in _RUNTIMES and not engines)]

@@ -83,6 +83,71 @@ def test_a_file_keeps_its_mode(capsys, path, engine):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("there", [True, False], ids=["present", "missing"])
+@pytest.mark.parametrize("state", [STOPPED, RUNNING], ids=["stopped", "running"])
+def test_a_link_stays_and_the_file_that_it_leads_to_is_written(capsys, tmp_path, path, engine, there, state):
+    engine(state)
+    kept = tmp_path / "kept" / "daemon.json"
+    kept.parent.mkdir()
+    path.parent.mkdir()
+    if there:
+        kept.write_text('{"debug": false}')
+    path.symlink_to("../kept/daemon.json")
+    run(capsys, path, options=ON)
+    assert os.readlink(path) == "../kept/daemon.json"
+    assert json.loads(kept.read_text()) == {**({"debug": False} if there else {}), **ON}
+
+
+def test_a_link_that_led_nowhere_is_still_there_after_a_refused_change(capsys, path, engine):
+    engine(RUNNING, refuse=["reload"])
+    path.parent.mkdir()
+    path.symlink_to("kept.json")
+    assert run(capsys, path, options=ON)["failed"]
+    assert path.is_symlink() and not path.exists()
+
+
+def test_root_writes_through_no_link_that_others_can_turn(capsys, monkeypatch, path, engine):
+    engine(STOPPED)
+    monkeypatch.setattr(subject.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(subject, "root_alone_decides", lambda _path: False)
+    path.parent.mkdir()
+    (path.parent / "theirs.json").write_text("{}")
+    path.symlink_to("theirs.json")
+    result = run(capsys, path, options=ON)
+    assert f"sudo cp --remove-destination {path.parent}/theirs.json {path}" in result["msg"]
+    assert (path.parent / "theirs.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_in_another_encoding_is_read_as_docker_reads_it(capsys, path, engine, encoding):
+    engine(STOPPED)
+    path.parent.mkdir()
+    before = '{"data-root": "/d\u00e4ta", "live-restore": true}'.encode(encoding)
+    path.write_bytes(before)
+    assert not run(capsys, path, options=ON)["changed"]
+    assert path.read_bytes() == before
+    run(capsys, path, options={"debug": True})
+    assert json.loads(path.read_bytes()) == {"data-root": "/d\u00e4ta", "debug": True, **ON}
+
+
+def test_a_refused_change_leaves_a_file_in_another_encoding_byte_for_byte(capsys, path, engine):
+    engine(RUNNING, refuse=["reload"])
+    path.parent.mkdir()
+    before = '{"debug": true}'.encode("utf-16")
+    path.write_bytes(before)
+    assert run(capsys, path, options=ON)["failed"]
+    assert path.read_bytes() == before
+
+
+def test_bytes_that_are_no_text_are_refused_and_left(capsys, path, engine):
+    engine(STOPPED)
+    path.parent.mkdir()
+    path.write_bytes(b'{"k": "\xe9"}')
+    result = run(capsys, path, options=ON)
+    assert f"{path}: not UTF-8 text: byte 8. It was not touched" in result["msg"]
+    assert path.read_bytes() == b'{"k": "\xe9"}'
+
+
 def test_a_running_engine_is_protected_before_it_is_restarted(capsys, path, engine):
     steps = engine(RUNNING)
     result = run(capsys, path, defaults={"log-driver": "local"}, options=ON)

@@ -59,9 +59,14 @@ INSPECTED = {
     ("text", "expected"),
     [
         (None, {"exists": False, "content": {}, "error": None}),
-        ("", {"exists": True, "content": {}, "error": None}),
-        ('{"debug": true}', {"exists": True, "content": {"debug": True}, "error": None}),
-        ("[]", {"exists": True, "content": {}, "error": "not a JSON object"}),
+        (b"", {"exists": True, "content": {}, "error": None}),
+        (b'{"debug": true}', {"exists": True, "content": {"debug": True}, "error": None}),
+        ('{"debug": true}'.encode("utf-8-sig"), {"exists": True, "content": {"debug": True}, "error": None}),
+        ('{"debug": true}'.encode("utf-16"), {"exists": True, "content": {"debug": True}, "error": None}),
+        (b"\xfe\xff\x00{\x00}", {"exists": True, "content": {}, "error": None}),
+        (b'{"k": "\xe9"}', {"exists": True, "content": {}, "error": "not UTF-8 text: byte 8"}),
+        (b"\xff\xfe{", {"exists": True, "content": {}, "error": "not UTF-8 text: byte 3"}),
+        (b"[]", {"exists": True, "content": {}, "error": "not a JSON object"}),
     ],
 )
 def test_daemon_config(text, expected):
@@ -69,7 +74,7 @@ def test_daemon_config(text, expected):
 
 
 def test_a_broken_daemon_config():
-    assert "line 1" in parse_daemon_config("{,}")["error"]
+    assert "line 1" in parse_daemon_config(b"{,}")["error"]
 
 
 @pytest.mark.parametrize(

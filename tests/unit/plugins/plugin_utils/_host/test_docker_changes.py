@@ -17,7 +17,10 @@ DOCKER = {
     "defaults": {},
     "options": {"live-restore": True},
     "packages": {"docker": ["docker-ce", "docker-ce-cli", "containerd.io"], "distribution": ["docker.io"]},
-    "conflicts": {"docker": ["docker.io"], "distribution": ["docker-ce", "docker-ce-cli"]},
+    "conflicts": {
+        "docker": ["docker.io", "podman-docker", "containerd", "runc"],
+        "distribution": ["docker-ce", "docker-ce-cli", "podman-docker"],
+    },
     "needs": {"python3-requests": "requests"},
 }
 
@@ -59,6 +62,14 @@ def test_a_bare_host():
         ),
         ([], {"version_min": "29"}, {"install": True}),
         ([], {"source": "distribution"}, {"install": False, "conflicts": []}),
+        (
+            [
+                ("packages.versions", {"docker.io": "19", "containerd": "1.6", "runc": "1.1"}),
+                ("docker.version", "19.03"),
+            ],
+            {},
+            {"conflicts": ["docker.io", "containerd", "runc"]},
+        ),
         ([], {"source": "distribution", "version_min": "29"}, {"conflicts": ["docker-ce", "docker-ce-cli"]}),
         ([("packages.held", ["docker-ce"])], {"hold": True}, {"hold": ["docker-ce-cli", "containerd.io"]}),
         ([("packages.held", ["docker-ce"]), ("docker.version", "19.03")], {}, {"install": True, "hold": ["docker-ce"]}),
@@ -97,6 +108,17 @@ def test_what_differs_in_docker(changes, want, expected):
             ],
             {"version_min": "28"},
             "would stop llm",
+        ),
+        ([*BARE, ("packages.versions", {"podman-docker": "4.3.1"})], {}, "sudo apt-get remove --yes podman-docker;"),
+        (
+            [*BARE, ("packages.versions", {"podman-docker": "4.3.1"})],
+            {"source": "distribution"},
+            "podman-docker is installed",
+        ),
+        (
+            [*BARE, ("packages.versions", {"containerd": "1.6"}), ("packages.manager", "dnf")],
+            {},
+            "sudo dnf remove --yes containerd;",
         ),
         ([("docker.state", "no_answer"), ("docker.message", "permission denied")], {}, "does not answer"),
         ([*BARE, ("os.service_manager", None)], {}, "no systemd"),
