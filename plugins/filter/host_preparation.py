@@ -13,6 +13,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Us
 from ansible_collections.llmfleet.serving.plugins.plugin_utils import _knobs
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._host import (
     docker_changes,
+    gpu_checks,
     gpu_container,
     preflight,
     toolkit_changes,
@@ -26,23 +27,35 @@ _NEEDED = {
     "ports": {"type": "list", "elements": "int"},
     "offline": {"type": "bool"},
 }
-_NEEDED_GPU = {"required": {"type": "bool"}, "count": {"type": "int"}, "mig": {"type": "bool"}}
+_NEEDED_GPU = {
+    **{"required": {"type": "bool"}, "count": {"type": "int"}, "mig": {"type": "bool"}},
+    "named": {"type": "list", "elements": "str"},
+}
 _WANTED = {"hold": {"type": "bool"}, "version": {"type": "str", "default": ""}, "version_min": {"type": "str"}}
 
 
 def preflight_checks(host: Any, want: Any, severities: Any) -> list[dict[str, Any]]:
     """Every check of a host."""
-    needed = _coerced(want, _NEEDED)
-    needed["gpu"] = _coerced(needed["gpu"], _NEEDED_GPU)
     try:
-        return preflight.evaluate(plain(host), needed, plain(severities))
+        return preflight.evaluate(plain(host), _needed(want), plain(severities))
     except UserError as error:
         raise AnsibleFilterError(str(error)) from error
 
 
-def preflight_summary(checks: Any, host: Any) -> dict[str, Any]:
+def _needed(want: Any) -> dict[str, Any]:
+    needed = _coerced(want, _NEEDED)
+    return {**needed, "gpu": _coerced(needed["gpu"], _NEEDED_GPU)}
+
+
+def preflight_summary(checks: Any, host: Any, want: Any = None) -> dict[str, Any]:
     """What is kept of a preflight as a fact."""
-    return preflight.summary(plain(host), plain(checks))
+    return preflight.summary(plain(host), plain(checks), _needed(want) if want else None)
+
+
+def usable_gpus(host: Any, want: Any) -> list[dict[str, Any]]:
+    """The GPUs of a host that its server may use; all of them where none is of its class or free."""
+    read, gpu = plain(host), _coerced(want, _NEEDED_GPU)
+    return gpu_checks.with_usable(read, gpu_checks.choice_of(read, {"gpu": gpu}))["gpu"]["cards"] if read else []
 
 
 def preflight_message(checks: Any, hostname: str) -> str:
@@ -93,6 +106,7 @@ class FilterModule:
             "preflight_summary": preflight_summary,
             "preflight_message": preflight_message,
             "preflight_table": preflight_table,
+            "usable_gpus": usable_gpus,
             "docker_engine_plan": docker_engine_plan,
             "nvidia_toolkit_plan": nvidia_toolkit_plan,
             "gpu_container_verdict": gpu_container_verdict,

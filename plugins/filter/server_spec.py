@@ -15,7 +15,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils import _ownership
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._knobs import coerced, typed
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, plain
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, plain, sequence
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import (
     clients,
     deployment,
@@ -42,7 +42,7 @@ def server_spec(
     role = Path(role_path)
     try:
         parts = [_coerced(want, role), plain(gpu_profile), plain(host)]
-        parts[0]["gpu_classes"] = [] if parts[1] else list(gpu_profiles(str(role / ".." / ".." / "group_vars")))
+        parts[0].update(_gpu_wants(parts[0], parts[1], parts[2], plain(previous) or {}, role))
         found = {
             **spec.server_spec(parts[0], *knowledge(parts[0], parts[1], parts[2], role), *parts[1:]),
             "problems": [],
@@ -50,6 +50,18 @@ def server_spec(
         return found if previous is None else {**found, "notes": _notes(previous, found, role_path, at_a_time)}
     except UserError as error:
         return {"problems": [str(problem) for problem in error.problems]}
+
+
+def _gpu_wants(
+    want: dict[str, Any], profile: dict[str, Any], host: dict[str, Any], previous: dict[str, Any], role: Path
+) -> dict[str, Any]:
+    """What is wrong with the host's GPU profile, and the GPUs of the last deployment."""
+    pretended = profile and want["backend"] == "simulator"  # such a server is of any class
+    names = [] if pretended else _gpu_names(host["gpu"]["cards"])
+    known = gpu_profiles(str(role / ".." / ".." / "group_vars"))
+    problem = profiles.profile_problem(known, want.get("groups", []), names, profile)
+    before = [uuid for instance in previous.get("instances", []) for uuid in instance.get("gpu_uuids", [])]
+    return {"profile_problems": [problem] if problem else [], "gpus_before": before}
 
 
 def _notes(previous: Any, server: dict[str, Any], role_path: str, at_a_time: str) -> list[str]:
@@ -187,9 +199,16 @@ def gpu_profiles(folder: str) -> dict[str, dict[str, Any]]:
     return {name: content["gpu_profile"] for name, content in documents.items() if content.get("gpu_profile")}
 
 
-def gpu_profile_of(gpu_name: str, folder: str, groups: Sequence[str] = (), own: Any = None) -> dict[str, Any]:
-    """`own` where it is not empty, else the profile of the host's groups, else the GPU's; empty when there is none."""
-    return _own_profile(own) or profiles.profile_of(gpu_profiles(folder), plain(groups), str(gpu_name))
+def gpu_profile_of(gpus: Any, folder: str, groups: Sequence[str] = (), own: Any = None) -> dict[str, Any]:
+    """`own` where it is not empty, else the profile of the host's groups, else that of its GPUs; empty when there is none."""
+    return _own_profile(own) or profiles.profile_of(gpu_profiles(folder), plain(groups), _gpu_names(gpus))
+
+
+def _gpu_names(gpus: Any) -> list[str]:
+    """The names of GPUs, of a list of them as module host_info has it, or of one that is a name."""
+    found = plain(gpus)
+    named = [found] if isinstance(found, str) else [mapping(gpu).get("name") for gpu in sequence(found)]
+    return [str(name) for name in named if name]
 
 
 def _own_profile(own: Any) -> dict[str, Any]:
@@ -200,12 +219,11 @@ def _own_profile(own: Any) -> dict[str, Any]:
         return {}
 
 
-def gpu_profile_problem(gpu_name: str, folder: str, groups: Sequence[str] = (), own: Any = None) -> dict[str, str]:
-    """Why `gpu_profile_of` finds nothing: `found`, `expected`, `remedy`, and all in `message`; empty where it finds a profile."""
-    if gpu_profile_of(gpu_name, folder, groups, own):
-        return {}
-    problem = profiles.missing_profile(gpu_profiles(folder), plain(groups), str(gpu_name))
-    return {**problem._asdict(), "message": str(problem)}
+def gpu_profile_problem(gpus: Any, folder: str, groups: Sequence[str] = (), own: Any = None) -> dict[str, str]:
+    """What is wrong with the profile of a host: `found`, `expected`, `remedy`, and all in `message`; empty where nothing is."""
+    profile = gpu_profile_of(gpus, folder, groups, own)
+    problem = profiles.profile_problem(gpu_profiles(folder), plain(groups), _gpu_names(gpus), profile)
+    return {**problem._asdict(), "message": str(problem)} if problem else {}
 
 
 def observed_start(

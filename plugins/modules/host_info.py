@@ -316,6 +316,22 @@ host:
           type: int
           returned: always
           sample: 1
+        missing:
+          description: The GPUs on the PCI bus that the driver does not offer. Virtual functions are not among them.
+          type: list
+          elements: dict
+          returned: always
+          contains:
+            pci_bus_id:
+              description: The PCI address.
+              type: str
+              returned: always
+              sample: "0000:3b:00.0"
+            driver:
+              description: The driver that the GPU is bound to, such as V(vfio-pci) of one lent to a virtual machine; null for none.
+              type: str
+              returned: always
+              sample: vfio-pci
         nvswitch_count:
           description: NVSwitches on the PCI bus (HGX A100, H100 and H200).
           type: int
@@ -447,10 +463,16 @@ host:
               type: bool
               returned: always
             recovery_action:
-              description: What the driver asks for after an error (V(Reset), V(Reboot), ...); null for nothing.
+              description: What the driver asks for after an error (V(Reset), V(Reboot), ...); null for nothing, or unknown.
               type: str
               returned: always
               sample: null
+            unreadable:
+              description: What the driver cannot read of a GPU in trouble (V(recovery action), V(memory), ...); empty of one that is well.
+              type: list
+              elements: str
+              returned: always
+              sample: []
             power_draw_w:
               description: Power draw in watts.
               type: float

@@ -36,6 +36,7 @@ ADDED: dict[str, set[str]] = {
             for name in (
                 "engine_version",
                 "gpu_access",
+                "gpus",
                 "lora",
                 "lora.name",
                 "lora.source",
@@ -43,15 +44,20 @@ ADDED: dict[str, set[str]] = {
                 "lora.rank",
             )
         ),
-        *(f"gpu_preflight/main/gpu_preflight_{name}" for name in ("gpu_access", "model", "tensor_parallel_size")),
+        *(
+            f"gpu_preflight/main/gpu_preflight_{name}"
+            for name in ("gpu_access", "gpus", "model", "tensor_parallel_size")
+        ),
         "nvidia_container_toolkit/main/nvidia_container_toolkit_server_access",
     },
     "role_defaults": {
         "gpu_preflight/gpu_preflight_gpu_access",
+        "gpu_preflight/gpu_preflight_gpus",
         "nvidia_container_toolkit/nvidia_container_toolkit_server_access",
         "gpu_preflight/gpu_preflight_model",
         "gpu_preflight/gpu_preflight_tensor_parallel_size",
         "inference_server/inference_server_gpu_access",
+        "inference_server/inference_server_gpus",
         "inference_server/inference_server_lora",
         "inference_server/inference_server_engine_version",
         "report/report_contact",
@@ -67,9 +73,10 @@ ADDED: dict[str, set[str]] = {
         *("server_ready/adapters", "server_smoke/adapters", "server_smoke/tests.lora"),
     },
     "fact_keys": {
+        "gpu_preflight_summary.gpu.left",
         "llmfleet_benchmark.record_error",
         "llmfleet_server.lora",
-        *(f"llmfleet_server_good.current.spec.{name}" for name in ("lora", "lora_fetched")),
+        *(f"llmfleet_server_good.current.spec.{name}" for name in ("gpus_left", "lora", "lora_fetched")),
         "llmfleet_server_good.current.spec.instances[].device_requests[].count",
     },
     "filters": {
@@ -89,6 +96,7 @@ ADDED: dict[str, set[str]] = {
         "server_paths",
         "start_steps",
         "unused_volumes",
+        "usable_gpus",
     },
 }
 

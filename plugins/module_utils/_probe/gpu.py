@@ -32,6 +32,17 @@ _FAILURES = (
 
 
 _NO_FIGURE = ("", "N/A", "[N/A]", "Not Supported", "[Not Supported]", "Requested functionality has been deprecated")
+# What stands in the place of a figure that the driver could not read: the GPU is in trouble. Compared without brackets and case.
+_UNREADABLE = ("unknown error", "err!", "gpu is lost", "gpu requires reset")
+# The figures that every GPU has, which say whether it answers.
+_TELLING = {
+    "gpu_recovery_action": "recovery action",
+    "fb_memory_usage/total": "memory",
+    "temperature/gpu_temp": "temperature",
+    "gpu_power_readings/instant_power_draw": "power draw",
+    "gpu_power_readings/power_draw": "power draw",
+    "power_readings/power_draw": "power draw",
+}
 
 
 class SmiError(ValueError):
@@ -118,6 +129,7 @@ def _gpu(index: int, node: ET.Element) -> dict[str, Any]:
         "row_remap_pending": _yes(node, "remapped_rows/remapped_row_pending"),
         "row_remap_failure": _yes(node, "remapped_rows/remapped_row_failure"),
         "recovery_action": _recovery_action(node),
+        "unreadable": _unreadable(node),
         "power_draw_w": _figure(power, "instant_power_draw", "power_draw"),
         "power_limit_w": _figure(power, "current_power_limit", "enforced_power_limit", "power_limit"),
         "power_limit_default_w": _figure(power, "default_power_limit"),
@@ -154,12 +166,24 @@ def _process(node: ET.Element) -> dict[str, Any]:
     }
 
 
+def _is_unreadable(text: str) -> bool:
+    return text.strip().strip("[]").lower() in _UNREADABLE
+
+
+def _unreadable(node: ET.Element) -> list[str]:
+    """What the driver could not read of a GPU that answers no more, or not rightly; empty for one that is well."""
+    names = [name for path, name in _TELLING.items() if _is_unreadable(node.findtext(path) or "")]
+    if (node.findtext("gpu_recovery_action") or "").strip().strip("[]") == "Unknown":
+        names.append(_TELLING["gpu_recovery_action"])
+    return list(dict.fromkeys(names))
+
+
 def _recovery_action(node: ET.Element) -> str | None:
-    """What the driver asks for after an error (`Reset`, `Reboot`, ...), or None when it asks for nothing."""
+    """What the driver asks for after an error (`Reset`, `Reboot`, ...), or None when it asks for nothing or does not know."""
     action = _text(node, "gpu_recovery_action")
     if action is None and _yes(node, "gpu_reset_status/reset_required"):
         action = "Reset"
-    return None if action == "None" else action
+    return None if action == "None" or _TELLING["gpu_recovery_action"] in _unreadable(node) else action
 
 
 def _uncorrectable(counts: ET.Element | None) -> int | None:
@@ -184,7 +208,7 @@ def _first(node: ET.Element, *names: str) -> ET.Element | None:
 
 def _text(node: ET.Element, path: str) -> str | None:
     value = (node.findtext(path) or "").strip()
-    return None if value in _NO_FIGURE else value
+    return None if value in _NO_FIGURE or _is_unreadable(value) else value
 
 
 def _number(text: str | None) -> float | None:
@@ -218,7 +242,8 @@ def probe_gpu(system: System) -> dict[str, Any]:
     report: dict[str, Any] = {"driver_version": None, "cuda_version": None, "cards": []}
     state, message = _judge(output, report)
     pci = _nvidia_pci_devices(system)
-    gpus_on_bus = sum(1 for pci_class in pci if pci_class.startswith(_PCI_DISPLAY))
+    on_bus = [device for device in pci if device["class"].startswith(_PCI_DISPLAY)]
+    gpus_on_bus = len(on_bus)
     if state == "absent" and gpus_on_bus:
         state = "driver_not_loaded"
         message = f"{gpus_on_bus} NVIDIA GPU(s) on the PCI bus, but no nvidia-smi: the driver is not installed"
@@ -237,7 +262,8 @@ def probe_gpu(system: System) -> dict[str, Any]:
             system.read("/sys/module/nvidia/version"), system.read("/proc/driver/nvidia/version")
         ),
         "pci_count": gpus_on_bus,
-        "nvswitch_count": sum(1 for pci_class in pci if pci_class.startswith(_PCI_BRIDGE_OTHER)),
+        "missing": missing_gpus(on_bus, report["cards"]),
+        "nvswitch_count": sum(1 for device in pci if device["class"].startswith(_PCI_BRIDGE_OTHER)),
         "fabric_manager": _fabric_manager(system),
     }
 
@@ -255,14 +281,32 @@ def _judge(output: Output | None, report: dict[str, Any]) -> tuple[str, str | No
     return ("present", None) if report["cards"] else ("no_device", "nvidia-smi reports no GPU")
 
 
-def _nvidia_pci_devices(system: System) -> list[str]:
-    """The PCI class of each NVIDIA device."""
-    folder = "/sys/bus/pci/devices/"
-    names = system.listing(folder)
-    vendors = ((name, (system.read(folder + name + "/vendor") or "").strip()) for name in names)
+def _nvidia_pci_devices(system: System) -> list[dict[str, Any]]:
+    """The NVIDIA devices: `pci_bus_id`, PCI `class` and the `driver` that each is bound to. Virtual functions are parts of others."""
+    folder, devices = "/sys/bus/pci/devices/", []
+    for name in system.listing(folder):
+        vendor = (system.read(folder + name + "/vendor") or "").strip()
+        if vendor == _NVIDIA_VENDOR and system.link(folder + name + "/physfn") is None:
+            driver = (system.link(folder + name + "/driver") or "").rpartition("/")[2] or None
+            pci_class = (system.read(folder + name + "/class") or "").strip()
+            devices.append({"pci_bus_id": name, "class": pci_class, "driver": driver})
+    return devices
+
+
+def missing_gpus(on_bus: list[dict[str, Any]], gpus: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The GPUs on the PCI bus that the driver does not offer, with `pci_bus_id` and the `driver` that each is bound to."""
+    offered = {_bus_key(gpu["pci_bus_id"] or "") for gpu in gpus}
     return [
-        (system.read(folder + name + "/class") or "").strip() for name, vendor in vendors if vendor == _NVIDIA_VENDOR
+        {"pci_bus_id": device["pci_bus_id"], "driver": device["driver"]}
+        for device in on_bus
+        if _bus_key(device["pci_bus_id"]) not in offered
     ]
+
+
+def _bus_key(pci_bus_id: str) -> tuple[str, str]:
+    """A PCI address as sysfs and nvidia-smi both have it: `0000:3b:00.0` is `00000000:3B:00.0`."""
+    domain, _colon, rest = pci_bus_id.lower().partition(":")
+    return domain.lstrip("0"), rest
 
 
 def _fabric_manager(system: System) -> dict[str, Any]:

@@ -32,10 +32,3 @@ def skip(reason: str) -> Verdict:
 def judge(good: bool, found: object, needed: object, remedy: str) -> Verdict:
     """Passed when `good`, else failed."""
     return passed(found, needed) if good else failed(found, needed, remedy)
-
-
-def is_own(host: Host, process: Mapping[str, Any]) -> bool:
-    """Whether a process belongs to one of our containers or process servers."""
-    containers = {item["id"] for item in host["docker"]["containers"] if item["labels"]}
-    sessions = {item["pid"] for item in host["processes"] if item["pid"]}
-    return process["container_id"] in containers or (process["session_id"] or -1) in sessions

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import Callable
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Callable
 
 from .._gpu_access import (
     cdi_is_on,
@@ -18,9 +19,10 @@ from .._gpu_access import (
     settings_for_cdi,
     unreadable,
 )
+from .._gpu_choice import Choice, choose_gpus, is_own, lent_gpus, stranger
 from .._version import at_least, version_key
 from .._version_floors import DRIVER_BY_CUDA, DRIVER_FOR_BLACKWELL
-from .checks import Check, Host, Verdict, Want, failed, is_own, judge, passed, skip
+from .checks import Check, Host, Verdict, Want, failed, judge, passed, skip
 from .image_cuda import image_cuda
 
 _GPU_REMEDIES = {
@@ -33,6 +35,12 @@ _GPU_REMEDIES = {
     "timeout": "reboot the host; `dmesg | grep -i xid` names the GPU that does not answer",
     "failed": "`nvidia-smi` on the host says more; a GPU that is lost needs a reboot",
 }
+_LOST = (
+    "`dmesg | grep -i nvrm` says why the driver takes no GPU (Blackwell needs the open kernel modules); one that fell off the bus needs a "
+    "reboot; one for a virtual machine is to be bound to vfio-pci; to serve on the others meanwhile set "
+    "gpu_preflight_severities: {gpu_present: warning}"
+)
+_PASSING_DRIVERS = ("pci-stub", "xen-pciback", "pciback")
 
 
 def _with_gpus(check: Callable[[Host, Want, list], Verdict]) -> Check:
@@ -47,41 +55,91 @@ def _with_gpus(check: Callable[[Host, Want, list], Verdict]) -> Check:
     return guarded
 
 
+def choice_of(host: Host, want: Want) -> Choice:
+    """The GPUs that the server may use, and those left alone. Where no GPU is asked for, all of them."""
+    gpu = want["gpu"]
+    if not gpu["required"]:
+        return Choice(list(host["gpu"]["cards"]), [], [])
+    named, need = gpu.get("named") or (), max(1, gpu["count"])
+    return choose_gpus(host["gpu"]["cards"], gpu["profile"], named, lent=lent_gpus(host), need=need)
+
+
+def with_usable(host: Host, choice: Choice) -> Host:
+    """The host as the checks see it: with the usable GPUs alone, or with all where none is, so that they say why."""
+    left = choice.left if choice.usable else []
+    return {
+        **host,
+        "gpu": {**host["gpu"], "cards": choice.usable or host["gpu"]["cards"], "left": left, "choice": choice},
+    }
+
+
 def _check_gpu_present(host: Host, want: Want) -> Verdict:
     gpu, need = host["gpu"], want["gpu"]["count"]
+    missing = gpu.get("missing") or []
     if not want["gpu"]["required"]:
         return skip("no GPU is asked for")
     if gpu["state"] != "present":
-        message = " ".join((gpu["message"] or "no nvidia-smi and no NVIDIA GPU on the PCI bus").split())
-        return failed(message, f"{need} GPU", _GPU_REMEDIES[gpu["state"]])
-    found = f"{gpu['count']} x {gpu['cards'][0]['name']}"
-    lost = gpu["pci_count"] - gpu["count"]
-    if lost > 0:
+        return _absent(gpu, need, missing)
+    lost = [each for each in missing if not is_lent(each)]
+    found = "; ".join([_counted(gpu["cards"]), *_lent_words(missing)])
+    if lost:
         return failed(
-            f"{found}, and {lost} more on the PCI bus that the driver does not offer",
-            "every GPU",
-            _GPU_REMEDIES["no_device"],
+            f"{found}, and on the PCI bus {_on_bus(lost)}, which the driver does not offer", "every GPU", _LOST
         )
-    return judge(
-        gpu["count"] >= need, found, f"{need} GPU", "take a host with more GPUs, or lower gpu_preflight_gpu_count"
-    )
+    remedy = "take a host with more GPUs, or lower gpu_preflight_gpu_count"
+    return judge(len(gpu["cards"]) >= need, found, f"{need} GPU", remedy)
 
 
-def _check_gpu_match(host: Host, want: Want, gpus: list) -> Verdict:
+def _absent(gpu: Mapping[str, Any], need: int, missing: list) -> Verdict:
+    """No GPU that the driver offers: the host's GPUs are all lent, or something is wrong."""
+    if missing and all(map(is_lent, missing)):
+        remedy = "give one back to the NVIDIA driver (driverctl unset-override ADDRESS), or take the host out of its GPU group"
+        return failed(f"no GPU but {_on_bus(missing)}, lent to virtual machines", f"{need} GPU", remedy)
+    message = " ".join((gpu["message"] or "no nvidia-smi and no NVIDIA GPU on the PCI bus").split())
+    return failed(message, f"{need} GPU", _GPU_REMEDIES[gpu["state"]])
+
+
+def _counted(gpus: list) -> str:
+    names = Counter(str(gpu["name"]) for gpu in gpus)
+    return ", ".join(f"{count} x {name}" for name, count in names.items())
+
+
+def _lent_words(missing: list) -> list[str]:
+    lent = [each for each in missing if is_lent(each)]
+    return [f"{_on_bus(lent)} lent to virtual machines"] if lent else []
+
+
+def _on_bus(devices: list) -> str:
+    return ", ".join(f"{each['pci_bus_id']} ({each['driver'] or 'no driver'})" for each in devices)
+
+
+def is_lent(device: Mapping[str, Any]) -> bool:
+    """Whether a GPU that the driver does not offer was given to a virtual machine: bound to a driver that passes it on.
+
+    One that is bound to no driver counts as lost: that is also how a GPU ends that the NVIDIA driver could not start.
+    """
+    driver = device["driver"] or ""
+    return "vfio" in driver or driver in _PASSING_DRIVERS
+
+
+def _check_gpu_choice(host: Host, want: Want) -> Verdict:
+    if not want["gpu"]["required"]:
+        return skip("no GPU is asked for")
+    gpu = host["gpu"]
+    problems = gpu["choice"].problems if "choice" in gpu else []
+    if problems:
+        return failed(*("; ".join(dict.fromkeys(filter(None, texts))) for texts in zip(*problems)))
+    return passed("; ".join([_counted(gpu["cards"]), *gpu.get("left", [])]), "GPUs of the host's class that are free")
+
+
+def _check_gpu_match(_host: Host, want: Want, gpus: list) -> Verdict:
     profile, problem = want["gpu"]["profile"], want["gpu"].get("profile_problem")
     if problem:
         return failed(problem["found"], problem["expected"], problem["remedy"])
     pattern = profile.get("name_pattern")
-    names = sorted({gpu["name"] or "" for gpu in gpus})
     if not pattern:
         return skip("the host's group names no GPU")
-    right = all(re.search(pattern, name, re.IGNORECASE) for name in names)
-    return judge(
-        right,
-        ", ".join(names),
-        f"{profile.get('name') or pattern} (group {profile.get('gpu_class')})",
-        "move the host to the inventory group of its GPU; where the inventory sets gpu_profile, correct its name_pattern",
-    )
+    return passed(_counted(gpus), f"{profile.get('name') or pattern} (group {profile.get('gpu_class')})")
 
 
 def _check_gpu_memory(_host: Host, want: Want, gpus: list) -> Verdict:
@@ -94,6 +152,8 @@ def _check_gpu_memory(_host: Host, want: Want, gpus: list) -> Verdict:
 def _check_gpu_healthy(_host: Host, _want: Want, gpus: list) -> Verdict:
     ills = []
     for gpu in gpus:
+        if gpu.get("unreadable"):
+            ills.append(f"GPU {gpu['index']} does not say its {', '.join(gpu['unreadable'])}")
         if gpu["recovery_action"]:
             ills.append(f"GPU {gpu['index']} asks for {gpu['recovery_action']}")
         if gpu["ecc_uncorrectable_volatile"]:
@@ -172,15 +232,8 @@ def _check_mig_pending(_host: Host, _want: Want, gpus: list) -> Verdict:
 
 
 def _check_processes(host: Host, _want: Want, gpus: list) -> Verdict:
-    names = {item["id"]: item["name"] for item in host["docker"]["containers"]}
     strangers = [
-        f"{process['name']} (pid {process['pid']}"
-        + (
-            f" in container {names.get(process['container_id'], process['container_id'][:12])}"
-            if process["container_id"]
-            else ""
-        )
-        + f", {process['memory_used_mib']} MiB on GPU {gpu['index']})"
+        f"{stranger(host, process)} on GPU {gpu['index']}"
         for gpu in gpus
         for process in gpu["compute_processes"]
         if not is_own(host, process)
@@ -203,8 +256,11 @@ def _check_fabric(host: Host, _want: Want, gpus: list) -> Verdict:
     remedy = f"install nvidia-fabricmanager in exactly the driver's version ({version}) and systemctl enable --now nvidia-fabricmanager"
     if manager["installed"] and manager["version"] and manager["version"] != version:
         return failed(f"fabric manager {manager['version']}", f"fabric manager {version}, as the driver", remedy)
-    joined = states <= {"Completed"} and (bool(states) or manager["active"])
-    found = f"fabric {', '.join(sorted(states)) or 'state unknown'}, manager {'active' if manager['active'] else 'not active'}"
+    ills = {gpu.get("fabric_status") for gpu in gpus} - {None, "Success"}
+    joined = states <= {"Completed"} and not ills and (bool(states) or manager["active"])
+    words = ", ".join(sorted(states)) or "state unknown"
+    status = f" with status {', '.join(sorted(ills))}" if ills else ""
+    found = f"fabric {words}{status}, manager {'active' if manager['active'] else 'not active'}"
     return judge(joined, found, "the NVLink fabric completed", remedy)
 
 
@@ -269,6 +325,7 @@ def _check_reload(host: Host, want: Want, gpus: list) -> Verdict:
 
 GPU_CHECKS: dict[str, Check] = {
     "gpu_present": _check_gpu_present,
+    "gpu_choice": _check_gpu_choice,
     "gpu_matches_profile": _with_gpus(_check_gpu_match),
     "gpu_memory": _with_gpus(_check_gpu_memory),
     "gpu_healthy": _with_gpus(_check_gpu_healthy),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import ANOTHER_PORT
 
-from .checks import Check, Host, Verdict, Want, is_own, judge, skip
+from .._gpu_choice import is_own
+from .checks import Check, Host, Verdict, Want, judge, skip
 
 SUPPORTED_OS = {
     ("ubuntu", "22.04"),

@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterable, Mapping
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 
 from .checks import Host, Want, skip
-from .gpu_checks import GPU_CHECKS
+from .gpu_checks import GPU_CHECKS, choice_of, with_usable
 from .host_checks import HOST_CHECKS
 
 CheckResult = Dict[str, Any]  # a verdict with the check's name and severity
@@ -37,7 +37,7 @@ def evaluate(host: Host, want: Want, severities: Mapping[str, str]) -> list[Chec
     """Every check of a host, in the order of `CHECKS`.
 
     `host`: the return of `llmfleet.serving.host_info`, all sections.
-    `want`: `gpu` (`required`, `count`, `mig`, `profile`, `profile_problem`, `model_problem`), `image`, `ports`, `disk_free_gib`,
+    `want`: `gpu` (`required`, `count`, `named`, `mig`, `profile`, `profile_problem`, `model_problem`), `image`, `ports`, `disk_free_gib`,
         `disk_free_deployed_gib`, `memory_gib`, `offline`, `clock_skew_s`.
     `severities`: `error`, `warning` or `ignore` by check, over the checks' own.
     Returns `name`, `status` (`pass`, `fail`, `skip`), `severity`, `found`, `needed` and `remedy`; the remedy
@@ -45,7 +45,7 @@ def evaluate(host: Host, want: Want, severities: Mapping[str, str]) -> list[Chec
     Raises UserError for a check or a severity that there is none of: it would switch a check off, or leave it on, unseen.
     """
     _check_severities(severities)
-    checks = []
+    host, checks = with_usable(host, choice_of(host, want)), []
     for name, check in CHECKS.items():
         severity = severities.get(name, "warning" if name in WARNINGS else "error")
         verdict = check(host, want) if severity != "ignore" else skip("switched off")
@@ -83,9 +83,12 @@ def verdict_of(checks: list[CheckResult]) -> str:
     return "warned" if failures(checks, "warning") else "ok"
 
 
-def summary(host: Host, checks: list[CheckResult]) -> dict[str, Any]:
-    """What is kept of a preflight as a fact: the verdict, what is in the host, and the checks that did not pass."""
-    gpu = host["gpu"]
+def summary(host: Host, checks: list[CheckResult], want: Want | None = None) -> dict[str, Any]:
+    """What is kept of a preflight as a fact: the verdict, what is in the host, and the checks that did not pass.
+
+    With `want` its GPUs are those that the server may use; the others are in `left`, in words.
+    """
+    gpu = (with_usable(host, choice_of(host, want)) if want else host)["gpu"]
     return {
         "schema_version": 1,
         "verdict": verdict_of(checks),
@@ -94,8 +97,9 @@ def summary(host: Host, checks: list[CheckResult]) -> dict[str, Any]:
         "checks": [check for check in checks if check["status"] == "fail"],
         "gpu": {
             "state": gpu["state"],
-            "count": gpu["count"],
+            "count": len(gpu["cards"]),
             "name": gpu["cards"][0]["name"] if gpu["cards"] else None,
+            "left": gpu.get("left", []),
             "driver_version": gpu["driver_version"],
         },
         "docker_version": host["docker"]["version"],
@@ -106,10 +110,22 @@ def summary(host: Host, checks: list[CheckResult]) -> dict[str, Any]:
 def table(rows: Iterable[tuple[str, Mapping[str, Any] | None]]) -> str:
     """The fleet's summaries in one table, hosts with failures first. A host without a summary was not reached."""
     heads = ("host", "verdict", "GPU", "driver", "Docker", "toolkit", "failed (warned)")
+    rows = list(rows)
     cells = sorted((_row(*row) for row in rows), key=lambda row: (_ORDER.index(row[1]), row[0]))
     widths = [max(len(row[column]) for row in [heads, *cells]) for column in range(len(heads))]
     ruled = [heads, tuple("-" * width for width in widths), *cells]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in ruled)
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in ruled]
+    return "\n".join([*lines, *_left_alone(rows)])
+
+
+def _left_alone(rows: Iterable[tuple[str, Mapping[str, Any] | None]]) -> list[str]:
+    """The GPUs that are left alone, with the hosts that have the same ones in one line."""
+    hosts: dict[str, list[str]] = {}
+    for name, kept in rows:
+        words = "; ".join(kept["gpu"].get("left", [])) if kept else ""
+        if words:
+            hosts.setdefault(words, []).append(name)
+    return [f"left alone on {', '.join(names)}: {words}" for words, names in hosts.items()]
 
 
 _ORDER = ["unreached", "failed", "warned", "ok"]

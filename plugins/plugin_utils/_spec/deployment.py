@@ -113,13 +113,7 @@ def server_fact(
         "model_revision": ready.get("model_revision") or spec["model_revision"],
         "engine_version": ready.get("engine_version"),
         "engine": ready.get("engine") or spec["backend"],
-        "gpu": {
-            "class": spec["gpu_class"],
-            "name": gpu["cards"][0]["name"] if gpu["cards"] else None,
-            "count": gpu["count"],
-            "driver_version": gpu["driver_version"],
-            "uuids": [card["uuid"] for card in gpu["cards"]],
-        },
+        "gpu": _gpu_fact(spec, gpu),
         "lora": spec.get("lora", []),
         "instances": [
             {key: instance[key] for key in ("name", "base_url", "port", "gpu_uuids")} for instance in spec["instances"]
@@ -129,6 +123,20 @@ def server_fact(
         "smoke": ready.get("smoke"),
         "ready_s": ready["elapsed_s"] if ready.get("started") else previous.get("ready_s"),
         "phases": start_phases(spec, ready) if ready.get("started") else previous.get("phases"),
+    }
+
+
+def _gpu_fact(spec: Mapping[str, Any], gpu: Mapping[str, Any]) -> dict[str, Any]:
+    """The GPUs that the server's instances have, and in `left` those of the host that are left alone."""
+    own = {uuid for instance in spec["instances"] for uuid in instance["gpu_uuids"]}
+    cards = [card for card in gpu["cards"] if card["uuid"] in own]
+    return {
+        "class": spec["gpu_class"],
+        "name": cards[0]["name"] if cards else None,
+        "count": len(cards),
+        "driver_version": gpu["driver_version"],
+        "uuids": [card["uuid"] for card in cards],
+        **({"left": spec["gpus_left"]} if spec.get("gpus_left") else {}),
     }
 
 

@@ -82,14 +82,16 @@ def instance_name(name: str, index: int) -> str:
 def _gpu_groups(
     want: Mapping[str, Any], gpu_profile: Mapping[str, Any], gpu: Mapping[str, Any]
 ) -> list[list[str] | None]:
-    """Each instance's GPUs; None stands for all of them, `--gpus all`."""
+    """Each instance's GPUs; None stands for all that the host has, `--gpus all`: not where some are left alone."""
     if want["backend"] == "simulator" or gpu_profile.get("gpu_class") == "cpu":
         return [[] for instance in range(want["instances"] or 1)]
     uuids = [each["uuid"] for each in gpu["cards"]]
     count = 1 if want["release"] == "published" and not want["instances"] else want["instances"]
     groups = group_gpus(uuids, count, want["tensor_parallel_size"])
     alone = len(groups) == 1 and (len(groups[0]) == len(uuids) or want["release"] == "published")
-    return [None] if alone else list(groups)
+    if alone:
+        return [list(uuids) if gpu.get("left") else None]
+    return list(groups)
 
 
 def key_mark(want: Mapping[str, Any], host: Mapping[str, Any]) -> float | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 
+from .._gpu_choice import Choice, choose_gpus, lent_gpus
 from .._ownership import container_problems, containers_of
 from .engine import (
     context_tokens,
@@ -32,7 +33,6 @@ from .validation import (
     key_file_problems,
     port_problems,
     problems,
-    profile_problems,
     warnings,
 )
 
@@ -48,7 +48,7 @@ def server_spec(
 
     Keys: `backend`, `runtime`, `release`, `intent`, `model`, `model_revision`, `served_model_name`, `api_key_file`,
     `simulated`, `gpu_class`, `license`, `smoke`, `prefetch`, `lora` (names of the adapters), `lora_fetched` (what role model_cache brings
-    of them), `context_tokens`, `image` (None for a process), `warnings`, `endpoint` (the
+    of them), `context_tokens`, `image` (None for a process), `warnings`, `gpus_left` (the host's other GPUs, in words), `endpoint` (the
     first instance's) and `instances`, each with `name`, `port`, `base_url`, `gpu_uuids`, `watch` (for module server_ready),
     `argv`, `env`, `files` (name in the instance's folder -> content), `key_mark`, `run_command` (the same as one line for a shell)
     and, for a container, `image`, `entrypoint`, `volumes`, `ports`, `ipc_mode`, `shm_size`, `ulimits`, `user`, `device_requests`,
@@ -61,10 +61,13 @@ def server_spec(
     `smoke` and `context_tokens` are what module server_smoke takes.
     Raises UserError with every problem found.
     """
-    gpus = gpus_for(want, gpu_profile, host)
+    choice = gpus_for(want, gpu_profile, host)
+    gpus, host = choice.usable, with_choice(host, choice)
     asked, want = want["tensor_parallel_size"], completed(want, recipe, gpus)
     _refuse(
         [
+            *want.get("profile_problems", []),
+            *choice.problems,
             *_choice_problems(want, engine, recipe, gpu_profile, host),
             *size_problems(want["model"], asked, want["tensor_parallel_size"], recipe, gpus),
         ]
@@ -84,17 +87,31 @@ def server_spec(
         "lora_fetched": fetched(want),
         "context_tokens": context_tokens(instances[0]["argv"], recipe),
         "image": instances[0].get("image"),
-        "warnings": warnings(want, recipe, gpus) + _flag_warnings(instances[0]["argv"], engine),
+        "warnings": warnings(want, recipe, gpus, choice.left) + _flag_warnings(instances[0]["argv"], engine),
+        "gpus_left": choice.left,
         "endpoint": instances[0]["base_url"],
         "instances": instances,
         "digest": digest_of([instance["digest"] for instance in instances]),
     }
 
 
-def gpus_for(want: Mapping[str, Any], gpu_profile: Mapping[str, Any], host: Mapping[str, Any]) -> Gpus:
-    """The host's GPUs, as far as the engine will use them: a simulator uses none, nor does a host that serves on its CPU."""
-    none = want["backend"] == "simulator" or gpu_profile.get("gpu_class") == "cpu"
-    return [] if none else list(host["gpu"]["cards"])
+def gpus_for(want: Mapping[str, Any], gpu_profile: Mapping[str, Any], host: Mapping[str, Any]) -> Choice:
+    """The host's GPUs that the server may use: a simulator uses none, nor does a host that serves on its CPU.
+
+    `want` names some in `gpus`, in `gpus_before` those of the last deployment, which stay the server's, and in `gpus_held` those that other
+    servers of this collection hold, with who does.
+    """
+    if want["backend"] == "simulator" or gpu_profile.get("gpu_class") == "cpu":
+        return Choice([], [], [])
+    need = max(1, want["instances"]) * max(1, want["tensor_parallel_size"])
+    lent = lent_gpus(host, want.get("gpus_before", ()))
+    named, held = want.get("gpus", ()), want.get("gpus_held", {})
+    return choose_gpus(host["gpu"]["cards"], gpu_profile, named, held=held, lent=lent, need=need)
+
+
+def with_choice(host: Mapping[str, Any], choice: Choice) -> dict[str, Any]:
+    """The host as if it had no other GPUs than the usable ones; `gpu.left` are those left alone."""
+    return {**host, "gpu": {**host["gpu"], "cards": choice.usable, "left": choice.left}}
 
 
 def completed(want: Mapping[str, Any], recipe: Mapping[str, Any], gpus: Gpus) -> dict[str, Any]:
@@ -121,7 +138,7 @@ def _choice_problems(
     host: Mapping[str, Any],
 ) -> list[Problem]:
     """What is wrong with the choices, before there is an instance."""
-    found = [*problems(want), *secret_problems(want), *profile_problems(want, gpu_profile, host["gpu"]["cards"])]
+    found = [*problems(want), *secret_problems(want)]
     if want["release"] == "published" and want["backend"] not in recipe.get("published", {"simulator": {}}):
         nothing = f"nothing was published for {want['model']} on {want['backend']}"
         found.append(Problem(f"inference_server_release is published, and {nothing}", remedy="use stable"))

@@ -16,7 +16,6 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Pr
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.ports import taken_port
 
 from .flags import flag_problems, parse_args
-from .profiles import missing_profile
 
 RUNTIMES = ("docker", "process")
 
@@ -88,18 +87,6 @@ def _number_problems(want: Mapping[str, Any]) -> list[Problem]:
     return faults
 
 
-def profile_problems(
-    want: Mapping[str, Any], gpu_profile: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]]
-) -> list[Problem]:
-    """The host has no GPU profile, so that its server would pass for one of an unknown class, and a simulated one has no timing.
-
-    `want` has the host's `groups` and the known `gpu_classes`.
-    """
-    if gpu_profile:
-        return []
-    return [missing_profile(want["gpu_classes"], want["groups"], gpus[0]["name"] if gpus else "")]
-
-
 def port_problems(name: str, port: int, host: Mapping[str, Any], runtime: str) -> list[Problem]:
     """The port is held by something else than the container this role started before.
 
@@ -158,9 +145,11 @@ def flag_warnings(argv: Sequence[str], release: Mapping[str, Any], notes: Mappin
     ]
 
 
-def warnings(want: Mapping[str, Any], recipe: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the operator should know although it is no error."""
-    texts = []
+def warnings(
+    want: Mapping[str, Any], recipe: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]], left: Sequence[str] = ()
+) -> list[str]:
+    """What the operator should know although it is no error. `left` are the GPUs that are left alone."""
+    texts = [f"left alone: {'; '.join(left)}"] if left else []
     if want["release"] == "published" and not want["image"]:
         texts.append(
             "release `published` uses nightly image tags of May 2026; the registry may have pruned them: `stable` replaces them"

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.gpu import (
     SmiError,
+    _nvidia_pci_devices,
     classify_failure,
+    missing_gpus,
     parse_fabric_manager_version,
     parse_kernel_module,
     parse_library_version,
@@ -141,6 +143,24 @@ def test_what_the_driver_asks_for_after_an_error(words, state):
     assert report["cards"][0]["recovery_action"] == state
 
 
+@pytest.mark.parametrize(
+    ("words", "unreadable"),
+    [
+        ("<gpu_recovery_action>Unknown</gpu_recovery_action>", ["recovery action"]),
+        ("<gpu_recovery_action>[Unknown Error]</gpu_recovery_action>", ["recovery action"]),
+        ("<gpu_recovery_action>None</gpu_recovery_action>", []),
+        ("<gpu_power_readings><instant_power_draw>ERR!</instant_power_draw></gpu_power_readings>", ["power draw"]),
+        ("<temperature><gpu_temp>[GPU is lost]</gpu_temp></temperature>", ["temperature"]),
+        ("<fb_memory_usage><total>Unknown Error</total></fb_memory_usage>", ["memory"]),
+        ("<fb_memory_usage><total>N/A</total></fb_memory_usage>", []),
+        ("", []),
+    ],
+)
+def test_a_gpu_that_does_not_answer_is_not_well_and_asks_for_nothing(words, unreadable):
+    [gpu] = parse_smi_xml(f"<nvidia_smi_log><gpu>{words}</gpu></nvidia_smi_log>")["cards"]
+    assert (gpu["unreadable"], gpu["recovery_action"]) == (unreadable, None)
+
+
 @pytest.mark.parametrize("words", ["N/A", "Not Supported", "Requested functionality has been deprecated", ""])
 def test_what_a_gpu_does_not_report_is_none(words):
     gpu = f"<compute_mode>{words}</compute_mode><fabric><state>{words}</state></fabric>"
@@ -236,6 +256,26 @@ def test_a_healthy_host_behind_nvswitches(fake_host):
     assert (gpu["state"], gpu["count"], gpu["nvswitch_count"]) == ("present", 2, 2)
     assert gpu["library_version"] == gpu["kernel_module"]["version"] == "580.95.05"
     assert gpu["fabric_manager"] == {"installed": True, "active": True, "version": "580.95.05"}
+
+
+def test_gpus_that_the_driver_does_not_offer(fake_host):
+    offered = "0000:61:00.0"  # 00000000:61:00.0 in nvidia-smi's words
+    for address, driver in ((offered, "nvidia"), ("0000:5e:00.0", "vfio-pci"), ("0000:5f:00.0", None)):
+        folder = f"/sys/bus/pci/devices/{address}"
+        fake_host.file(f"{folder}/vendor", "0x10de\n")
+        fake_host.file(f"{folder}/class", "0x030200\n")
+        if driver:
+            fake_host.path(f"{folder}/driver").symlink_to(f"../../../../bus/pci/drivers/{driver}")
+    function = "/sys/bus/pci/devices/0000:61:00.4"  # a part of the GPU, for a virtual machine
+    fake_host.file(f"{function}/vendor", "0x10de\n")
+    fake_host.file(f"{function}/class", "0x030200\n")
+    fake_host.path(f"{function}/physfn").symlink_to(f"../{offered}")
+    found = missing_gpus(_nvidia_pci_devices(fake_host), [{"pci_bus_id": "00000000:61:00.0"}])
+    assert found == [
+        {"pci_bus_id": "0000:5e:00.0", "driver": "vfio-pci"},
+        {"pci_bus_id": "0000:5f:00.0", "driver": None},
+    ]
+    assert [probe_gpu(fake_host)[key] for key in ("pci_count", "state")] == [3, "driver_not_loaded"]
 
 
 def test_a_driver_upgraded_under_its_module(fake_host):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._host.gpu_checks import GPU_CHECKS
-from preflight_hosts import FOREIGN, HOST, OURS, OWN, THEIRS, WANT, changed, process
+from preflight_hosts import FOREIGN, HOST, OURS, OWN, THEIRS, WANT, changed, missing, process
 
 
 @pytest.mark.parametrize("name", GPU_CHECKS)
@@ -21,9 +21,21 @@ FAILING = [
     ("gpu_present", [("gpu.state", "timeout"), ("gpu.cards", []), ("gpu.count", 0)], "reboot"),
     ("gpu_present", [("gpu.state", "failed"), ("gpu.cards", []), ("gpu.count", 0)], "nvidia-smi"),
     ("gpu_present", [("gpu.state", "no_device"), ("gpu.cards", []), ("gpu.count", 0)], "nvrm"),
-    ("gpu_present", [("gpu.pci_count", 2)], "nvrm"),
-    ("gpu_matches_profile", [("gpu.cards.0.name", "NVIDIA A100-SXM4-40GB")], "inventory group"),
+    ("gpu_present", [("gpu.missing", [missing("nvidia")])], "nvrm"),
+    ("gpu_present", [("gpu.missing", [missing(None)])], "gpu_preflight_severities: {gpu_present: warning}"),
+    ("gpu_present", [("gpu.missing", [missing("nouveau")])], "nvrm"),
+    ("gpu_present", [("gpu.missing", [missing("vfio-pci"), missing("nvidia")])], "reboot"),
+    (
+        "gpu_present",
+        [
+            ("gpu.state", "no_device"),
+            ("gpu.cards", []),
+            ("gpu.missing", [missing("vfio-pci"), missing("nvgrace_gpu_vfio_pci")]),
+        ],
+        "take the host out of its GPU group",
+    ),
     ("gpu_healthy", [("gpu.cards.0.recovery_action", "Reset")], "reset"),
+    ("gpu_healthy", [("gpu.cards.0.unreadable", ["recovery action"])], "reboot"),
     ("gpu_healthy", [("gpu.cards.0.ecc_uncorrectable_volatile", 2)], "reset"),
     ("gpu_healthy", [("gpu.cards.0.row_remap_failure", True)], "exchanged"),
     ("row_remap", [("gpu.cards.0.row_remap_pending", True)], "reset"),
@@ -45,6 +57,11 @@ FAILING = [
     ),
     ("fabric_manager", [("gpu.nvswitch_count", 4)], "580.95.05"),
     ("fabric_manager", [("gpu.cards.0.fabric_state", "In Progress")], "580.95.05"),
+    (
+        "fabric_manager",
+        [("gpu.cards.0.fabric_state", "Completed"), ("gpu.cards.0.fabric_status", "Insufficient Resources")],
+        "580.95.05",
+    ),
     (
         "fabric_manager",
         [
@@ -82,8 +99,8 @@ def test_each_failure_has_its_remedy(name, changes, remedy):
 
 
 def test_every_check_has_a_failure():
-    by_the_model = {"gpu_memory"}  # in test_preflight: it fails by the model that is wanted, not by the host alone
-    assert {name for name, _changes, _remedy in FAILING} == set(GPU_CHECKS) - by_the_model
+    by_the_want = {"gpu_memory", "gpu_choice", "gpu_matches_profile"}  # in test_preflight: not by the host alone
+    assert {name for name, _changes, _remedy in FAILING} == set(GPU_CHECKS) - by_the_want
 
 
 PASSING = [
@@ -95,10 +112,13 @@ PASSING = [
     ),
     ("driver_version", [("gpu.driver_version", "535.216.01")], {"image": "vllm/vllm-openai:v0.32.0-cu129"}),
     ("driver_version", [("gpu.driver_version", "535.216.01")], {"image": ""}),
+    ("gpu_present", [("gpu.pci_count", 2), ("gpu.missing", [missing("vfio-pci")])], {}),
+    ("gpu_present", [("gpu.missing", [missing("pci-stub")])], {}),
     (
         "fabric_manager",
         [
             ("gpu.cards.0.fabric_state", "Completed"),
+            ("gpu.cards.0.fabric_status", "Success"),
             ("gpu.nvswitch_count", 4),
             ("gpu.fabric_manager", {"installed": True, "active": True, "version": "580.95.05"}),
         ],

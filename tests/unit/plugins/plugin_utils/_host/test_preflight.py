@@ -15,7 +15,7 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._host.preflight i
     table,
     verdict_of,
 )
-from preflight_hosts import HOST, WANT, changed
+from preflight_hosts import HOST, WANT, changed, process
 
 
 def check_of(name, host, want=WANT, severities=None):
@@ -42,6 +42,55 @@ def test_a_host_whose_gpus_are_too_small_for_the_model_is_refused_with_the_remed
     check = check_of("gpu_memory", HOST, {**WANT, "gpu": {**WANT["gpu"], "model_problem": problem}})
     assert (check["status"], check["severity"]) == ("fail", "error")
     assert (check["found"], check["needed"], check["remedy"]) == tuple(problem.values())
+
+
+DISPLAY = {**HOST["gpu"]["cards"][0], "index": 1, "uuid": "GPU-1", "name": "NVIDIA T400 4GB", "memory_total_mib": 4096}
+
+
+def with_gpus(*more, **wanted):
+    """A host with further GPUs, and what is wanted of its GPUs."""
+    cards = [*HOST["gpu"]["cards"], *more]
+    host = changed(HOST, ("gpu.cards", cards), ("gpu.count", len(cards)), ("gpu.pci_count", len(cards)))
+    return host, {**WANT, "gpu": {**WANT["gpu"], **wanted}}
+
+
+def test_a_display_card_is_not_judged_and_is_named_once():
+    ill = {"persistence_mode": False, "ecc_uncorrectable_volatile": 3, "compute_processes": [process()]}
+    host, want = with_gpus({**DISPLAY, **ill})
+    checks = evaluate(host, want, {})
+    assert [check["name"] for check in checks if check["status"] == "fail"] == []
+    kept = summary(host, checks, want)
+    left = "GPU 1 (NVIDIA T400 4GB, 4 GiB): not of class h100"
+    assert (kept["gpu"]["count"], kept["gpu"]["left"]) == (1, [left])
+    text = table([("gpu-01", kept), ("gpu-02", kept), ("gpu-03", summary(HOST, evaluate(HOST, WANT, {}), WANT))])
+    assert text.splitlines()[-1] == f"left alone on gpu-01, gpu-02: {left}"
+    assert text.count("left alone") == 1
+
+
+def test_a_display_card_does_not_count_as_a_gpu_that_is_needed():
+    host, want = with_gpus(DISPLAY, count=2)
+    check = check_of("gpu_present", host, want)
+    assert (check["status"], check["found"]) == ("fail", "1 x NVIDIA H100 80GB HBM3")
+
+
+def test_a_gpu_that_others_use_is_left_alone_where_another_is_free():
+    other = {**DISPLAY, "name": "NVIDIA H100 80GB HBM3", "compute_processes": [process()]}
+    host, want = with_gpus(other)
+    checks = evaluate(host, want, {})
+    assert [check["name"] for check in checks if check["status"] == "fail"] == []
+    assert "used by python (pid 7, 10 MiB)" in summary(host, checks, want)["gpu"]["left"][0]
+    host, want = with_gpus(other, count=2)
+    check = check_of("compute_processes", host, want)
+    assert (check["status"], check["found"]) == ("fail", "python (pid 7, 10 MiB) on GPU 1")
+
+
+def test_gpus_that_are_named_wrongly_are_refused():
+    host, want = with_gpus(DISPLAY, named=["1", "9"])
+    check = check_of("gpu_choice", host, want)
+    assert check["status"] == "fail"
+    assert "names 9, which the host has not" in check["found"]
+    assert "names GPU 1 (NVIDIA T400 4GB, 4 GiB), and it is not of class h100" in check["found"]
+    assert evaluate(HOST, {**want, "gpu": {**want["gpu"], "required": False}}, {})
 
 
 def test_severities_can_be_changed():

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from ansible_collections.llmfleet.serving.plugins.filter import server_spec as filters
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.profiles import missing_profile, profile_of
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.validation import profile_problems
 
 FOLDER = str(Path(__file__).resolve().parents[5] / "group_vars")
 H100 = "NVIDIA H100 80GB HBM3"
+GB300 = {"gpu_class": "gb300", "name": "NVIDIA GB300", "name_pattern": r"\bGB300\b"}
 CLASSES = sorted({path.stem for path in Path(FOLDER).glob("*.yml")} - {"all"})
 
 
@@ -42,7 +42,6 @@ def test_a_gpu_finds_its_profile(gpu_name, gpu_class):
         (["h100", "inference"], "", {}, "h100"),
         (["inference", "simulated"], H100, {}, "simulated"),  # the group counts more than the GPU
         (["h100x", "inference"], H100, {}, "h100"),  # a group that names no class does not count
-        (["a100", "h100"], "", {}, "h100"),  # the last one, as Ansible has it
         (["h100"], H100, {"gpu_class": "mine"}, "mine"),  # the inventory's own counts most
         (["h100"], "", None, "h100"),
         (["l40s"], "NVIDIA L40S", {}, None),
@@ -65,7 +64,7 @@ def test_a_folder_that_is_missing_has_no_profiles(tmp_path):
 
 def test_a_profile_is_a_copy():
     profiles = {"h100": {"gpu_class": "h100"}}
-    profile_of(profiles, ["h100"], "")["gpu_class"] = "other"
+    profile_of(profiles, ["h100"], [])["gpu_class"] = "other"
     assert profiles == {"h100": {"gpu_class": "h100"}}
 
 
@@ -89,10 +88,37 @@ def test_the_remedy_names_the_file_and_the_line_that_help(groups, gpu_name, gpu_
     assert yaml.safe_load(line) == {"gpu_profile": {"gpu_class": gpu_class, "name": name}}
 
 
-def test_a_server_without_a_profile_is_refused():
-    want = {"groups": ["inference", "l40s"], "gpu_classes": CLASSES}
-    [problem] = profile_problems(want, {}, [{"name": "NVIDIA L40S"}])
-    for words in ("inference, l40s", "NVIDIA L40S", "a100, b200", "group_vars/l40s.yml", "gpu_profile"):
-        assert words in str(problem)
-    assert len(profile_problems(want, {}, [])) == 1
-    assert profile_problems(want, {"gpu_class": "l40s"}, []) == []
+@pytest.mark.parametrize(
+    ("groups", "gpus", "own", "words"),
+    [
+        (["b200", "h100", "inference"], [H100], {}, ("in 2 groups of GPU classes: b200, h100", "take it out of b200")),
+        (["b200", "h100"], [], {}, ("b200, h100", "take it out of all but that of its GPU")),
+        (["gb300", "h100"], ["NVIDIA GB300"], GB300, ("gb300, h100",)),  # a class of the inventory's own
+        (["h100"], ["NVIDIA A100-SXM4-40GB"], {}, ("NVIDIA A100-SXM4-40GB", "NVIDIA H100 (group h100)",
+                                                  "move the host to the inventory group a100 and take it out of h100")),
+        (["h100"], ["NVIDIA B200"], GB300, ("move the host to the inventory group b200;",)),
+        (["gb300"], ["NVIDIA GB300x"], GB300, (r"its name_pattern is \bGB300\b",)),
+        (["h100"], [H100], GB300, (r"its name_pattern is \bGB300\b",)),  # it is in the group of its GPU
+        (["l40s"], ["NVIDIA L40S"], {}, ("write group_vars/l40s.yml",)),
+    ],
+)  # fmt: skip
+def test_a_profile_that_cannot_be_right_is_refused(groups, gpus, own, words):
+    message = filters.gpu_profile_problem([{"name": name} for name in gpus], FOLDER, groups, own)["message"]
+    assert all(word in message for word in words)
+    present = [name for name in groups if f"move the host to the inventory group {name}" in message]
+    assert present == [] and "move the host to the group" not in message
+
+
+@pytest.mark.parametrize(
+    ("groups", "gpus", "own", "gpu_class"),
+    [
+        (["inference"], ["NVIDIA T400 4GB", H100], {}, "h100"),  # a display card may be GPU 0
+        (["a100"], ["NVIDIA A100-SXM4-80GB", "NVIDIA DGX Display"], {}, "a100"),
+        (["h100", "simulated"], [H100], {}, "simulated"),
+        (["h100"], [H100, "NVIDIA A100-SXM4-40GB"], {}, "h100"),
+    ],
+)
+def test_a_gpu_of_another_class_beside_those_of_the_host_is_no_problem(groups, gpus, own, gpu_class):
+    cards = [{"name": name} for name in gpus]
+    assert filters.gpu_profile_problem(cards, FOLDER, groups, own) == {}
+    assert filters.gpu_profile_of(cards, FOLDER, groups, own)["gpu_class"] == gpu_class

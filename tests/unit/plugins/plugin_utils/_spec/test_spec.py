@@ -597,3 +597,66 @@ def test_the_phases_of_a_start_are_the_hosts_and_the_engines():
     assert started == {"image_s": 60.0, "weights_s": 33.3, "load_s": 12.5, "compile_s": None, "ready_s": 70.0}
     result = kept.server_fact(spec_, ONE_GPU, {"phases": started}, {**ready, "started": False})
     assert result["phases"] == started
+
+
+A100_AND_DISPLAY = {
+    "cards": [
+        *({**gpu, "name": "NVIDIA A100-SXM4-80GB", "index": index} for index, gpu in enumerate(gpus(4)["cards"])),
+        {"name": "NVIDIA DGX Display", "uuid": "GPU-display", "memory_total_mib": 4096, "index": 4},
+    ],
+    "count": 5,
+    "driver_version": "580.95.05",
+}
+DISPLAY_LEFT = "GPU 4 (NVIDIA DGX Display, 4 GiB): not of class a100"
+
+
+@pytest.mark.parametrize(
+    ("changes", "groups"),
+    [
+        ({}, [["GPU-1"], ["GPU-2"], ["GPU-3"], ["GPU-4"]]),
+        ({"tensor_parallel_size": 2}, [["GPU-1", "GPU-2"], ["GPU-3", "GPU-4"]]),
+        ({"tensor_parallel_size": 4}, [["GPU-1", "GPU-2", "GPU-3", "GPU-4"]]),
+        (
+            {"release": "published"},
+            [["GPU-1", "GPU-2", "GPU-3", "GPU-4"]],
+        ),  # not `--gpus all`, which is the display too
+        ({"gpus": ["1", "3"]}, [["GPU-2"], ["GPU-4"]]),
+        ({"gpus": ["2"], "release": "published"}, [["GPU-3"]]),
+        ({"gpus_held": {"GPU-1": "held by server first"}}, [["GPU-2"], ["GPU-3"], ["GPU-4"]]),
+    ],
+)
+@pytest.mark.parametrize("runtime", ["docker", "process"])
+def test_no_server_gets_the_display_card(changes, groups, runtime):
+    published = {"backend": "vllm"} if changes.get("release") else {}
+    found = make("a100", gpu=A100_AND_DISPLAY, runtime=runtime, **{**changes, **published})
+    assert [instance["gpu_uuids"] for instance in found["instances"]] == groups
+    assert DISPLAY_LEFT in found["gpus_left"] and DISPLAY_LEFT in found["warnings"][0]
+    for instance, uuids in zip(found["instances"], groups):
+        asked = instance["device_requests"][0].get("device_ids") if runtime == "docker" else None
+        assert uuids == (asked or instance["env"]["CUDA_VISIBLE_DEVICES"].split(","))
+
+
+def test_memory_and_size_are_of_the_usable_gpus_alone():
+    recipe_ = {**recipe(), "weights_gib": 100, "min_gpu_memory_gib": 120}
+    found = make("a100", gpu=A100_AND_DISPLAY, recipe_=recipe_, tensor_parallel_size=0)
+    assert [len(instance["gpu_uuids"]) for instance in found["instances"]] == [2, 2]
+
+
+def test_gpus_that_are_named_wrongly_are_refused():
+    with pytest.raises(UserError, match="which the host has not") as refused:
+        make("a100", gpu=A100_AND_DISPLAY, gpus=["9", "4"])
+    assert "gpu_profile: {gpu_class: CLASS, name: NVIDIA DGX Display}" in str(refused.value)
+
+
+def test_the_fact_has_the_servers_gpus_and_names_the_others():
+    found = kept.pinned(make("a100", gpu=A100_AND_DISPLAY, instances=1), {})
+    fact = kept.server_fact(found, A100_AND_DISPLAY, {}, {"elapsed_s": 1.0})
+    assert (fact["gpu"]["count"], fact["gpu"]["uuids"]) == (1, ["GPU-1"])
+    assert fact["gpu"]["left"] == [DISPLAY_LEFT]
+
+
+def test_an_ordinary_host_has_the_digests_that_it_had():
+    """They are labels of containers that run: another digest restarts a fleet."""
+    both = [make(gpu=gpus(8), **changes) for changes in ({}, {"gpus": [f"GPU-{number}" for number in range(8, 0, -1)]})]
+    assert both[0]["digest"] == both[1]["digest"] and both[0]["gpus_left"] == []
+    assert make(gpu=gpus(8), gpus_before=["GPU-1"])["digest"] == both[0]["digest"]
