@@ -79,9 +79,11 @@ def probe_ports(system: System, ports: Iterable[int]) -> list[dict[str, Any]]:
 
 def taken_port(entry: dict[str, Any]) -> Problem:
     """A taken port: who holds it and what to do. `entry` is an item of `probe_ports`."""
-    owners = [f"{owner['command']} (pid {owner['pid']})" for owner in entry["owners"] if owner["pid"]]
-    who = ", ".join(owners) or "a process of another user"
-    return Problem(f"port {entry['port']} is in use by {who}", remedy=f"stop it, or {ANOTHER_PORT}")
+    owners = {owner["pid"]: f"{owner['command']} (pid {owner['pid']})" for owner in entry["owners"] if owner["pid"]}
+    who, stop = ", ".join(owners.values()), f"stop it (kill {' '.join(map(str, owners))})"
+    if not owners:
+        who, stop = "a process of another user", f"stop it (sudo ss -ltnp 'sport = :{entry['port']}' names it)"
+    return Problem(f"port {entry['port']} is in use by {who}", remedy=f"{stop}, or {ANOTHER_PORT}")
 
 
 def _owner(system: System, listener: Listener, pid: int | None) -> dict[str, Any]:

@@ -72,24 +72,25 @@ def _is_deployed(host: Host, want: Want) -> bool:
 
 
 def _check_ports(host: Host, want: Want) -> Verdict:
-    taken = [text for port in want["ports"] for text in _strangers(host, port)]
+    strangers = [stranger for port in want["ports"] for stranger in _strangers(host, port)]
+    ends = dict.fromkeys(end for _text, end in strangers)
     wanted = ", ".join(str(port) for port in want["ports"])
     if not wanted:
         return skip("no port is wanted")
     return judge(
-        not taken,
-        "; ".join(taken) or f"{wanted} free or ours",
+        not strangers,
+        "; ".join(text for text, _end in strangers) or f"{wanted} free or ours",
         f"port {wanted} free",
-        f"stop that process or container, or {ANOTHER_PORT}",
+        f"stop what holds it ({'; '.join(ends)}), or {ANOTHER_PORT}",
     )
 
 
-def _strangers(host: Host, port: int) -> list[str]:
-    """Who holds a port and is not one of our own servers."""
+def _strangers(host: Host, port: int) -> list[tuple[str, str]]:
+    """Who holds a port and is not one of our own servers, and the command that ends it."""
     publishers = [item for item in host["docker"]["containers"] if port in item["host_ports"]]
     if publishers:
         return [
-            f"port {port} taken by container {item['name']} ({item['image']})"
+            (f"port {port} taken by container {item['name']} ({item['image']})", f"docker stop {item['name']}")
             for item in publishers
             if not item["labels"]
         ]
@@ -99,8 +100,9 @@ def _strangers(host: Host, port: int) -> list[str]:
     owners = [owner for owner in state["owners"] if not is_own(host, owner)]
     if state["owners"] and not owners:
         return []
-    seen = {f"process {owner['pid']} ({owner['command']})" for owner in owners if owner["pid"]}
-    return [f"port {port} taken by {' and '.join(sorted(seen)) or 'a process that cannot be seen'}"]
+    seen = {owner["pid"]: f"process {owner['pid']} ({owner['command']})" for owner in owners if owner["pid"]}
+    end = f"sudo kill {' '.join(map(str, seen))}" if seen else f"sudo ss -ltnp 'sport = :{port}' names it"
+    return [(f"port {port} taken by {' and '.join(sorted(seen.values())) or 'a process that cannot be seen'}", end)]
 
 
 def _check_daemon_config(host: Host, _want: Want) -> Verdict:

@@ -15,6 +15,8 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._version import a
 
 # What `plugins/modules` and `plugins/module_utils` are written for.
 LOWEST = "3.8"
+_INSTALL = "install one (Debian, Ubuntu: apt-get install python3; RHEL, Rocky: dnf install python3.12)"
+_NOT_FOUND = 127  # the status of a shell that does not find a program
 _QUESTION = "import platform; print(platform.python_version())"
 
 
@@ -29,7 +31,7 @@ def judged(action: Any, result: dict[str, Any], task_vars: Mapping[str, Any], ba
         return result
     python = program(action._templar.template(task_vars.get("ansible_python_interpreter")), task_vars)
     said = action._low_level_execute_command(f"{shlex.quote(python)} -c {shlex.quote(_QUESTION)}")
-    problem = problem_of(python, said.get("stdout", "").strip(), lowest)
+    problem = problem_of(python, said.get("stdout", "").strip(), lowest) if said.get("rc") != _NOT_FOUND else missing(python)
     return {"failed": True, "msg": str(problem)} if problem else result
 
 
@@ -46,6 +48,14 @@ def program(chosen: object, task_vars: Mapping[str, Any]) -> str:
     return str((task_vars.get("ansible_facts") or {}).get("discovered_interpreter_python") or "python3")
 
 
+def missing(python: str) -> Problem:
+    """A Python that is not on the host."""
+    return Problem(
+        f"there is no {python} on this host",
+        remedy=f"-e ansible_python_interpreter=auto_silent lets Ansible look for one; or {_INSTALL}",
+    )
+
+
 def problem_of(python: str, version: str, lowest: str) -> Problem | None:
     """What keeps a Python from being used, None where nothing does or its version is unknown."""
     needed = lowest if at_least(lowest, LOWEST) else LOWEST
@@ -54,6 +64,5 @@ def problem_of(python: str, version: str, lowest: str) -> Problem | None:
     return Problem(
         f"the Python of this host, {python}, is {version}",
         expected=f"Python {needed} or newer, for this ansible-core and this collection",
-        remedy="install one (Debian, Ubuntu: apt-get install python3; RHEL, Rocky: dnf install python3.12), and set"
-        " ansible_python_interpreter to it where Ansible does not find it by itself",
+        remedy=f"{_INSTALL}, and set ansible_python_interpreter to it where Ansible does not find it by itself",
     )

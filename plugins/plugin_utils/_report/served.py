@@ -22,7 +22,8 @@ from .tables import SIMULATED
 RECORDS = "llmfleet.serving.host_fact"  # the module that writes a server's description
 HEADER = ["Host", "GPU", "Server", "Model", "Endpoint", "Ready in", "Changed"]
 _LONGEST_CELL, _LONGEST_REASON = 60, 160  # characters
-_MORE = "What failed is said above, once; -v adds the last lines of a server's log."
+_MORE = "What failed is said above, once; -v adds the last lines of a server's log. For these alone: --limit "
+_LONGEST_LIMIT = 400
 _CHANGES = {  # module -> what it changed, in a word
     "community.docker.docker_image_pull": "image",
     "community.docker.docker_container": "server",
@@ -84,7 +85,9 @@ class Run:
         """The table; empty where no play asked for it. `lost` are the hosts that failed or were not reached in the end."""
         lost = set(lost)
         rows = [self._row(name, host, lost=name in lost) for name, host in self._hosts.items()]
-        return "\n".join([_aligned(rows), *([_MORE] if lost else [])]) if rows else ""
+        again = ",".join(name for name, host in self._hosts.items() if name in lost or not host.seen)
+        more = [one_line(f"{_MORE}{again}", _LONGEST_LIMIT)] if lost else []
+        return "\n".join([_aligned(rows), *more]) if rows else ""
 
     def _row(self, name: str, host: _Host, *, lost: bool) -> list[str]:
         """Seven cells, or two for a host without a server to show: its name and the reason."""

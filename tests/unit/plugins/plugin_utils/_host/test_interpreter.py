@@ -20,13 +20,13 @@ FINE = {"changed": False, "ansible_facts": {}}
 class Host:
     """Stands for the action plugin: a host whose Python says `version`."""
 
-    def __init__(self, version: str) -> None:
-        self.version, self.commands = version, []
+    def __init__(self, version: str, rc: int = 0) -> None:
+        self.version, self.rc, self.commands = version, rc, []
         self._templar = SimpleNamespace(template=lambda value: value)
 
-    def _low_level_execute_command(self, command: str) -> dict[str, str]:
+    def _low_level_execute_command(self, command: str) -> dict[str, object]:
         self.commands.append(command)
-        return {"stdout": f"{self.version}\n"}
+        return {"stdout": f"{self.version}\n", "rc": self.rc}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_python_that_is_too_old_is_refused_with_what_is_needed(core, result, v
     [
         (CORE_216, FINE, "3.8.18"),
         (CORE_219, FAILED, "3.8.18"),  # failed for another reason, which stays
-        (CORE_219, FAILED, "/bin/sh: python3: not found"),  # Ansible's own words for a missing program stay
+        (CORE_219, FAILED, "no version"),
         (CORE_219, FAILED, ""),
         (CORE_216, {"unreachable": True, "msg": "no route"}, "3.6.8"),
         (CORE_221, {"unreachable": True, "failed": True, "msg": "no route"}, "3.6.8"),
@@ -62,6 +62,13 @@ def test_a_python_that_is_too_old_is_refused_with_what_is_needed(core, result, v
 )
 def test_any_other_result_stays(core, result, version):
     assert interpreter.judged(Host(version), result, {}, core) == result
+
+
+@pytest.mark.parametrize("core", [CORE_216, CORE_221])
+def test_a_python_that_is_not_there_is_said_with_what_to_type(core):
+    judged = interpreter.judged(Host("", rc=127), FAILED, {"ansible_python_interpreter": "/opt/python9"}, core)
+    assert judged["failed"] and "there is no /opt/python9 on this host" in judged["msg"]
+    assert "-e ansible_python_interpreter=auto_silent" in judged["msg"]
 
 
 def test_a_host_that_answers_is_not_asked_once_more():
