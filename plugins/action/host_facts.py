@@ -10,7 +10,6 @@ it costs its host alone; `llmfleet_unread_facts` says why. A warning about one i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ansible import constants as C
@@ -20,13 +19,12 @@ from ansible.utils.display import Display
 from ansible.vars.clean import namespace_facts
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import UNREAD, bounded
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._failure import said_once
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._host.interpreter import judged
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._kept_facts import taken_over
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._role_settings import Settings, settings_of
 
 display = Display()
-AT_MOST_BYTES = 1024 * 1024  # what a host keeps to go back to holds two whole specifications
 
 
 class ActionModule(ActionBase):
@@ -70,23 +68,3 @@ class ActionModule(ActionBase):
                 stderr=True,
             )
         return result
-
-
-def taken_over(result: dict[str, Any], folder: str) -> dict[str, Any]:
-    """The result of setup with those facts of the host that can be used, and a warning for each of the others."""
-    facts = result.get("ansible_facts")
-    local = facts.get("ansible_local") if isinstance(facts, Mapping) else None
-    if not isinstance(facts, Mapping) or not isinstance(local, Mapping):
-        return result
-    unread = {}
-    for name, fact in local.items():
-        fault = bounded(fact, AT_MOST_BYTES)[1]
-        if fault:
-            unread[name] = (
-                f"{folder}/{one_line(name, 80)}.fact cannot be used: {fault}. Remove the file, then run what writes it"
-            )
-    if not unread:
-        return {**result, "ansible_facts": {**facts, UNREAD: {}}}
-    kept = {name: fact for name, fact in local.items() if name not in unread}
-    warnings = [*result.get("warnings", []), *unread.values()]
-    return {**result, "ansible_facts": {**facts, "ansible_local": kept, UNREAD: unread}, "warnings": warnings}

@@ -20,6 +20,13 @@ options:
         C(notes) of what is to be known of this run, which is printed too and not returned.
     type: dict
     required: true
+  lock:
+    description:
+      - The lock that M(llmfleet.serving.host_info) has taken for this plan, as it returned it. A plan with problems gives it back.
+    type: dict
+  state_dir:
+    description: The state folder on the host that has the O(lock).
+    type: path
 extends_documentation_fragment:
   - llmfleet.serving.attributes.controller
   - llmfleet.serving.attributes.action_group

@@ -30,7 +30,13 @@ options:
   facts:
     description: The facts, name to value. A fact whose value is null is removed.
     type: dict
-    required: true
+    default: {}
+  release:
+    description:
+      - The run whose lock on the server of O(state_dir) is given back after the facts are written, as M(llmfleet.serving.host_info) returns
+        it in C(lock.run). A lock that another run has taken over stays, with a warning.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -52,15 +58,28 @@ paths:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._files import read_json, write_json
+from ansible_collections.llmfleet.serving.plugins.module_utils._lease import release
+
+
+def give_back(module: AnsibleModule) -> None:
+    """Releases the lock; warns where another run has it by now."""
+    try:
+        other = release(Path(module.params["state_dir"]), module.params["release"])
+    except UserError as error:
+        module.fail_json(msg=str(error))
+    if other is not None:
+        found = f"run {other['run']}, {other['work']} of {other['owner']}, has taken the server over from this one"
+        module.warn(str(Problem(found, remedy="deploy again when it has ended")))
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state_dir": {"type": "path", "default": "~/.local/state/llmfleet"},
-            "facts": {"type": "dict", "required": True},
+            "facts": {"type": "dict", "default": {}},
+            "release": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -76,6 +95,8 @@ def main() -> None:
     except PermissionError as error:
         remedy = f'give the folder back to the user who logs in: sudo chown -R "$(id -un)" {module.params["state_dir"]}'
         module.fail_json(msg=str(Problem(f"no right to {error.filename}", remedy=remedy)))
+    if module.params["release"] and not module.check_mode:
+        give_back(module)
     kept = {name: value for name, value in module.params["facts"].items() if value is not None}
     module.exit_json(changed=bool(stale), paths=[str(path) for path in stale], ansible_facts=kept)
 

@@ -49,9 +49,40 @@ options:
     description: How long O(url) may take to answer, in seconds.
     type: float
     default: 5.0
+  lock:
+    description:
+      - Takes the lock of a server before the host is read, so that no other run changes or measures the server meanwhile; fails where
+        another run has it. M(llmfleet.serving.host_fact) with O(llmfleet.serving.host_fact#module:release) gives it back.
+      - Check mode takes none. A run of the same controller whose process has ended is taken over at once.
+    type: dict
+    suboptions:
+      state_dir:
+        description: The state folder of the server, which has the lock as C(lock.json).
+        type: path
+        required: true
+      wait_s:
+        description: Seconds to wait for another run.
+        type: float
+        default: 0.0
+      lease_s:
+        description: Seconds after which the lock ends by itself, if this run does not give it back.
+        type: float
+        default: 3600.0
+      takeover:
+        description: The run that this one takes the lock over from.
+        type: str
+        default: ""
+      holder:
+        description: Who takes it. Filled in on the controller.
+        type: dict
+        default: {}
 extends_documentation_fragment:
   - llmfleet.serving.attributes.info
   - llmfleet.serving.attributes.action_group
+attributes:
+  check_mode:
+    description: Reads only, and takes no O(lock).
+    support: full
 """
 
 EXAMPLES = r"""
@@ -71,6 +102,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+lock:
+  description:
+    - The lock that was taken. C(run) is what gives it back, C(path) its file, C(taken_over) the holder that had it, null for none, and
+      C(kept_digest) the SHA-256 of the fact C(llmfleet_server_good) that the host keeps.
+    - Null in check mode.
+  returned: when O(lock) is given
+  type: dict
+  sample: {"run": "3fa9c1d20b77", "path": "/home/me/.local/state/llmfleet/lock.json", "taken_over": null, "kept_digest": "74234e98afe7498f"}
 host:
   description: The host's state, one key for each of O(sections).
   returned: always
@@ -932,9 +971,16 @@ host:
           sample: 84.0
 """
 
+import hashlib
+import json
+import time
+from pathlib import Path
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
+from ansible_collections.llmfleet.serving.plugins.module_utils._files import read_json
+from ansible_collections.llmfleet.serving.plugins.module_utils._lease import Holder, held_problem, parsed, take
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.docker import probe_docker
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.gpu import probe_gpu
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.host import (
@@ -966,6 +1012,33 @@ PROBES: dict[str, Callable[[System, dict[str, Any]], Any]] = {
     "clock": lambda system, params: probe_clock(system, params["reference_time_s"]),
     "network": lambda _system, params: probe_url(params["url"], params["url_timeout_s"]) if params["url"] else None,
 }
+LOCK = {
+    "state_dir": {"type": "path", "required": True},
+    "wait_s": {"type": "float", "default": 0.0},
+    "lease_s": {"type": "float", "default": 3600.0},
+    "takeover": {"type": "str", "default": ""},
+    "holder": {"type": "dict", "default": {}},
+}
+
+
+def locked(module: AnsibleModule, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Takes the lock of a server, or fails with who has it."""
+    folder, now_s = Path(wanted["state_dir"]), time.time()
+    times = {"since_s": now_s, "expires_s": now_s + wanted["wait_s"] + wanted["lease_s"]}
+    claim = parsed({"run": "unknown", **wanted["holder"], **times})
+    try:
+        if claim is None:
+            raise ValueError("lock.holder names no run")
+        outcome = take(folder, claim, wait_s=wanted["wait_s"], takeover=wanted["takeover"])
+    except (UserError, ValueError) as error:
+        module.fail_json(msg=str(error))
+    if "held" in outcome:
+        found = Holder(**outcome["held"])
+        remedy = f"take it over: add -e inference_server_lock_takeover={found.run}"
+        problem = held_problem(found, Path(outcome["path"]), time.time(), wanted["wait_s"], remedy)
+        module.fail_json(msg=str(problem), held=outcome["held"])
+    kept = json.dumps(read_json(folder / "facts.d" / "llmfleet_server_good.fact"), sort_keys=True)
+    return {"run": claim.run, **outcome, "kept_digest": hashlib.sha256(kept.encode()).hexdigest()}
 
 
 def main() -> None:
@@ -979,13 +1052,15 @@ def main() -> None:
             "reference_time_s": {"type": "float"},
             "url": {"type": "str"},
             "url_timeout_s": {"type": "float", "default": 5.0},
+            "lock": {"type": "dict", "options": LOCK},
         },
         supports_check_mode=True,
     )
-    system, wanted = System(), module.params["sections"]
+    system, wanted, lock = System(), module.params["sections"], module.params["lock"]
+    taken = locked(module, lock) if lock and not module.check_mode else None
     host = {name: probe(system, module.params) for name, probe in PROBES.items() if name in wanted}
     mask(module, found=host)
-    module.exit_json(changed=False, host=host)
+    module.exit_json(changed=False, host=host, **({"lock": taken} if lock else {}))
 
 
 if __name__ == "__main__":

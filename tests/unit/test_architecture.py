@@ -25,6 +25,8 @@ GROUND = tuple(
         "_files",
         "_owners",
         "_patience",
+        "_processes",
+        "_lease",
         "_docker_config",
         "_metric_table",
         "_engines",
@@ -43,6 +45,8 @@ CONTROLLER_GROUND = tuple(
         "_gpu_choice",
         "_failure",
         "_role_settings",
+        "_kept_facts",
+        "_this_run",
     )
 )
 OPENAI = "module_utils._openai"
@@ -64,6 +68,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "module_utils._files": (),
     "module_utils._owners": ("module_utils._errors",),
     "module_utils._patience": (),
+    "module_utils._processes": ("module_utils._files",),
+    "module_utils._lease": tuple(
+        f"module_utils.{name}" for name in ("_errors", "_files", "_owners", "_processes", "_text")
+    ),
     "module_utils._docker_config": (),
     "module_utils._metric_table": (),
     "module_utils._engines": ("module_utils._engines",),
@@ -117,6 +125,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("module_utils._errors", "module_utils._secrets"),
         *("plugin_utils._knobs", "plugin_utils._plain"),
     ),
+    "plugin_utils._kept_facts": ("module_utils._text", "plugin_utils._border", "plugin_utils._plain"),
+    "plugin_utils._this_run": ("module_utils._processes", "module_utils._text"),
     "plugin_utils._version": (),
     "plugin_utils._failure": (),
     "plugin_utils._version_floors": (),

@@ -35,6 +35,8 @@ ADDED: dict[str, set[str]] = {
             for entry in ("main", "absent", "clients", "rollback")
             for name in (
                 "engine_version",
+                "lock_takeover",
+                "lock_wait_s",
                 "gpu_access",
                 "gpus",
                 "lora",
@@ -58,6 +60,8 @@ ADDED: dict[str, set[str]] = {
         "gpu_preflight/gpu_preflight_tensor_parallel_size",
         "inference_server/inference_server_gpu_access",
         "inference_server/inference_server_gpus",
+        "inference_server/inference_server_lock_takeover",
+        "inference_server/inference_server_lock_wait_s",
         "inference_server/inference_server_lora",
         "inference_server/inference_server_engine_version",
         "report/report_contact",
@@ -68,7 +72,12 @@ ADDED: dict[str, set[str]] = {
     "module_options": {
         *("model_cache/state", "server_smoke/keyless_key"),
         *("host_facts/", "host_facts/fact_path", "host_facts/gather_subset", "host_facts/settings_of"),
-        *("check_plan/", "check_plan/plan", "model_cache/license"),
+        *("check_plan/", "check_plan/plan", "check_plan/lock", "check_plan/state_dir", "model_cache/license"),
+        *(
+            f"host_info/{name}"
+            for name in ("lock", "lock.state_dir", "lock.wait_s", "lock.lease_s", "lock.takeover", "lock.holder")
+        ),
+        "host_fact/release",
         *("role_settings/", "role_settings/also", "role_settings/home", "role_settings/role"),
         *("server_ready/adapters", "server_smoke/adapters", "server_smoke/tests.lora"),
     },

@@ -21,25 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from .._files import read_json, stat_fields, write_json
+from .._processes import ENDED, identity
 
 RECORD = "process.json"
 LOG = "server.log"
-_ENDED = ("Z", "X")  # states of a process that runs no more
-
-
-def identity(pid: int) -> str | None:
-    """What distinguishes a process from a later process with the same number: its start time. None when no such process runs."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")  # of a name that is cut within a character
-    except (FileNotFoundError, ProcessLookupError):  # the second while it is read
-        return None if Path("/proc/self/stat").exists() else _identity_by_ps(pid)
-    fields = stat_fields(stat)
-    return fields[19] if len(fields) > 19 and fields[0] not in _ENDED else None
-
-
-def _identity_by_ps(pid: int) -> str | None:
-    answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], stdout=subprocess.PIPE, check=False)
-    return answer.stdout.decode().strip() or None
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -134,6 +119,6 @@ def _group_runs(group: int) -> bool:
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it has ended meanwhile
             fields = stat_fields(path.read_text(errors="replace"))
-            if fields[2:3] == [str(group)] and fields[0] not in _ENDED:
+            if fields[2:3] == [str(group)] and fields[0] not in ENDED:
                 return True
     return False
