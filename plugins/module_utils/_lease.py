@@ -220,7 +220,7 @@ def _guard(folder: Path) -> int | None:
 
 @contextmanager
 def _in_words(folder: Path) -> Iterator[None]:
-    """What keeps a lock from being written, as the user can mend it."""
+    """What keeps a lock from being written, as the user can correct it."""
     try:
         yield
     except OSError as error:

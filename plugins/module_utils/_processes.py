@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What tells a process from a later one with the same number, on hosts and on the controller."""
+"""What distinguishes a process from a later one with the same number, on hosts and on the controller."""
 
 # By subprocess: where there is no AnsibleModule, there is no run_command.
 # pylint: disable=ansible-bad-function
