@@ -31,8 +31,20 @@ def judged(action: Any, result: dict[str, Any], task_vars: Mapping[str, Any], ba
         return result
     python = program(action._templar.template(task_vars.get("ansible_python_interpreter")), task_vars)
     said = action._low_level_execute_command(f"{shlex.quote(python)} -c {shlex.quote(_QUESTION)}")
-    problem = problem_of(python, said.get("stdout", "").strip(), lowest) if said.get("rc") != _NOT_FOUND else missing(python)
+    if said.get("rc") == _NOT_FOUND:
+        problem: Problem | None = missing(python, _others(action, lowest))
+    else:
+        problem = problem_of(python, said.get("stdout", "").strip(), lowest)
     return {"failed": True, "msg": str(problem)} if problem else result
+
+
+def _others(action: Any, lowest: str) -> str:
+    """A Python of the host that can be used; empty where there is none."""
+    said = action._low_level_execute_command(
+        f"python=$(command -v python3) && $python -c {shlex.quote(_QUESTION)} && echo $python"
+    )
+    version, _line, path = said.get("stdout", "").strip().partition("\n")
+    return path if path.startswith("/") and not problem_of(path, version.strip(), lowest) else ""
 
 
 def lowest_of_core(basic: object) -> str:
@@ -48,12 +60,10 @@ def program(chosen: object, task_vars: Mapping[str, Any]) -> str:
     return str((task_vars.get("ansible_facts") or {}).get("discovered_interpreter_python") or "python3")
 
 
-def missing(python: str) -> Problem:
-    """A Python that is not on the host."""
-    return Problem(
-        f"there is no {python} on this host",
-        remedy=f"-e ansible_python_interpreter=auto_silent lets Ansible look for one; or {_INSTALL}",
-    )
+def missing(python: str, other: str) -> Problem:
+    """A Python that is not on the host; `other` is one that is there."""
+    remedy = f"-e ansible_python_interpreter={other}, or this in the inventory" if other else _INSTALL
+    return Problem(f"there is no {python} on this host", remedy=remedy)
 
 
 def problem_of(python: str, version: str, lowest: str) -> Problem | None:

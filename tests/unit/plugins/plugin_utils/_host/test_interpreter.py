@@ -64,11 +64,19 @@ def test_any_other_result_stays(core, result, version):
     assert interpreter.judged(Host(version), result, {}, core) == result
 
 
-@pytest.mark.parametrize("core", [CORE_216, CORE_221])
-def test_a_python_that_is_not_there_is_said_with_what_to_type(core):
-    judged = interpreter.judged(Host("", rc=127), FAILED, {"ansible_python_interpreter": "/opt/python9"}, core)
+@pytest.mark.parametrize(
+    ("other", "to_type"),
+    [
+        ("3.11.2\n/usr/bin/python3", "-e ansible_python_interpreter=/usr/bin/python3"),
+        ("3.6.8\n/usr/bin/python3", "apt-get install python3"),
+        ("", "apt-get install python3"),
+        ("Welcome to this host\n/usr/bin/python3", "-e ansible_python_interpreter=/usr/bin/python3"),
+    ],
+)
+def test_a_python_that_is_not_there_is_said_with_what_to_type(other, to_type):
+    judged = interpreter.judged(Host(other, rc=127), FAILED, {"ansible_python_interpreter": "/opt/python9"}, CORE_219)
     assert judged["failed"] and "there is no /opt/python9 on this host" in judged["msg"]
-    assert "-e ansible_python_interpreter=auto_silent" in judged["msg"]
+    assert to_type in judged["msg"]
 
 
 def test_a_host_that_answers_is_not_asked_once_more():

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, the llmfleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a tired operator gets wrong: each slip is refused with a message, and what the message says to type mends it.
+
+`SLIPS_TABLE=FILE` writes slip, message and command as a table. Slips with Docker are in tests/docker, those of a whole host in tests/hosts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from .conftest import Fleet, Outcome, free_port
+
+
+def said(outcome: Outcome, pattern: str) -> re.Match[str]:
+    """What the message of a refused deployment says to type."""
+    assert outcome.rc != 0, outcome.output
+    text = " ".join(outcome.output.split())
+    found = re.search(pattern, text)
+    assert found, text[-3000:]
+    table = os.environ.get("SLIPS_TABLE")
+    if table:
+        name = os.environ["PYTEST_CURRENT_TEST"].partition("::")[2].partition(" ")[0]
+        with Path(table).open("a", encoding="utf-8") as stream:
+            stream.write(f"{name} | {outcome.failures('one')} | {found.group(0)}\n")
+    return found
+
+
+def typed(command: str) -> None:
+    """Types a command of a message into the host's shell."""
+    subprocess.run(["sh", "-c", command], check=True, capture_output=True)
+
+
+def deployed(fleet: Fleet, options: str = "", **variables: Any) -> None:
+    """The deployment that succeeds."""
+    mended = fleet.play("deploy.yml", options=options, **variables)
+    assert mended.rc == 0, mended.output
+
+
+def test_wrong_group(fleet: Fleet) -> None:
+    fleet.add("one", "h1000")
+    groups = said(fleet.play("deploy.yml"), r"a group named like a GPU class \(([a-z0-9, ]+)\)")[1].split(", ")
+    fleet.add("one", groups[groups.index("h100")])
+    deployed(fleet)
+
+
+def test_port_taken(fleet: Fleet) -> None:
+    port = free_port()
+    with subprocess.Popen([sys.executable, "-m", "http.server", str(port)], stderr=subprocess.PIPE) as other:
+        assert other.stderr
+        subprocess.run(["sh", "-c", f"until ss -ltn | grep -q ':{port} '; do sleep 0.1; done"], check=True, timeout=30)
+        fleet.add("one", inference_server_port=port)
+        typed(said(fleet.play("deploy.yml"), r"stop it \((kill [0-9 ]+)\)")[1])
+        other.wait(30)
+    deployed(fleet)
+
+
+def test_wrong_key_path(fleet: Fleet) -> None:
+    fleet.add("one", inference_server_api_key_file=f"{fleet.folder}/wrong/key")
+    (fleet.folder / "wrong").mkdir()
+    typed(said(fleet.play("deploy.yml"), r"make one on the host: (\(umask 077; .*? > \S+\))\.")[1])
+    deployed(fleet)
+
+
+def test_host_down(fleet: Fleet) -> None:
+    fleet.add("two")
+    fleet.add("one", ansible_connection="ssh", ansible_host="127.0.0.1", ansible_port=free_port())
+    limit = said(fleet.play("deploy.yml"), r"For these alone: (--limit one)(?![\w,])")[1]
+    fleet.add("one")  # it is up again
+    mended = fleet.play("deploy.yml", options=limit)
+    assert mended.rc == 0 and set(mended.stats["ok"]) == {"one"}, mended.output
+
+
+def test_wrong_python(fleet: Fleet) -> None:
+    fleet.add("one", ansible_python_interpreter="/opt/python9/bin/python3")
+    choice = said(fleet.play("deploy.yml"), r"-e (ansible_python_interpreter=/[^ ,]+)")[1]
+    name, _equals, value = choice.partition("=")
+    deployed(fleet, **{name: value})
