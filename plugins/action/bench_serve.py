@@ -22,6 +22,7 @@ from ansible.utils.display import Display
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import ARGUMENT_SPEC
 from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import Number, Record, Text, bounded, cross
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._this_run import patiently
 
 display = Display()
 
@@ -50,7 +51,11 @@ class ActionModule(ActionBase):
         options = dict(self._task.args)
         if self._runs_as_it_is(options):
             return self._module(options, task_vars)
-        started = self._module({**options, "wait": False}, task_vars)
+        begin = {**options, "wait": False}
+        started = patiently(
+            lambda _wait_s, run: self._module({**begin, **({"lock_takeover": run} if run else {})}, task_vars), 0.0
+        )
+        started.pop("held", None)
         if started.get("failed") or "run_id" not in started:
             return started
         self._say_joined(started, task_vars or {})

@@ -124,6 +124,12 @@ def take(folder: Path, claim: Holder, *, wait_s: float = 0.0, takeover: str = ""
     return {"path": str(folder / FILE), **outcome}
 
 
+def renew(folder: Path, claim: Holder) -> None:
+    """Writes the lock of a run again, with other words or another end, if the run still has it. Raises UserError."""
+    with _in_words(folder):
+        as_owner(owner_of(folder), lambda: _renew(folder, claim))
+
+
 def release(folder: Path, run: str) -> dict[str, Any] | None:
     """Gives the server of a state folder back, and removes the folder if nothing else is in it.
 
@@ -152,8 +158,19 @@ def _attempt(folder: Path, claim: Holder, takeover: str) -> dict[str, Any]:
         if found is not None and verdict == HELD:
             return {"held": found._asdict()}
         since_s = found.since_s if found is not None and found.run == claim.run else claim.since_s
-        write_json(path, {"schema_version": 1, **claim._replace(since_s=since_s)._asdict()})
+        _write(folder, claim._replace(since_s=since_s))
     return {"taken_over": found._asdict() if found is not None and verdict == TAKE_OVER else None}
+
+
+def _renew(folder: Path, claim: Holder) -> None:
+    with _alone(folder):
+        found = _read(folder / FILE)
+        if found is not None and found.run == claim.run:
+            _write(folder, claim._replace(since_s=found.since_s))
+
+
+def _write(folder: Path, holder: Holder) -> None:
+    write_json(folder / FILE, {"schema_version": 1, **holder._asdict()})
 
 
 def _release(folder: Path, run: str) -> dict[str, Any] | None:

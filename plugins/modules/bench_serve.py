@@ -290,9 +290,18 @@ options:
     description: File on the target with the certificates to trust, instead of the system's.
     type: path
   server_fact:
-    description: The C(llmfleet_server) fact of the server, kept as the origin of the result.
+    description:
+      - The C(llmfleet_server) fact of the server, kept as the origin of the result.
+      - Where it is given, no deployment, rollback or teardown changes the server while it is measured, and a server that one changes is
+        not measured. The lock is C(lock.json) in O(state_dir).
     type: dict
     default: {}
+  lock_takeover:
+    description:
+      - The run whose lock on the server is taken over, because it is dead. Filled in on the controller for one of its own whose process
+        has ended.
+    type: str
+    default: ""
   state:
     description:
       - V(measured) measures. V(cancelled) ends the measurement that runs on this server, if any, and returns what it has.
@@ -622,6 +631,7 @@ ansible_facts:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.lock import Held
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.options import ARGUMENT_SPEC
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.task import RunFailed, Task
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
@@ -637,6 +647,8 @@ def main() -> None:
         result = Task(module.params).act(module.check_mode)
     except RunFailed as error:
         module.fail_json(msg=str(error), run_id=error.run_id, workload=error.workload, **error.first._asdict())
+    except Held as error:
+        module.fail_json(msg=str(error), held=error.holder, **error.first._asdict())
     except UserError as error:
         module.fail_json(msg=str(error), **error.first._asdict())
     module.exit_json(**{"changed": False, **result})

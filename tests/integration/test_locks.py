@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from .conftest import ROOT, Fleet
+from .test_bench import rows
 from .test_deploy import served_names
 
 LOADS = {"startup_delay_s": 600}  # a server that is not ready as long as a test lasts
@@ -151,3 +152,34 @@ def test_teardown_and_rollback_leave_no_lock(fleet: Fleet) -> None:
     assert not lock_of(fleet).exists()
     assert fleet.play("teardown.yml").rc == 0
     assert not lock_of(fleet).exists()
+
+
+SLOW = {"timing": {"decode_base_ms": 20.0, "frontend_ms": 0.1}}
+
+
+def test_a_benchmark_keeps_the_server_from_changes_until_it_ends(fleet: Fleet) -> None:
+    fleet.add("one")
+    assert fleet.play("deploy.yml", inference_server_simulator=SLOW).rc == 0
+    long = {"benchmark_num_prompts": 5000, "benchmark_output_tokens": 64}
+    with running(fleet, "bench.yml", **long) as benchmark:
+        refused = fleet.play("deploy.yml", inference_server_simulator=LOADS, inference_server_lock_wait_s=0)
+        message = refused.failures("one")
+        assert refused.rc != 0 and "another run has this server: benchmark of " in message
+        assert "-e benchmark_state=cancelled of the playbook bench.yml" in message
+        fleet.play("bench.yml", benchmark_state="cancelled")
+        benchmark.wait(120)
+    assert not lock_of(fleet).exists()
+    assert fleet.play("deploy.yml", inference_server_simulator=SLOW).changed("one") == 0
+
+
+def test_a_server_that_a_run_changes_is_not_measured(fleet: Fleet) -> None:
+    fleet.add("one")
+    assert fleet.play("deploy.yml").rc == 0
+    with running(fleet, inference_server_simulator=LOADS) as deployment:
+        refused = fleet.play("bench.yml")
+        assert refused.rc != 0
+        assert "another run has this server: Deploy the inference servers of" in rows(fleet.report())["one"]["reason"]
+        end(deployment, signal.SIGINT)
+        after = fleet.play("bench.yml")  # the run is dead, and so is the server that it started
+        assert "another run" not in (rows(fleet.report())["one"]["reason"] or ""), after.output
+    assert fleet.play("deploy.yml").rc == 0

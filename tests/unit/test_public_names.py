@@ -77,7 +77,7 @@ ADDED: dict[str, set[str]] = {
             f"host_info/{name}"
             for name in ("lock", "lock.state_dir", "lock.wait_s", "lock.lease_s", "lock.takeover", "lock.holder")
         ),
-        "host_fact/release",
+        *("host_fact/release", "bench_serve/lock_takeover"),
         *("role_settings/", "role_settings/also", "role_settings/home", "role_settings/role"),
         *("server_ready/adapters", "server_smoke/adapters", "server_smoke/tests.lora"),
     },

@@ -26,7 +26,7 @@ from typing import Any, Callable, Mapping
 from .._errors import Problem, UserError
 from .._files import check_room, hold_room, is_disk_full, log_tail, read_json, write_json
 from .loadgen.progress import WARMUP, Counts
-from .lock import ServerLock
+from .lock import Measured
 
 _POLL_S = 0.1
 _WRITE_EVERY_S = 1.0
@@ -170,7 +170,7 @@ class Monitor:
         return (received_bytes - before) / (now - since) if now > since else 0.0
 
 
-def start(folder: JobFolder, lock: ServerLock, monitor: Monitor, work: Callable[[], Any]) -> None:
+def start(folder: JobFolder, lock: Measured, monitor: Monitor, work: Callable[[], Any]) -> None:
     """Runs `work` in a process of its own session, which holds the lock; returns at once.
 
     The process writes how it ended into progress.json, with the words of a UserError when there was one.
@@ -184,8 +184,10 @@ def start(folder: JobFolder, lock: ServerLock, monitor: Monitor, work: Callable[
     if child == 0:
         try:
             os.setsid()
-            if os.fork() == 0:
+            job = os.fork()
+            if job == 0:
                 _live(folder, log, monitor, lambda: _outcome(folder, lock, work))
+            lock.hand_to(job)
         finally:
             os._exit(0)  # never back into the caller's code, nor through its exit handlers
     os.waitpid(child, 0)
@@ -204,7 +206,7 @@ def _live(folder: JobFolder, log: int, monitor: Monitor, outcome: Callable[[], d
     folder.write_progress(outcome(), last=True)
 
 
-def _outcome(folder: JobFolder, lock: ServerLock, work: Callable[[], Any]) -> dict[str, Any]:
+def _outcome(folder: JobFolder, lock: Measured, work: Callable[[], Any]) -> dict[str, Any]:
     """Works, lets go of the server, and says how it ended: in this order, so that whoever sees the end can start the next one."""
     try:
         work()
@@ -282,7 +284,7 @@ class Running:
     def write(self, run_id: str, asked: Mapping[str, Any]) -> None:
         """Notes the run and what was asked of it, in plain JSON types."""
         started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        write_json(self._path, {"run_id": run_id, "asked": asked, "started_by": _caller(), "started_at": started_at})
+        write_json(self._path, {"run_id": run_id, "asked": asked, "started_by": caller(), "started_at": started_at})
 
     def read(self) -> dict[str, Any]:
         """`run_id` and `asked` of the latest run on this server; empty when there was none that can be read."""
@@ -291,7 +293,7 @@ class Running:
         return note if whole else {}
 
 
-def _caller() -> str:
+def caller() -> str:
     """Who starts a run on this host, and from where, as `ubuntu from 192.0.2.7`; behind sudo the user who connected."""
     user = os.environ.get("SUDO_USER")
     try:

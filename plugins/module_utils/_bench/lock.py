@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""At most one load on a server by one user of the host: a lock on a file where only this user can hold it."""
+"""At most one load on a server by one user of the host: a lock on a file where only this user can hold it.
+
+A server that this collection has deployed is also kept from changes meanwhile, by its lease (docs/locks.md).
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,15 @@ import fcntl
 import os
 import pwd
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from .._errors import Problem, UserError
+from .._lease import BENCHMARK, LONGEST_LEASE_S, Holder, held_problem, release, renew, take
 from .._openai.endpoint import Address
+from .._processes import identity
 
 _FOLDER = Path(".local/state/llmfleet/locks")  # in the home of the user, wherever the state folder of a run is
 _FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -77,6 +84,48 @@ class ServerLock:
             if _is_at(self.path, self._holder):
                 self.path.unlink()
         os.close(self._holder)
+
+
+class Held(UserError):
+    """Another run has the server: `holder`, as JSON values."""
+
+    def __init__(self, problem: Problem, holder: dict[str, Any]) -> None:
+        super().__init__(problem)
+        self.holder = holder
+
+
+class Measured:
+    """A server while a run measures it: its lock, and its lease where this collection has deployed it."""
+
+    def __init__(self, lock: ServerLock) -> None:
+        self._lock, self._folder, self._claim = lock, Path(), Holder("", "", BENCHMARK, 0.0, 0.0)
+
+    def keep_from_changes(self, state_dir: Path, run_id: str, owner: str, takeover: str) -> None:
+        """Takes the lease of the server in the name of this process. Raises Held, and UserError."""
+        now_s, pid = time.time(), os.getpid()
+        claim = Holder(run_id, owner, BENCHMARK, now_s, now_s + LONGEST_LEASE_S, pid, identity(pid) or "")
+        outcome = take(state_dir, claim, takeover=takeover)
+        if "held" in outcome:
+            found, remedy = Holder(**outcome["held"]), f"remove the file on the host: rm {outcome['path']}"
+            raise Held(held_problem(found, Path(outcome["path"]), now_s, 0.0, remedy), outcome["held"])
+        self._folder, self._claim = state_dir, claim
+
+    def hand_to(self, pid: int) -> None:
+        """Names the process of the job as the one that has the lease, before the process that took it ends."""
+        if self._claim.run:
+            with suppress(UserError):  # a full disk: the run goes on
+                renew(self._folder, self._claim._replace(pid=pid, started=identity(pid) or ""))
+
+    def leave(self) -> None:
+        """Gives up this process's hold; a job that was forked meanwhile keeps its own."""
+        self._lock.leave()
+
+    def release(self) -> None:
+        """Gives the server back."""
+        if self._claim.run:
+            with suppress(UserError):  # it ends with this process
+                release(self._folder, self._claim.run)
+        self._lock.release()
 
 
 def _not_opened(path: Path, error: OSError) -> UserError:

@@ -74,6 +74,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "validate_certs": {"type": "bool", "default": True},
     "ca_path": {"type": "path"},
     "server_fact": {"type": "dict", "default": {}},
+    "lock_takeover": {"type": "str", "default": ""},
     "state": {"type": "str", "choices": ["measured", "cancelled"], "default": "measured"},
     "run_id": {"type": "str"},
     "wait": {"type": "bool", "default": True},

@@ -70,8 +70,8 @@ from .._openai.key import read_key
 from .._secrets import hidden_document
 from .clients.base import Client, Session
 from .clients.table import CLIENTS
-from .job import JobFolder, Monitor, Running, differences, disk_full, start, wait
-from .lock import ServerLock
+from .job import JobFolder, Monitor, Running, caller, differences, disk_full, start, wait
+from .lock import Measured, ServerLock
 from .options import make_settings
 from .runner import FACT_NAME, Run, new_run_id, run_benchmark, run_folder
 from .settings import Settings
@@ -82,6 +82,7 @@ _PATHS = ("state_dir", "dataset_path", "api_key_file", "ca_path")
 _NO_PART_OF_THE_COMMAND = (
     "server_fact",
     "api_key_file",
+    "lock_takeover",
     "state",
     "run_id",
     "wait",
@@ -140,7 +141,7 @@ class Task:
 
     def _predict(self) -> dict[str, Any]:
         """Checks everything that can be checked without load."""
-        run, client = self._prepare()
+        run, client = self._prepare(new_run_id())
         client.verify(may_send=False)
         session = run.session
         session.target.close()
@@ -156,11 +157,15 @@ class Task:
             note = self._same_run()
             joined = {name: str(note.get(name) or "unknown") for name in ("started_by", "started_at")}
             return {**self._join(note["run_id"]), "joined": joined}
+        measured = Measured(lock)
         try:
-            run, client = self._prepare()
+            run_id = new_run_id()
+            if self._params["server_fact"]:
+                measured.keep_from_changes(self._state_dir, run_id, caller(), self._params["lock_takeover"])
+            run, client = self._prepare(run_id)
             client.verify()
         except BaseException:
-            lock.release()
+            measured.release()
             raise
         session = run.session
         session.target.close()  # the job opens a connection of its own
@@ -170,11 +175,11 @@ class Task:
         session.target.give_up_when(lambda: monitor.stopping)
         folder.write_workload(session.settings.workload.describe())
         self._running.write(run.run_id, self._asked(session.settings))
-        start(folder, lock, monitor, lambda: run_benchmark(run, client, monitor.tick))
+        start(folder, measured, monitor, lambda: run_benchmark(run, client, monitor.tick))
         return self._join(run.run_id)
 
-    def _prepare(self) -> tuple[Run, Client]:
-        params, run_id = self._params, new_run_id()
+    def _prepare(self, run_id: str) -> tuple[Run, Client]:
+        params = self._params
         settings = make_settings(params, salt=run_id)
         key = read_key(params["api_key_file"])
         access = Access(self._endpoint, key, params["validate_certs"], params["ca_path"])

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import calendar
+import json
 import os
 import time
 from pathlib import Path
@@ -21,9 +22,10 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._bench.job import
     wait,
 )
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.loadgen.progress import Counts
-from ansible_collections.llmfleet.serving.plugins.module_utils._bench.lock import ServerLock
+from ansible_collections.llmfleet.serving.plugins.module_utils._bench.lock import Held, Measured, ServerLock
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._files import write_json
+from ansible_collections.llmfleet.serving.plugins.module_utils._processes import identity
 
 from tests.support.small_disk import fill
 
@@ -35,10 +37,33 @@ def folder(tmp_path: Path) -> JobFolder:
     return JobFolder(tmp_path / "runs" / "r1")
 
 
-def lock() -> ServerLock:
+def lock() -> Measured:
     taken = ServerLock.acquire(ADDRESS, Path("/nowhere"))
     assert taken is not None
-    return taken
+    return Measured(taken)
+
+
+def test_a_server_is_kept_from_changes_as_long_as_the_job_runs(folder: JobFolder, tmp_path: Path) -> None:
+    held, state = lock(), tmp_path / "state"
+    held.keep_from_changes(state, "r1", "me", "")
+    assert json.loads((state / "lock.json").read_text())["pid"] == os.getpid()
+    ends = tmp_path / "ends"
+
+    def work() -> None:
+        while not ends.exists():
+            time.sleep(0.02)
+
+    start(folder, held, Monitor(folder, 10, cancel_when_alone=False), work)
+    document = json.loads((state / "lock.json").read_text())
+    assert (document["run"], document["work"]) == ("r1", "benchmark")
+    assert document["pid"] != os.getpid() and identity(document["pid"]) == document["started"]
+    other = Measured(ServerLock.acquire((2, ("192.0.2.1", 1)), tmp_path))  # type: ignore[arg-type]
+    with pytest.raises(Held, match="benchmark of me, run r1"):
+        other.keep_from_changes(state, "r2", "you", "")
+    other.release()
+    ends.touch()
+    assert wait(folder) == {}
+    assert not (state / "lock.json").exists()
 
 
 def test_a_job_leaves_its_result(folder: JobFolder) -> None:
