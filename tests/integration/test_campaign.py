@@ -140,6 +140,20 @@ def test_without_a_cost_limit_nothing_is_launched(account, play):
     assert account.requests == []
 
 
+def test_names_that_would_select_other_hosts_are_refused(account, play):
+    kinds = [
+        {"name": name, "instance_type": "gpu_1x_h100_sxm5"} for name in ("one", "h100", "all", "x:!y", "localhost")
+    ]
+    rc, output = play("campaign.yml", lambda_campaign_instances=kinds)
+    assert rc != 0
+    refused = [
+        name for name in ("one", "h100", "all", "x:!y", "localhost") if f"has the name {name}. Expected" in output
+    ]
+    assert refused == ["h100", "all", "x:!y", "localhost"]
+    assert "Remedy: give the instance another name" in output
+    assert account.requests == []
+
+
 def test_an_instance_of_no_known_class_is_not_launched(account, play, tmp_path):
     rc, output = play("campaign.yml", lambda_campaign_instances=[{"name": "one", "instance_type": "gpu_1x_a10"}])
     assert rc != 0

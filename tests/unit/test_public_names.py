@@ -95,6 +95,7 @@ ADDED: dict[str, set[str]] = {
         "engine_runtime",
         "gpu_profile_problem",
         "gpu_profiles",
+        "lambda_name_problems",
         "model_gpu_problem",
         "model_recipe",
         "observed_start",

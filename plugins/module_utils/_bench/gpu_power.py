@@ -19,7 +19,7 @@ from bisect import bisect_left
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Sequence, Tuple
+from typing import Any, Iterable, Mapping, Sequence, Tuple
 
 from .child_process import die_with_parent
 
@@ -167,13 +167,26 @@ def mean(values: Iterable[float | None]) -> float | None:
     return math.fsum(known) / len(known) if known else None
 
 
-class Sampler:
-    """nvidia-smi in the background while a load runs. Does nothing on a host without it."""
+def gpus_of(server_fact: Mapping[str, Any], url: str) -> list[str] | None:
+    """UUIDs of the GPUs whose power a load on the server at `url` takes: those of its instance there, else all of the server's.
 
-    def __init__(self, folder: Path, uuids: Sequence[str]) -> None:
+    Empty for a server without GPUs; None where nothing is known of the server.
+    """
+    instances = server_fact.get("instances") or []
+    found = [each for each in instances if str(each.get("base_url") or "").rstrip("/") == url and "gpu_uuids" in each]
+    if found:
+        return list(found[0]["gpu_uuids"] or ())
+    known = (server_fact.get("gpu") or {}).get("uuids")
+    return None if known is None else list(known)
+
+
+class Sampler:
+    """nvidia-smi in the background while a load runs, for these GPUs; None for all of the host. Does nothing without it or without GPUs."""
+
+    def __init__(self, folder: Path, uuids: Sequence[str] | None) -> None:
         self._path = folder / "nvidia-smi.csv"
         self._process: subprocess.Popen[bytes] | None = None
-        program = shutil.which("nvidia-smi")
+        program = shutil.which("nvidia-smi") if uuids is None or uuids else None
         if program:
             command = [program, f"--query-gpu={_FIELDS}", "--format=csv,noheader,nounits", "-lms", "1000"]
             if uuids:

@@ -70,6 +70,7 @@ from .._openai.key import read_key
 from .._secrets import hidden_document
 from .clients.base import Client, Session
 from .clients.table import CLIENTS
+from .gpu_power import gpus_of
 from .job import JobFolder, Monitor, Running, caller, differences, disk_full, start, wait
 from .lock import Measured, ServerLock
 from .options import make_settings
@@ -185,8 +186,8 @@ class Task:
         access = Access(self._endpoint, key, params["validate_certs"], params["ca_path"])
         target = Target(access, settings.timeouts.control_s)
         info = target.inspect(params["model"], settings.workload.endpoint_type)
-        gpu_uuids = (params["server_fact"].get("gpu") or {}).get("uuids") or ()
-        session = Session(settings, access, target, info, run_folder(self._state_dir, run_id), gpu_uuids)
+        gpus = gpus_of(params["server_fact"], self._endpoint.url)
+        session = Session(settings, access, target, info, run_folder(self._state_dir, run_id), gpus)
         command = repeat_command(params, settings.workload.salt)
         run = Run(run_id, session, self._state_dir, params["server_fact"], command)
         return run, CLIENTS[params["client"]](session, params)

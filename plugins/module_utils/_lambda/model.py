@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._errors import Problem
@@ -25,6 +27,13 @@ TRY_ELSEWHERE = (NO_CAPACITY, "instance-operations/launch/file-system-in-wrong-r
 PACE_S = 1.0
 LAUNCH_PACE_S = 12.0
 
+# Names that Ansible or the collection's playbooks give a meaning; the classes of GPUs and the inventory's other groups come to them.
+RESERVED = frozenset(
+    {"all", "ungrouped", "localhost", "inference", "gateway", "monitoring", "lambda_campaign", "cpu", "simulated"}
+)
+MADE_GROUPS = ("status_", "region_", "tag_")  # what the names of groups begin with that are made of an account's words
+_HOST_NAME = re.compile(r"(?!\d+(?:\.\d+)+$)[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+
 _ADDRESS = re.compile(r"[0-9A-Za-z:][0-9A-Za-z:._-]{0,252}")
 _TYPE = re.compile(r"^gpu_(?P<count>\d+)x_(?P<gpu>[a-z]+\d+[a-z]*)(?:_|$)")
 
@@ -41,6 +50,55 @@ def gpu_count(instance_type: str) -> int:
     """The number of GPUs in a type's name."""
     match = _TYPE.match(instance_type)
     return int(match["count"]) if match else 0
+
+
+def can_be_host(name: str, taken: Collection[str] = ()) -> bool:
+    """Whether a name from outside may be that of a host: no pattern selects it but its own name.
+
+    `taken` are the groups and hosts that exist already. A name with another character than letters, digits, `.`, `_` and `-` could be
+    read as a pattern, a list, a range or a port; a number as an address.
+    """
+    known = name in taken or name.lower() in RESERVED
+    return bool(_HOST_NAME.fullmatch(name)) and not known and not name.lower().startswith(MADE_GROUPS)
+
+
+def host_names(instances: Sequence[Mapping[str, Any]], taken: Collection[str] = ()) -> list[str]:
+    """A unique name for each instance: its own, else its identifier, else one made of that."""
+    times = Counter([entry["name"] for entry in instances] + [entry["id"] for entry in instances])
+    taken = {*taken, *(entry["gpu_class"] for entry in instances)}
+    return [
+        next(
+            (name for name in (entry["name"], entry["id"]) if times[name] == 1 and can_be_host(name, taken)),
+            f"lambda-{hashlib.sha256(entry['id'].encode('utf-8', 'replace')).hexdigest()[:16]}",
+        )
+        for entry in instances
+    ]
+
+
+def group_name(words: str) -> str:
+    """A group's name made of words from outside: what a pattern could take for more than a name becomes `_`."""
+    return re.sub(r"[^0-9A-Za-z_]", "_", words)
+
+
+def group_names(entry: Mapping[str, Any]) -> Iterator[str]:
+    """The groups of one instance beside its class. What its name begins with keeps each apart from groups of another meaning."""
+    yield group_name(f"status_{entry['status']}")
+    if entry["region"]:
+        yield group_name(f"region_{entry['region']}")
+    for key, value in entry["tags"].items():
+        yield group_name(f"tag_{key}_{value}" if value else f"tag_{key}")
+
+
+def name_problem(name: str, groups: Collection[str] = ()) -> Problem | None:
+    """Why a campaign's host cannot have a name; None where it can. `groups` are those of the inventory."""
+    if can_be_host(name, groups):
+        return None
+    found = f"lambda_campaign_instances has the name {one_line(name, NAME_LIMIT) or '(empty)'}"
+    return Problem(
+        found,
+        "letters, digits, '.', '_' and '-', and no name of a group: Ansible would take it for a pattern or for the group",
+        "give the instance another name, such as campaign-1",
+    )
 
 
 def usd(cents: object) -> float | None:

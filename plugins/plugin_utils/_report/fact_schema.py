@@ -50,6 +50,7 @@ SERVER = Record(
                 **dict.fromkeys(("class", "name", "driver_version"), _NAME),
                 "count": Number(least=0, most=4096),
                 "uuids": Items(_NAME),
+                "left": Items(Text()),
             }
         ),
         **dict.fromkeys(("lora", "instances", "smoke", "phases"), _LOOSE),

@@ -183,7 +183,18 @@ def hosts(report: dict[str, Any]) -> Table:
     """Every host with its own figures; those of an invalid result are shown here alone."""
     header = ["Host", "GPU", "Backend", "Status", "Measured", JUDGED, "From median", "Robust z",
               *(title for title, _name in LATENCY), "J per token"]  # fmt: skip
-    return Table("Hosts", header, [_host(row) for row in report["hosts"]], text_columns=5)
+    return Table("Hosts", header, [_host(row) for row in report["hosts"]], text_columns=5, notes=_left_alone(report))
+
+
+def _left_alone(report: dict[str, Any]) -> list[str]:
+    """The GPUs that no server of a host uses, once for all hosts that have the same ones."""
+    hosts_by_gpus: dict[str, list[str]] = {}
+    for row in report["hosts"]:
+        gpu = mapping(mapping(row["provenance"].get("server")).get("gpu"))
+        words = "; ".join(map(str, sequence(gpu.get("left"))))
+        if words:
+            hosts_by_gpus.setdefault(words, []).append(row["host"])
+    return [f"Left alone on {_few(names)}: {words}." for words, names in hosts_by_gpus.items()]
 
 
 def provenance(report: dict[str, Any]) -> Table:

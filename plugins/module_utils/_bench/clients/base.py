@@ -25,14 +25,17 @@ OnEnd = Callable[[], None]  # called when the clock has stopped
 
 @dataclass(frozen=True)
 class Session:
-    """What every client works with in one run: what to measure, on which server, and where its files go."""
+    """What every client works with in one run: what to measure, on which server, and where its files go.
+
+    `gpu_uuids` are the GPUs whose power counts, None for all of the host.
+    """
 
     settings: Settings
     access: Access
     target: Target
     info: TargetInfo
     folder: Path
-    gpu_uuids: Sequence[str] = ()
+    gpu_uuids: Sequence[str] | None = None
 
     def workload_at(self, max_concurrency: int) -> Workload:
         """The workload at a level of concurrency."""

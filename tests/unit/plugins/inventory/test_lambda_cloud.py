@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,86 @@ def test_what_members_of_the_account_wrote_is_no_template(account, tmp_path):
         )
     assert "lookup(" in done.stdout, done.stdout + done.stderr
     assert not (tmp_path / "ran").exists()
+
+
+HOSTILE = (
+    *("h100", "b200", "inference", "all", "ALL", "ungrouped", "localhost", "127.0.0.1", "x:!y", "h100[0]", "h100:&x"),
+    *("*", "~.*", "@/etc/passwd", "a,b", "one:22", "-l", "tag_campaign_x", "status_active", "gateway", "::1", "x y"),
+)
+PATTERNS = ("h100", "a100", "b200", "inference", "all", "x", "h100[0]", "tag_campaign_x", "localhost", "gateway")
+
+
+SELECT = """
+import json, sys
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+init_plugin_loader()
+manager = InventoryManager(DataLoader(), [sys.argv[1]])
+print(json.dumps({pattern: sorted(host.name for host in manager.get_hosts(pattern)) for pattern in sys.argv[2:]}))
+"""
+
+
+def selected(source):
+    """The hosts that Ansible takes each pattern to mean."""
+    done = subprocess.run(
+        [sys.executable, "-c", SELECT, source, *PATTERNS],
+        env={
+            **os.environ,
+            "LAMBDA_API_KEY": KEY,
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks" / "collections"),
+        },
+        cwd=source.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_no_name_from_outside_changes_what_a_pattern_selects(account, tmp_path):
+    """Instances of no GPU class whose names, regions and tags are those of groups, or patterns, come to no group but their own."""
+    source = tmp_path / "fleet.lambda_cloud.yml"
+    with serve(account) as url:
+        options = {"keyed_groups": [{"key": "lambda_tags.role", "prefix": "", "separator": ""}]}
+        source.write_text(yaml.safe_dump({"plugin": "llmfleet.serving.lambda_cloud", "api_url": url, **options}))
+        before = selected(source)
+        entries = {}
+        for number, name in enumerate(HOSTILE):
+            entries[f"id{number}"] = {
+                "id": f"id{number}",
+                "name": name,
+                "status": "active",
+                "region": {"name": name},
+                "tags": [{"key": "role", "value": name}, {"key": name, "value": ""}],
+            }
+        account.instances.update(entries)
+        after = selected(source)
+    everything = {"inference", "all"}  # these are of the account's hosts, whatever they are called
+    assert {name: after[name] for name in PATTERNS if name not in everything} == {
+        name: before[name] for name in PATTERNS if name not in everything
+    }
+    for pattern in everything:
+        assert after[pattern] == sorted([*before[pattern], *entries])
+
+
+def test_a_host_of_another_source_is_not_taken_over(account, tmp_path):
+    account.instances["bare"]["name"] = "gpu-01.example.org"
+    (tmp_path / "a_hosts.yml").write_text("inference: {children: {h100: {hosts: {gpu-01.example.org: }}}}")
+    with serve(account) as url:
+        source = tmp_path / "fleet.lambda_cloud.yml"
+        source.write_text(yaml.safe_dump({"plugin": "llmfleet.serving.lambda_cloud", "api_url": url}))
+        done = subprocess.run(
+            ["ansible-inventory", "-i", tmp_path, "--playbook-dir", ROOT / "playbooks", "--list"],
+            env={**os.environ, "LAMBDA_API_KEY": KEY},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    listed = json.loads(done.stdout, object_hook=plain)
+    assert "ansible_host" not in listed["_meta"]["hostvars"].get("gpu-01.example.org", {})
+    assert listed["_meta"]["hostvars"]["bare"]["lambda_id"] == "bare"
+    assert "'gpu-01.example.org' as bare" in " ".join(done.stderr.split())

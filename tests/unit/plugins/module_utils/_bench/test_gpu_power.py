@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._bench.gpu_power import (
     Sample,
     Sampler,
+    gpus_of,
     parse_samples,
     summarise,
 )
@@ -136,7 +137,7 @@ def test_energy_is_the_integral_by_numpy(steps: list[tuple[float, float]], begin
         assert result["mean_power_w"] == pytest.approx(joules / length, rel=1e-9)
 
 
-@pytest.mark.parametrize("uuids", [[], ["GPU-a", "GPU-b"]])
+@pytest.mark.parametrize("uuids", [None, ["GPU-a", "GPU-b"]])
 def test_sampling(fake_host, monkeypatch, tmp_path, uuids) -> None:
     fake_host.program_says("nvidia-smi", TEXT)
     monkeypatch.setenv("PATH", f"{fake_host.bin}:/usr/bin:/bin")
@@ -156,12 +157,42 @@ def test_a_sampler_that_cannot_be_ended_is_left_behind(fake_host, monkeypatch, t
 
     fake_host.program_says("nvidia-smi", TEXT)
     monkeypatch.setenv("PATH", f"{fake_host.bin}:/usr/bin:/bin")
-    sampler = Sampler(tmp_path, [])
+    sampler = Sampler(tmp_path, None)
     sampler._process.wait()
     monkeypatch.setattr(sampler._process, "wait", waits)
     monkeypatch.setattr(sampler._process, "returncode", None)
     sampler.stop()
     assert len(sampler.samples()) == 4
+
+
+INSTANCES = [
+    {"base_url": "http://127.0.0.1:8000", "gpu_uuids": ["GPU-0", "GPU-1"]},
+    {"base_url": "http://127.0.0.1:8001/", "gpu_uuids": ["GPU-2", "GPU-3"]},
+]
+ALL = {"uuids": ["GPU-0", "GPU-1", "GPU-2", "GPU-3"]}
+
+
+@pytest.mark.parametrize(
+    ("fact", "url", "uuids"),
+    [
+        ({"gpu": ALL, "instances": INSTANCES}, "http://127.0.0.1:8000", ["GPU-0", "GPU-1"]),
+        ({"gpu": ALL, "instances": INSTANCES}, "http://127.0.0.1:8001", ["GPU-2", "GPU-3"]),
+        ({"gpu": ALL, "instances": INSTANCES}, "http://gateway:80", ALL["uuids"]),
+        ({"gpu": ALL}, "http://127.0.0.1:8000", ALL["uuids"]),  # a fact of an older release
+        ({"gpu": {"uuids": []}, "instances": []}, "http://127.0.0.1:8000", []),  # a simulator beside a display GPU
+        ({}, "http://127.0.0.1:8000", None),
+    ],
+)
+def test_the_power_of_the_servers_own_gpus_counts(fact, url, uuids) -> None:
+    assert gpus_of(fact, url) == uuids
+
+
+def test_a_server_without_gpus_has_no_energy(fake_host, monkeypatch, tmp_path) -> None:
+    fake_host.program_says("nvidia-smi", TEXT)
+    monkeypatch.setenv("PATH", f"{fake_host.bin}:/usr/bin:/bin")
+    sampler = Sampler(tmp_path, [])
+    sampler.stop()
+    assert sampler.samples() == []
 
 
 def test_a_host_without_gpus(monkeypatch, tmp_path) -> None:

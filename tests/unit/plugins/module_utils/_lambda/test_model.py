@@ -150,3 +150,49 @@ def test_any_body_gives_an_error_of_two_words(payload):
 def test_an_address_is_none_that_ssh_could_take_for_an_option(given, kept):
     entry = cloud.instance({"ip": given, "hostname": given, "private_ip": given})
     assert (entry["ip"], entry["hostname"], entry["private_ip"]) == (kept, kept, kept)
+
+
+@pytest.mark.parametrize("name", ["node1", "gpu-01.example.org", "campaign_2", "One", "0af3", "123"])
+def test_a_name_that_is_a_hosts(name):
+    assert cloud.can_be_host(name)
+    assert cloud.name_problem(name) is None
+    assert not cloud.can_be_host(name, [name])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("h100", "inference", "all", "ALL", "ungrouped", "localhost", "127.0.0.1", "::1", "x:!y", "x:&y", "h100[0]", "h100[0:2]"),
+        *("*", "~.*", "@hosts", "a,b", "one:22", "-l", "tag_x", "region_x", "status_active", "", "a b", "a\n", "{{ x }}", "x" * 65),
+    ],
+)  # fmt: skip
+def test_a_name_that_could_select_other_hosts_is_no_hosts(name):
+    assert not cloud.can_be_host(name, ["h100"])
+    assert "another name" in str(cloud.name_problem(name, ["h100"]))
+
+
+def entry(name, id_, gpu_class=""):
+    return {"name": name, "id": id_, "gpu_class": gpu_class}
+
+
+def test_each_instance_has_a_host_of_its_own():
+    """One named like another's identifier, or without a usable one, takes the place of none."""
+    entries = [
+        entry("b", "a"),
+        entry("a", "x1"),
+        entry("gh200", "c", "gh200"),
+        entry("", "x:!y"),
+        entry("twin", "d"),
+        entry("twin", "e"),
+    ]
+    names = cloud.host_names(entries)
+    assert names[0] == "b" and names[1] == "x1" and names[2] == "c" and names[4:] == ["d", "e"]
+    assert names[3].startswith("lambda-") and len(set(names)) == len(names)
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_groups_of_words_from_outside_are_of_their_kind(key, value):
+    found = list(cloud.group_names({"status": key, "region": value, "tags": {key: value}}))
+    assert all(
+        name.startswith(cloud.MADE_GROUPS) and name.replace("_", "a").isalnum() and name.isascii() for name in found
+    )

@@ -203,3 +203,16 @@ def test_query(expression: str, answer: Any) -> None:
 def test_a_query_that_cannot_be_read_is_explained() -> None:
     with pytest.raises(UserError, match="report_query"):
         query.search({}, "hosts[")
+
+
+def test_gpus_that_are_left_alone_are_named_once():
+    left = "GPU 4 (NVIDIA DGX Display, 4 GiB): not of class a100"
+    fleet = {name: sample.host_facts(name, "a100") for name in ("a100-01", "a100-02", "a100-03")}
+    for name in ("a100-01", "a100-02"):
+        facts = fleet[name]["ansible_facts"]
+        for server in (facts["llmfleet_server"], facts["llmfleet_benchmark"]["provenance"]["server"]):
+            server["gpu"]["left"] = [left]
+    found = report(fleet)
+    for text in (forms.markdown.render(found), forms.page.render(found)):
+        assert text.count("Left alone on a100-01, a100-02: GPU 4 (NVIDIA DGX Display, 4 GiB): not of class a100.") == 1
+        assert text.count("Left alone") == 1
