@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import re
 import resource
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,9 @@ import pytest
 
 from tests.docker.conftest import Containers
 from tests.support.docker_engine import docker
+from tests.support.pretended_gpus import H100, python_with_gpus
 from tests.support.progress import StepFailed
 
-REPORT = Path(__file__).parents[1] / "unit" / "fixtures" / "nvidia_smi" / "h100.xml"
 ONLY_THE_SERVER = "--skip-tags preflight,docker_engine,nvidia_container_toolkit"  # the GPUs are pretended
 
 # As much as this machine may lock: more is refused where Docker itself runs in a container. -1 is no limit, as for the engine.
@@ -55,27 +53,12 @@ def gpus(fleet: Containers, tmp_path: Path) -> Containers:
     folders = [f"{tmp_path}/models/:/extra/", f"{tmp_path}/models:/read:ro", f"{tmp_path}//models:/both:ro,z"]
     for name, (count, variables) in HOSTS.items():
         more = {"inference_server_volumes": folders} if name == "options" else {}
-        python = str(python_with_gpus(tmp_path / name, count))
+        python = str(python_with_gpus(tmp_path / name, [(H100, 81559)] * count))
         limited = {"inference_server_ulimits": ULIMITS, **variables, **more}
         fleet.serve(name, ansible_python_interpreter=python, **limited)
         fleet.hosts[name] = ("h100", fleet.hosts[name][1])
     (tmp_path / "models").mkdir()
     return fleet
-
-
-def python_with_gpus(folder: Path, count: int) -> Path:
-    """A Python whose processes find an nvidia-smi that reports so many GPUs."""
-    head, gpu, foot = re.split(r"(\t<gpu id=.*</gpu>\n)", REPORT.read_text(), flags=re.DOTALL)
-    folder.mkdir()
-    many = "".join(gpu.replace("000000000002", f"{at:012}").replace(":06:", f":{at:02}:") for at in range(1, count + 1))
-    (folder / "smi.xml").write_text(head + many + foot)
-    for name, line in {
-        "nvidia-smi": f"exec cat {folder}/smi.xml",
-        "python": f'PATH={folder}:$PATH exec {sys.executable} "$@"',
-    }.items():
-        (folder / name).write_text(f"#!/bin/sh\n{line}\n")
-        (folder / name).chmod(0o755)
-    return folder / "python"
 
 
 def containers(fleet: Containers) -> dict[str, str]:
