@@ -10,7 +10,7 @@ from typing import Any, Iterable, Mapping
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
-from ansible_collections.llmfleet.serving.plugins.plugin_utils import _knobs
+from ansible_collections.llmfleet.serving.plugins.plugin_utils import _knobs, _proxies
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._host import (
     docker_changes,
     gpu_checks,
@@ -97,6 +97,11 @@ def gpu_container_verdict(result: Any, access: str) -> dict[str, Any]:
     return gpu_container.verdict(plain(result), access)
 
 
+def proxy_environment(proxy: Any) -> dict[str, str]:
+    """A proxy as environment variables."""
+    return _proxies.environment(plain(proxy))
+
+
 class FilterModule:
     """What Ansible asks for."""
 
@@ -110,4 +115,5 @@ class FilterModule:
             "docker_engine_plan": docker_engine_plan,
             "nvidia_toolkit_plan": nvidia_toolkit_plan,
             "gpu_container_verdict": gpu_container_verdict,
+            "proxy_environment": proxy_environment,
         }

@@ -142,6 +142,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._owners import (
 from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import hidden, mask
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import weights as cache
 
+PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY")
 REMEDY = "set inference_server_prefetch to false and let the engine fetch the model, or bring the weights with model_cache_archive"
 
 
@@ -205,8 +206,9 @@ def in_image(params: dict, owner: Owner | None, problem: str) -> list:
         raise UserError(Problem(problem, remedy=f"install python3-venv and give the host an index, or {REMEDY}"))
     wait_for_image(params["image"], params["timeout_s"])
     user = ["--user", f"{owner.uid}:{owner.gid}", "--env", "HOME=/tmp"] if owner else []
+    proxies = [word for name in PROXIES if os.environ.get(name) for word in ("--env", name)]
     return [
-        *("docker", "run", "--rm", "--interactive", "--network", "host", *user),
+        *("docker", "run", "--rm", "--interactive", "--network", "host", *user, *proxies),
         *("--volume", f"{params['cache_dir']}:{params['cache_dir']}"),
         *("--entrypoint", "python3", params["image"]),
     ]
@@ -262,6 +264,10 @@ def explain(output: str, params: dict) -> Problem:
     end = output.strip().splitlines()[-1] if output.strip() else "no output"
     remedies = (
         (
+            r"ProxyError|proxy|Proxy Authentication|407",
+            f"correct model_cache_proxy or docker_engine_proxy: {proxy_in_use()} does not let the host through",
+        ),
+        (
             r"GatedRepo|401|403",
             "accept the licence on the model's page and give a token (playbook keys.yml, or model_cache_token_file)",
         ),
@@ -274,6 +280,12 @@ def explain(output: str, params: dict) -> Problem:
         (text for pattern, text in remedies if re.search(pattern, output)), "run again to go on from what came"
     )
     return Problem(f"the hub's client ended: {end[:600]}", remedy=remedy)
+
+
+def proxy_in_use() -> str:
+    """The proxy that this process and what it starts go through."""
+    found = [os.environ[name] for name in PROXIES[3::-1] if os.environ.get(name)]
+    return found[0] if found else "the proxy of the host's environment"
 
 
 def unpack(params: dict, archive: IO[bytes]) -> dict:

@@ -6,17 +6,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
 
+# What others say, Docker and Ansible, and what helps.
+_REMEDIES = (
+    (
+        re.compile("proxyconnect tcp|Proxy Authentication Required"),
+        "correct docker_engine_proxy and run prepare.yml; on the host `docker info | grep -i proxy` shows the proxy that Docker goes through",
+    ),
+)
+
+
 def failure_text(result: Mapping[str, Any]) -> str:
-    """The result's message; of a loop the messages of its failed items, each once."""
+    """The result's message, with a remedy where others say it; of a loop the messages of its failed items, each once."""
     items = [item for item in result.get("results") or [] if item.get("failed")]
     texts = [str(item["msg"]) for item in items or [result] if item.get("msg")]
-    return "; ".join(dict.fromkeys(texts)) or "a task failed without a message"
+    return "; ".join(dict.fromkeys(map(_with_remedy, texts))) or "a task failed without a message"
+
+
+def _with_remedy(text: str) -> str:
+    remedy = next((remedy for pattern, remedy in _REMEDIES if pattern.search(text)), None)
+    return f"{text} Remedy: {remedy}" if remedy and "Remedy: " not in text else text
 
 
 class _Failure(AnsibleActionFail):

@@ -27,7 +27,7 @@ folder=$(mktemp -d)
 mount -t tmpfs -o mode=755 tmpfs "$folder"
 trap 'umount "$folder"; rmdir "$folder"' EXIT
 debootstrap --variant=minbase \
-    --include=python3,systemd,systemd-sysv,dbus,sudo,ca-certificates,iproute2,busybox-static \
+    --include=python3,systemd,systemd-sysv,dbus,sudo,ca-certificates,iproute2,busybox-static,openssh-server \
     "$suite" "$folder/root" "$mirror" "$script" >"$folder/log" 2>&1 || { tail -20 "$folder/log" >&2; exit 1; }
 rm -rf "$folder"/root/var/cache/apt/archives/*.deb "$folder"/root/var/lib/apt/lists/*
 # The lists of a suite that is not released yet are out of date after a week, on a mirror that stands still.

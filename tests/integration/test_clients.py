@@ -99,3 +99,17 @@ def test_each_file_does_what_it_says_whatever_the_name(fleet: Fleet, key: str) -
     assert (
         not key or [path for path in clients.glob("*.*") if KEY in path.read_text() and path.suffix != ".jsonl"] == []
     )
+
+
+@pytest.mark.parametrize("other", [None, "notes.txt"])
+def test_a_teardown_takes_the_clients_files_and_leaves_what_is_someone_elses(fleet: Fleet, other: str | None) -> None:
+    fleet.add("one")
+    for playbook in ("deploy.yml", "clients.yml"):
+        assert fleet.play(playbook).rc == 0
+    clients = fleet.folder / "state" / "one" / "clients"
+    if other:
+        (clients / other).write_text("mine")
+    assert fleet.play("teardown.yml").rc == 0
+    assert [path.name for path in clients.glob("*")] == ([other] if other else [])
+    assert clients.exists() == bool(other)
+    assert fleet.play("teardown.yml").changed("one") == 0

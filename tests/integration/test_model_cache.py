@@ -125,6 +125,17 @@ def test_an_index_that_never_answers_is_not_waited_for_longer_than_the_limit(
     assert time.monotonic() - began < 10
 
 
+def test_a_proxy_that_does_not_answer_is_named_with_the_variable(
+    run: Any, python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    message = run(python=python, endpoint="http://hub.invalid")["msg"]
+    assert "docker_engine_proxy: http://127.0.0.1:9 does not let the host through" in message
+
+
 def test_a_token_is_sent_and_its_absence_reported_with_the_remedy(run: Any, python: str, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("hf_not_to_be_seen\n")

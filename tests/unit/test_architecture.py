@@ -44,6 +44,7 @@ CONTROLLER_GROUND = tuple(
         "_ownership",
         "_gpu_choice",
         "_failure",
+        "_proxies",
         "_role_settings",
         "_kept_facts",
         "_this_run",
@@ -131,6 +132,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "plugin_utils._failure": (),
     "plugin_utils._version_floors": (),
     "plugin_utils._gpu_choice": ("module_utils._errors", "module_utils._text"),
+    "plugin_utils._proxies": ("module_utils._errors", "module_utils._secrets", "plugin_utils._version"),
     "plugin_utils._gpu_access": ("plugin_utils._version", "plugin_utils._version_floors"),
     "plugin_utils._ownership": ("module_utils._errors", "module_utils._text"),
     # The design gives the report the ground alone; but Student's t stands once, with the repeats that a host counts.

@@ -22,6 +22,8 @@ REMOVED = {
     "module_options": {"gpu_info/"},  # nothing used it: host_info returns the same
 }
 
+PROXIED = ("docker_engine", "nvidia_container_toolkit", "gpu_preflight", "model_cache")
+
 # Names that were added after the recording. An entry is a promise: the name is public from the next release on.
 ADDED: dict[str, set[str]] = {
     "role_options": {
@@ -44,6 +46,7 @@ ADDED: dict[str, set[str]] = {
                 "lora.source",
                 "lora.revision",
                 "lora.rank",
+                "proxy",
             )
         ),
         *(
@@ -51,8 +54,10 @@ ADDED: dict[str, set[str]] = {
             for name in ("gpu_access", "gpus", "model", "tensor_parallel_size")
         ),
         "nvidia_container_toolkit/main/nvidia_container_toolkit_server_access",
+        *(f"{role}/main/{role}_proxy" for role in PROXIED),
     },
     "role_defaults": {
+        *(f"{role}/{role}_proxy" for role in (*PROXIED, "inference_server")),
         "gpu_preflight/gpu_preflight_gpu_access",
         "gpu_preflight/gpu_preflight_gpus",
         "nvidia_container_toolkit/nvidia_container_toolkit_server_access",
@@ -99,6 +104,7 @@ ADDED: dict[str, set[str]] = {
         "model_gpu_problem",
         "model_recipe",
         "observed_start",
+        "proxy_environment",
         "orphaned_instances",
         "rollback_outcome",
         "rollback_point",

@@ -29,6 +29,7 @@ PID_FILE = "/run/docker.pid"
 CONFIG = "/etc/docker/daemon.json"
 DEFAULT_ROOT = "/var/lib/docker"
 OWN_LABEL_PREFIX = "org.llmfleet."
+_PROXIES = {"http_proxy": "HttpProxy", "https_proxy": "HttpsProxy", "no_proxy": "NoProxy"}
 
 
 class DockerError(OSError):
@@ -115,6 +116,7 @@ def shape_docker(
         "runtimes": sorted(info.get("Runtimes") or {}),
         "default_runtime": info.get("DefaultRuntime"),
         "cdi_spec_dirs": info.get("CDISpecDirs") or [],
+        "proxies": {key: info.get(name) or None for key, name in _PROXIES.items()},
         "containers": [_container(item, (inspected or {}).get(str(item.get("Id"))) or {}) for item in containers],
     }
 

@@ -11,6 +11,7 @@ from typing import Any, Dict, Mapping
 from ansible_collections.llmfleet.serving.plugins.module_utils._docker_config import config_problems, merge_config
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
 
+from .. import _proxies
 from .._version import at_least, matches
 
 Host = Mapping[str, Any]
@@ -23,18 +24,21 @@ def docker_changes(host: Host, want: Want) -> Changes:
 
     `host`: the return of `llmfleet.serving.host_info`.
     `want`: `mode` (`install` or `verify`), `source` (`docker` or `distribution`), `version`, `version_min`,
-        `hold`, `defaults` and `options` of daemon.json, `packages` and `conflicts` by source.
+        `hold`, `defaults` and `options` of daemon.json, `packages` and `conflicts` by source, `proxy`.
     Returns `problems` (with remedies; nothing may be changed when there are any), `install`, `packages`,
-        `conflicts`, `needs`, `release`, `hold`, `config`, `start`, `changes` (any of these) and `wait_for_first_boot`.
+        `conflicts`, `needs`, `release`, `hold`, `config`, `drop_in` (the text of one of Docker's unit), `start`, `changes` (any of
+        these), `wait_for_first_boot` and `options`, those of daemon.json with the proxy.
     """
     docker, packages = host["docker"], host["packages"]
+    proxy = _proxies.of_docker(docker, want.get("proxy") or {})
+    options = {**want["options"], **proxy["options"]}
     present = docker["state"] != "absent"
     enough = present and version_is_enough(docker["version"], want)
     verify = want["mode"] == "verify"
     offered = list(want["packages"].get(want["source"], []))
     conflicts = [name for name in want["conflicts"].get(want["source"], []) if name in packages["versions"]]
     install = not enough and not verify
-    config = merge_config(docker["daemon_config"]["content"], want["defaults"], want["options"])
+    config = merge_config(docker["daemon_config"]["content"], want["defaults"], options)
     missing = [name for name in want["needs"] if not packages["python_modules"].get(want["needs"][name])]
     changes = {
         "install": install,
@@ -43,13 +47,15 @@ def docker_changes(host: Host, want: Want) -> Changes:
         "needs": [] if verify else missing,
         **holds(packages, offered, want["hold"], install, verify),
         "config": not verify and config != docker["daemon_config"]["content"],
+        "drop_in": "" if verify else proxy["drop_in"],
         "start": not verify and (docker["state"] != "running" or docker["enabled"] is False),
     }
     problems = _verify_problems(docker, want) if verify else _install_problems(host, want, changes, config)
     return {
         **changes,
+        "options": options,
         "changes": any(changes.values()),
-        "problems": problems,
+        "problems": [*problems, *_proxies.problems("docker_engine_proxy", want.get("proxy") or {})],
         "wait_for_first_boot": not verify and host["cloud_init"]["status"] == "running",
     }
 

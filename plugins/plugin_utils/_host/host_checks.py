@@ -139,12 +139,13 @@ def _check_hub(host: Host, want: Want) -> Verdict:
         return skip("offline mode")
     if answer is None:
         return skip("no address is given")
+    proxy = (want.get("proxy") or {}).get("https_proxy")
+    way = "correct docker_engine_proxy" if proxy else "open the way, or name a proxy with docker_engine_proxy"
     return judge(
         answer["reachable"],
-        f"{answer['url']}: {answer['error'] or answer['http_status']}",
+        f"{answer['url']}{f' through {proxy}' if proxy else ''}: {answer['error'] or answer['http_status']}",
         "an answer",
-        "open the way (proxy: https_proxy in the host's environment), name a mirror with gpu_preflight_hub_url, or bring the "
-        "weights yourself and set gpu_preflight_offline: true",
+        f"{way}, name a mirror with gpu_preflight_hub_url, or bring the weights yourself and set gpu_preflight_offline: true",
     )
 
 

@@ -38,7 +38,7 @@ def evaluate(host: Host, want: Want, severities: Mapping[str, str]) -> list[Chec
 
     `host`: the return of `llmfleet.serving.host_info`, all sections.
     `want`: `gpu` (`required`, `count`, `named`, `mig`, `profile`, `profile_problem`, `model_problem`), `image`, `ports`, `disk_free_gib`,
-        `disk_free_deployed_gib`, `memory_gib`, `offline`, `clock_skew_s`.
+        `disk_free_deployed_gib`, `memory_gib`, `offline`, `clock_skew_s`, `proxy`.
     `severities`: `error`, `warning` or `ignore` by check, over the checks' own.
     Returns `name`, `status` (`pass`, `fail`, `skip`), `severity`, `found`, `needed` and `remedy`; the remedy
         only with a failure, `needed` empty with a skip.

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .. import _proxies
 from .._gpu_access import has_cdi
 from .engine import (
     engine_argv,
@@ -61,7 +62,9 @@ def instances_of(want: Mapping[str, Any], context: Context) -> list[dict[str, An
             "port": port,
             "base_url": f"http://{_reachable(want['bind_address'])}:{port}",
             "gpu_uuids": [gpu["uuid"] for gpu in context.host["gpu"]["cards"]] if uuids is None else uuids,
-            "env": {str(key): str(value) for key, value in want["env"].items()},
+            "env": {
+                str(key): str(value) for key, value in {**_proxies.environment(want.get("proxy") or {}), **want["env"]}.items()
+            },
             "files": {},
             "key_mark": key_mark(want, context.host),
             **({"lora": marks(want, context.host)} if adapters_of(want) else {}),

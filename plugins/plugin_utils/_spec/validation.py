@@ -15,6 +15,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table im
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.ports import taken_port
 
+from .. import _proxies
 from .flags import flag_problems, parse_args
 
 RUNTIMES = ("docker", "process")
@@ -49,7 +50,7 @@ def problems(want: Mapping[str, Any]) -> list[Problem]:
                 remedy="use runtime docker",
             )
         )
-    return [*faults, *_runtime_problems(want)]
+    return [*faults, *_runtime_problems(want), *_proxies.problems("inference_server_proxy", want.get("proxy") or {})]
 
 
 def _runtime_problems(want: Mapping[str, Any]) -> list[Problem]:

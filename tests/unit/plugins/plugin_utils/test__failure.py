@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleActionFail
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._failure import said_once
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._failure import failure_text, said_once
 
 PRINTS_TWICE = hasattr(AnsibleActionFail, "omit_exception_key")  # ansible-core 2.19 and newer
 
@@ -32,3 +32,17 @@ def test_a_failure_comes_without_what_would_print_it_again():
         said_once(failed)
     assert raised.value.result_contribution == {"failed": True, "msg": "no disk", "cause": "disk"}
     assert raised.value.omit_exception_key
+
+
+@pytest.mark.parametrize(
+    ("result", "remedy"),
+    [
+        ({"msg": "Error pulling image: proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused"}, True),
+        ({"results": [{"failed": True, "msg": "proxyconnect tcp: no route to host"}, {"msg": "fine"}]}, True),
+        ({"msg": "proxyconnect tcp: x. Remedy: another"}, False),
+        ({"msg": "no disk"}, False),
+    ],
+)
+def test_what_docker_says_of_a_dead_proxy_comes_with_the_remedy(result, remedy):
+    assert ("docker_engine_proxy" in failure_text(result)) == remedy
+    assert failure_text(result).count("Remedy: ") <= 1

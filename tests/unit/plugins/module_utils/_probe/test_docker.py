@@ -197,3 +197,8 @@ def test_an_engine_that_does_not_answer_as_one(engine_socket):
 def test_no_socket(tmp_path):
     with pytest.raises(DockerError):
         docker_get(str(tmp_path / "none"), "/info")
+
+
+def test_the_proxy_that_docker_goes_through():
+    docker = shape_docker({**INFO, "HttpProxy": "", "HttpsProxy": "http://proxy:3128", "NoProxy": "localhost"}, [])
+    assert docker["proxies"] == {"http_proxy": None, "https_proxy": "http://proxy:3128", "no_proxy": "localhost"}

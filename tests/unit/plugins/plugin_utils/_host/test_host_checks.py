@@ -55,6 +55,14 @@ PASSING = [
 ]
 
 
+def test_a_hub_that_the_proxy_does_not_let_through_is_said_with_the_proxy():
+    host = changed(HOST, ("network.reachable", False), ("network.error", "Connection refused"))
+    check = HOST_CHECKS["hub_reachable"](host, {**WANT, "proxy": {"https_proxy": "http://10.0.0.1:3128"}})
+    assert "through http://10.0.0.1:3128: Connection refused" in check["found"]
+    assert check["remedy"].startswith("correct docker_engine_proxy")
+    assert "name a proxy with docker_engine_proxy" in HOST_CHECKS["hub_reachable"](host, WANT)["remedy"]
+
+
 @pytest.mark.parametrize(("name", "changes", "want"), PASSING)
 def test_what_is_right_all_the_same(name, changes, want):
     assert HOST_CHECKS[name](changed(HOST, *changes), {**WANT, **want})["status"] == "pass"
