@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from ansible.errors import AnsibleFilterError
+from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table import ENGINES
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils import _ownership
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._knobs import coerced, typed
@@ -21,10 +22,11 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import (
     deployment,
     lora,
     profiles,
+    pruning,
     spec,
     tensor_parallel,
 )
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.engine import known_release
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec.engine import images_by_version, known_release
 
 
 def server_spec(
@@ -253,6 +255,13 @@ def client_urls(fact: dict[str, Any], client_url: str = "") -> list[str]:
         raise AnsibleFilterError(str(error)) from None
 
 
+def prunable(kept: Any, server_name: str, usage: Any, role_path: str) -> dict[str, Any]:
+    """What of earlier deployments can go."""
+    engines = [engine_file(name, Path(role_path)) for name in ENGINES]
+    images = [image for engine in engines for named in images_by_version(engine).values() for image in named]
+    return pruning.prunable(str(server_name), mapping(plain(kept)), mapping(plain(usage)), images)
+
+
 class FilterModule:
     """What Ansible asks for."""
 
@@ -276,5 +285,6 @@ class FilterModule:
             "server_paths": server_paths,
             "server_pinned": server_pinned,
             "start_steps": start_steps,
+            "prunable": prunable,
             "unused_volumes": unused_volumes,
         }

@@ -15,6 +15,7 @@ from pathlib import Path
 from ._files import stat_fields
 
 ENDED = ("Z", "X")  # states of a process that runs no more
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def identity(pid: int) -> str | None:
@@ -30,3 +31,11 @@ def identity(pid: int) -> str | None:
 def _identity_by_ps(pid: int) -> str | None:
     answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], stdout=subprocess.PIPE, check=False)
     return answer.stdout.decode().strip() or None
+
+
+def boot_id() -> str | None:
+    """What distinguishes this boot of the host from the next; None where the system does not say."""
+    try:
+        return Path(BOOT_ID).read_text().strip()
+    except OSError:
+        return None

@@ -12,12 +12,11 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-
 # What others say, Docker and Ansible, and what helps.
 _REMEDIES = (
     (
         re.compile("proxyconnect tcp|Proxy Authentication Required"),
-        "correct docker_engine_proxy and run prepare.yml; on the host `docker info | grep -i proxy` shows the proxy that Docker goes through",
+        "correct docker_engine_proxy and run prepare.yml; on the host `docker info | grep -i proxy` shows Docker's",
     ),
 )
 

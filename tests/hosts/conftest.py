@@ -53,13 +53,17 @@ class Fleet:
 
     def prepare(self, host: str, *arguments: str, **variables: Any) -> Run:
         """Run playbooks/prepare.yml on one host."""
+        return self.play("prepare", host, *arguments, **variables)
+
+    def play(self, playbook: str, host: str, *arguments: str, **variables: Any) -> Run:
+        """Run one of the playbooks on one host, or on several with commas between them."""
         counted = self.folder / "calls.json"
         done = subprocess.run(
             [
                 PROGRAMS / "ansible-playbook",
                 *("-i", ROOT / "molecule" / SCENARIO / "inventory", "-i", Path(__file__).parent / "small.yml"),
                 *("--limit", host, "--extra-vars", json.dumps(variables), *arguments),
-                ROOT / "playbooks" / "prepare.yml",
+                ROOT / "playbooks" / f"{playbook}.yml",
             ],
             capture_output=True,
             text=True,

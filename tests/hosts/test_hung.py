@@ -64,7 +64,9 @@ class SshFleet:
         public = self.key.with_suffix(".pub").read_text().strip()
         for name in self.names:
             run_step(f"start {name}", hosts_sh("up", name, "bookworm"), self.folder / f"{name}.log", timeout_s=600)
-            self.sh(name, f"mkdir -p {STATE} /root/.ssh; echo '{public}' >/root/.ssh/authorized_keys; systemctl start ssh")
+            self.sh(
+                name, f"mkdir -p {STATE} /root/.ssh; echo '{public}' >/root/.ssh/authorized_keys; systemctl start ssh"
+            )
         self.sh(FULL, SMALL_DISK)
 
     def sh(self, name: str, script: str) -> str:
@@ -124,7 +126,9 @@ class SshFleet:
 
     def _inventory(self, way: str) -> Path:
         example = yaml.safe_load((ROOT / "inventory" / "hosts.yml").read_text())["inference"].get("vars") or {}
-        hosts = {name: {"ansible_host": _inspect(CONTAINER + name, "{{.NetworkSettings.IPAddress}}")} for name in self.names}
+        hosts = {
+            name: {"ansible_host": _inspect(CONTAINER + name, "{{.NetworkSettings.IPAddress}}")} for name in self.names
+        }
         variables = {
             **(example if way == "installed" else {}),
             "ansible_user": "root",

@@ -34,7 +34,7 @@ ADDED: dict[str, set[str]] = {
         ),
         *(
             f"inference_server/{entry}/inference_server_{name}"
-            for entry in ("main", "absent", "clients", "rollback")
+            for entry in ("main", "absent", "clients", "prune", "rollback", "stop")
             for name in (
                 "engine_version",
                 "lock_takeover",
@@ -105,6 +105,7 @@ ADDED: dict[str, set[str]] = {
         "model_recipe",
         "observed_start",
         "proxy_environment",
+        "prunable",
         "orphaned_instances",
         "rollback_outcome",
         "rollback_point",

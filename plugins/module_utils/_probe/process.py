@@ -63,12 +63,14 @@ def probe_process(system: System, pid: int) -> dict[str, Any]:
     }
 
 
-def parse_pid_file(text: str | None) -> int | None:
-    """The process ID that a pid file holds: bare, or as `pid` of a JSON object."""
+def parse_pid_file(text: str | None, boot_id: str | None = None) -> int | None:
+    """The process ID that a pid file holds: bare, or as `pid` of a JSON object; None where that names another `boot_id`."""
     try:
         content = json.loads(text or "")
     except ValueError:
         return None
+    if isinstance(content, dict) and content.get("boot_id") not in (None, boot_id):
+        return None  # by now the number may be a stranger's
     pid = content.get("pid") if isinstance(content, dict) else content
     return pid if isinstance(pid, int) and not isinstance(pid, bool) and pid > 0 else None
 
@@ -84,5 +86,6 @@ def probe_pid_file(system: System, path: str) -> dict[str, Any]:
     A leading `~` is the home of the user who connected.
     """
     full_path = home_of_caller() + path[1:] if path.startswith("~/") else path
-    pid = parse_pid_file(system.read(full_path))
+    boot_id = (system.read("/proc/sys/kernel/random/boot_id") or "").strip() or None
+    pid = parse_pid_file(system.read(full_path), boot_id)
     return {"path": path, "pid": pid if system.read(f"/proc/{pid}/stat") is not None else None}

@@ -21,16 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from .._files import read_json, stat_fields, write_json
-from .._processes import ENDED, identity
+from .._processes import ENDED, boot_id, identity
 
 RECORD = "process.json"
 LOG = "server.log"
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The record of the last start: `pid`, `identity`, `digest`, `argv`; empty when there is no record.
+    """The record of the last start: `pid`, `identity`, `boot_id`, `digest`, `argv`; empty when there is no record.
 
-    `identity` is None of a process that had ended before it could be asked for.
+    `identity` is None of a process that had ended before it could be asked for. `boot_id` is missing in records of older releases.
     """
     record = read_json(folder / RECORD)
     return record if isinstance(record, dict) else {}
@@ -40,6 +40,8 @@ def running_pid(folder: Path) -> int | None:
     """The number of the process that was started from this folder, if it still runs."""
     record = read_record(folder)
     pid, started = record.get("pid"), record.get("identity")
+    if record.get("boot_id") not in (None, boot_id()):
+        return None  # a start time counts from the boot: after another one a stranger may have number and time
     return pid if isinstance(pid, int) and isinstance(started, str) and identity(pid) == started else None
 
 
@@ -76,7 +78,13 @@ def start(folder: Path, argv: list[str], env: dict[str, str], files: dict[str, s
             env={**os.environ, **env},
             start_new_session=True,
         )
-    record = {"pid": process.pid, "identity": identity(process.pid), "digest": digest, "argv": argv}
+    record = {
+        "pid": process.pid,
+        "identity": identity(process.pid),
+        "boot_id": boot_id(),
+        "digest": digest,
+        "argv": argv,
+    }
     try:
         write_json(folder / RECORD, record, indent=2)
     except OSError:

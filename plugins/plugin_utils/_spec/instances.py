@@ -63,7 +63,8 @@ def instances_of(want: Mapping[str, Any], context: Context) -> list[dict[str, An
             "base_url": f"http://{_reachable(want['bind_address'])}:{port}",
             "gpu_uuids": [gpu["uuid"] for gpu in context.host["gpu"]["cards"]] if uuids is None else uuids,
             "env": {
-                str(key): str(value) for key, value in {**_proxies.environment(want.get("proxy") or {}), **want["env"]}.items()
+                str(key): str(value)
+                for key, value in {**_proxies.environment(want.get("proxy") or {}), **want["env"]}.items()
             },
             "files": {},
             "key_mark": key_mark(want, context.host),

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.llmfleet.serving.plugins.module_utils import _processes
 from ansible_collections.llmfleet.serving.plugins.module_utils._files import log_tail
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as _process
 
@@ -74,13 +75,28 @@ def test_a_later_process_with_the_same_number_is_not_taken_for_ours(folder):
     (folder / _process.RECORD).write_text(json.dumps(record))
 
 
+@pytest.mark.parametrize(("boot", "runs"), [("same", True), (None, True), ("another", False)])
+def test_after_a_reboot_a_stranger_with_number_and_start_time_is_not_taken_for_ours(
+    folder, tmp_path, monkeypatch, boot, runs
+):
+    known = tmp_path / "boot_id"
+    known.write_text("same\n")
+    monkeypatch.setattr(_processes, "BOOT_ID", str(known))
+    pid = _process.start(folder, SLEEPER, {}, {}, "1")
+    record = _process.read_record(folder)
+    assert record["boot_id"] == "same"
+    (folder / _process.RECORD).write_text(json.dumps({**record, "boot_id": boot}))
+    assert _process.running_pid(folder) == (pid if runs else None)
+    (folder / _process.RECORD).write_text(json.dumps(record))
+
+
 def test_a_new_record_replaces_the_old_one_as_a_whole(folder):
     folder.mkdir()
     (folder / _process.RECORD).write_text("old")
     os.link(folder / _process.RECORD, folder / "as a reader has it open")
     _process.start(folder, SLEEPER, {}, {}, "1")
     assert (folder / "as a reader has it open").read_text() == "old"
-    assert list(json.loads((folder / _process.RECORD).read_text())) == ["pid", "identity", "digest", "argv"]
+    assert list(json.loads((folder / _process.RECORD).read_text())) == ["pid", "identity", "boot_id", "digest", "argv"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "null"])
