@@ -20,8 +20,8 @@ options:
     description: What to read.
     type: list
     elements: str
-    choices: [os, memory, disk, ports, processes, gpu, docker, toolkit, packages, cloud_init, clock, network]
-    default: [os, memory, disk, ports, processes, gpu, docker, toolkit, packages, cloud_init, clock, network]
+    choices: [os, memory, disk, ports, processes, gpu, docker, toolkit, packages, cloud_init, clock, network, firewall]
+    default: [os, memory, disk, ports, processes, gpu, docker, toolkit, packages, cloud_init, clock, network, firewall]
   paths:
     description: Paths whose file systems are measured. A path need not exist yet.
     type: list
@@ -688,6 +688,11 @@ host:
           elements: str
           returned: always
           sample: [/etc/cdi, /var/run/cdi]
+        proxies:
+          description: The proxy that it goes through, with C(http_proxy), C(https_proxy) and C(no_proxy); each null where there is none.
+          type: dict
+          returned: always
+          sample: {http_proxy: null, https_proxy: "http://proxy.example.org:3128", no_proxy: localhost}
         containers:
           description: Its containers, the stopped ones included.
           type: list
@@ -940,6 +945,26 @@ host:
           description: Whether it is synchronised, as systemd says; null without systemd's answer.
           type: bool
           returned: always
+    firewall:
+      description: The firewall that the host's owner manages. Seen with privileges alone.
+      type: dict
+      returned: when V(firewall) is in O(sections)
+      contains:
+        name:
+          description: V(ufw), V(firewalld) or null, where neither is active.
+          type: str
+          returned: always
+          sample: ufw
+        allowed:
+          description: Ranges of TCP ports that it opens, first and last; those of firewalld's default zone.
+          type: list
+          elements: list
+          returned: always
+          sample: [[22, 22], [8000, 8007]]
+        strict_forwarding:
+          description: Whether firewalld keeps closed what Docker publishes (C(StrictForwardPorts)).
+          type: bool
+          returned: always
     network:
       description: Whether O(url) answers. Null without a O(url).
       type: dict
@@ -982,6 +1007,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Us
 from ansible_collections.llmfleet.serving.plugins.module_utils._files import read_json
 from ansible_collections.llmfleet.serving.plugins.module_utils._lease import Holder, held_problem, parsed, take
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.docker import probe_docker
+from ansible_collections.llmfleet.serving.plugins.module_utils._probe.firewall import probe_firewall
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.gpu import probe_gpu
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.host import (
     probe_clock,
@@ -1011,6 +1037,7 @@ PROBES: dict[str, Callable[[System, dict[str, Any]], Any]] = {
     "cloud_init": lambda system, _params: probe_cloud_init(system),
     "clock": lambda system, params: probe_clock(system, params["reference_time_s"]),
     "network": lambda _system, params: probe_url(params["url"], params["url_timeout_s"]) if params["url"] else None,
+    "firewall": lambda system, _params: probe_firewall(system),
 }
 LOCK = {
     "state_dir": {"type": "path", "required": True},

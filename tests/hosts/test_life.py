@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -167,6 +168,56 @@ def test_an_upgrade_stops_the_server_reboots_and_proves_the_first_answer(life, s
     again = life.serve("upgrade", served, upgrade_reboot="never")
     assert again.rc == 0 and life.sh(served, BOOT) == boot, again.output
     assert re.search(rf"^{served} .*/v1|^{served} .*:8000", again.output, re.M), again.output
+
+
+def test_what_earlier_deployments_left_is_listed_and_removed(life, served):
+    """The image that runs stays, and the one of another repository; of this engine's repository the older one goes."""
+    older = "vllm/vllm-openai:v0.1"
+    life.sh(served, f"docker tag 127.0.0.1:5000/probe:1 mine:1; echo | docker import - {older}")
+    life.sh(served, "docker volume create llmfleet-vllm-older; docker volume create database")
+    listed = life.serve("prune", served, "--check")
+    assert listed.rc == 0 and older in listed.output and "llmfleet-vllm-older" in listed.output, listed.output
+    assert older in life.sh(served, "docker images --format '{{.Repository}}:{{.Tag}}'")
+    done = life.serve("prune", served)
+    assert done.rc == 0, done.output
+    images = life.sh(served, "docker images --format '{{.Repository}}:{{.Tag}}'").split()
+    assert older not in images and {"mine:1", ensure_image()} <= set(images)
+    volumes = life.sh(served, "docker volume ls --quiet").split()
+    assert "llmfleet-vllm-older" not in volumes and "database" in volumes
+    assert life.serve("prune", served).changed(served) == 0
+    assert life.serve("deploy", served).changed(served) == 0
+
+
+def reaches(address: str, port: int) -> bool:
+    """Whether a connection from another machine comes through."""
+    try:
+        with socket.create_connection((address, port), timeout=3):
+            return True
+    except OSError:
+        return False
+
+
+def test_ufw_does_not_see_what_docker_publishes_and_the_preflight_says_so(life, host12):
+    """Of a container and of a process on the host, with ufw closed but for SSH."""
+    life.sh(host12, "apt-get update -q && apt-get install -q -y --no-install-recommends ufw iptables")
+    address = life.sh(host12, "ip -4 -o addr show dev eth0").split()[3].partition("/")[0]
+    life.sh(host12, "docker run --detach --name open -p 8100:8100 127.0.0.1:5000/probe:1 /bin/busybox httpd -f -p 8100")
+    life.sh(host12, "systemd-run --quiet --unit=open python3 -m http.server 8101; ufw --force enable")
+    try:
+        assert reaches(address, 8100) and not reaches(address, 8101)
+        drop = (
+            "iptables -I DOCKER-USER -p tcp -m conntrack --ctorigdstport {} --ctdir ORIGINAL ! -s 10.99.0.0/16 -j DROP"
+        )
+        life.sh(host12, drop.format(8100))
+        assert not reaches(address, 8100)
+        life.sh(host12, "ufw allow 8101/tcp")
+        assert reaches(address, 8101)
+        run = life.prepare(
+            host12, "--tags", "preflight", gpu_preflight_bind_address="0.0.0.0", gpu_preflight_clock_skew_s=1000
+        )
+        assert run.rc == 0 and "(firewall)" in run.output, run.output
+    finally:
+        life.sh(host12, "ufw --force disable; systemctl stop open; docker rm --force open; systemctl restart docker")
 
 
 def test_a_host_that_fails_stops_the_upgrade_of_the_rest(life, host12, served):

@@ -51,7 +51,7 @@ ADDED: dict[str, set[str]] = {
         ),
         *(
             f"gpu_preflight/main/gpu_preflight_{name}"
-            for name in ("gpu_access", "gpus", "model", "tensor_parallel_size")
+            for name in ("bind_address", "gpu_access", "gpus", "model", "tensor_parallel_size")
         ),
         "nvidia_container_toolkit/main/nvidia_container_toolkit_server_access",
         *(f"{role}/main/{role}_proxy" for role in PROXIED),

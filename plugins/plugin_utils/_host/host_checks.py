@@ -24,6 +24,8 @@ SUPPORTED_OS = {
 # The name of the image that a container was deployed with; Docker itself knows it by its ID alone.
 IMAGE_LABEL = "org.llmfleet.image"
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 
 def _check_os(host: Host, want: Want) -> Verdict:
     system = host["os"]
@@ -149,11 +151,56 @@ def _check_hub(host: Host, want: Want) -> Verdict:
     )
 
 
+def _check_firewall(host: Host, want: Want) -> Verdict:
+    """Docker's published ports pass by ufw and firewalld, in either direction a surprise; a process does not."""
+    firewall, address = host.get("firewall") or {}, want.get("bind_address") or "127.0.0.1"
+    if address in LOOPBACK or not firewall.get("name"):
+        return skip("the server stays on loopback" if address in LOOPBACK else "neither ufw nor firewalld is active")
+    ports = [int(port) for port in want["ports"]]
+    closed = [port for port in ports if not any(low <= port <= high for low, high in firewall["allowed"])]
+    name, docker = firewall["name"], want.get("runtime", "docker") == "docker"
+    if docker and not firewall["strict_forwarding"]:
+        return _passed_by(name, address, closed)
+    wanted = ", ".join(map(str, ports))
+    return judge(
+        not closed,
+        f"{name} is active and has no rule for port {', '.join(map(str, closed))}"
+        if closed
+        else f"{name} opens {wanted}",
+        f"a rule that lets clients reach port {wanted}",
+        _allow(name, closed[0], forwarded=docker) if closed else "",
+    )
+
+
+def _passed_by(name: str, address: str, closed: list[int]) -> Verdict:
+    """A port that the owner's firewall seems to close and that Docker opens to every network that reaches the address."""
+    port = closed[0] if closed else 0
+    return judge(
+        not closed,
+        f"{name} is active and does not see what Docker publishes: port {', '.join(map(str, closed))} on {address} will be open to "
+        "every network that reaches the host"
+        if closed
+        else f"{name} opens the port, as Docker does",
+        f"a rule of {name} that says the same, or a filter where Docker looks",
+        "set inference_server_bind_address to an address of the inner network; or let in one network alone: sudo iptables -I DOCKER-USER "
+        f"-p tcp -m conntrack --ctorigdstport {port} --ctdir ORIGINAL ! -s 10.0.0.0/8 -j DROP; or, where it is meant to be open: "
+        f"{_allow(name, port, forwarded=False)} (docs/operations.md, Firewalls)",
+    )
+
+
+def _allow(name: str, port: int, *, forwarded: bool) -> str:
+    if name == "ufw":
+        return f"sudo ufw allow from 10.0.0.0/8 to any port {port} proto tcp"
+    strict = "set StrictForwardPorts=no in /etc/firewalld/firewalld.conf and " if forwarded else ""
+    return f"{strict}sudo firewall-cmd --permanent --add-port={port}/tcp && sudo firewall-cmd --reload"
+
+
 HOST_CHECKS: dict[str, Check] = {
     "os_supported": _check_os,
     "memory": _check_memory,
     "disk_space": _check_disk,
     "port_free": _check_ports,
+    "firewall": _check_firewall,
     "daemon_config": _check_daemon_config,
     "hub_reachable": _check_hub,
     "clock_skew": _check_clock,

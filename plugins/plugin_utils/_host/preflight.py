@@ -24,7 +24,7 @@ CHECKS = {**HOST_CHECKS, **GPU_CHECKS}
 # What does not keep a server from running, but should be reported.
 WARNINGS = frozenset(
     {
-        *("persistence_mode", "power_limit", "row_remap", "reboot_required", "clock_skew", "mig_pending"),
+        *("persistence_mode", "power_limit", "row_remap", "reboot_required", "firewall", "clock_skew", "mig_pending"),
         *("cdi_specification", "daemon_reload"),
     }
 )
@@ -38,7 +38,8 @@ def evaluate(host: Host, want: Want, severities: Mapping[str, str]) -> list[Chec
 
     `host`: the return of `llmfleet.serving.host_info`, all sections.
     `want`: `gpu` (`required`, `count`, `named`, `mig`, `profile`, `profile_problem`, `model_problem`), `image`, `ports`, `disk_free_gib`,
-        `disk_free_deployed_gib`, `memory_gib`, `offline`, `clock_skew_s`, `proxy`.
+        `disk_free_deployed_gib`, `memory_gib`, `offline`, `clock_skew_s`, `proxy`, `bind_address`,
+        `runtime`.
     `severities`: `error`, `warning` or `ignore` by check, over the checks' own.
     Returns `name`, `status` (`pass`, `fail`, `skip`), `severity`, `found`, `needed` and `remedy`; the remedy
         only with a failure, `needed` empty with a skip.

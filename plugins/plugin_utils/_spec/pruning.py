@@ -11,9 +11,8 @@ from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem
 
+from .._ownership import SERVER_LABEL
 from .deployment import VOLUME_PREFIX
-
-SERVER_LABEL = "org.llmfleet.server"
 
 
 def prunable(

@@ -23,6 +23,7 @@ FAILING = [
     ("port_free", [("docker.containers", [FOREIGN])], "inference_server_port"),
     ("daemon_config", [("docker.daemon_config.error", "not JSON")], "correct or move away"),
     ("hub_reachable", [("network.reachable", False), ("network.error", "timed out")], "gpu_preflight_offline"),
+    ("firewall", [("firewall", {"name": "ufw", "allowed": [], "strict_forwarding": False})], "DOCKER-USER"),
     ("clock_skew", [("clock.skew_s", -75.0)], "time service"),
     ("reboot_required", [("packages.reboot_required", True)], "reboot"),
 ]
@@ -32,7 +33,7 @@ FAILING = [
     ("name", "changes", "remedy"), FAILING, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_each_failure_has_its_remedy(name, changes, remedy):
-    check = HOST_CHECKS[name](changed(HOST, *changes), WANT)
+    check = HOST_CHECKS[name](changed(HOST, *changes), {**WANT, "bind_address": "0.0.0.0"})
     assert check["status"] == "fail"
     assert check["found"] and check["needed"]
     assert remedy in check["remedy"]
@@ -82,3 +83,38 @@ def test_what_is_right_all_the_same(name, changes, want):
 def test_what_cannot_be_judged_is_skipped(name, changes, want):
     check = HOST_CHECKS[name](changed(HOST, *changes), {**WANT, **want})
     assert (check["status"], check["remedy"]) == ("skip", "")
+
+
+OPEN = "0.0.0.0"
+UFW = {"name": "ufw", "allowed": [[22, 22]], "strict_forwarding": False}
+FIREWALLD = {"name": "firewalld", "allowed": [], "strict_forwarding": False}
+
+
+@pytest.mark.parametrize(
+    ("firewall", "want", "status", "said"),
+    [
+        (UFW, {"bind_address": "127.0.0.1"}, "skip", ""),
+        ({"name": None, "allowed": [], "strict_forwarding": False}, {"bind_address": OPEN}, "skip", ""),
+        (UFW, {"bind_address": OPEN}, "fail", "--ctorigdstport 8000"),
+        ({**UFW, "allowed": [[7990, 8010]]}, {"bind_address": OPEN}, "pass", ""),
+        (
+            UFW,
+            {"bind_address": OPEN, "runtime": "process"},
+            "fail",
+            "sudo ufw allow from 10.0.0.0/8 to any port 8000 proto tcp",
+        ),
+        ({**UFW, "allowed": [[8000, 8000]]}, {"bind_address": OPEN, "runtime": "process"}, "pass", ""),
+        (FIREWALLD, {"bind_address": "10.1.2.3"}, "fail", "DOCKER-USER"),
+        (
+            FIREWALLD,
+            {"bind_address": OPEN, "runtime": "process"},
+            "fail",
+            "firewall-cmd --permanent --add-port=8000/tcp",
+        ),
+        ({**FIREWALLD, "strict_forwarding": True}, {"bind_address": OPEN}, "fail", "StrictForwardPorts=no"),
+    ],
+)
+def test_a_firewall_that_says_something_else_than_what_will_be_is_named(firewall, want, status, said):
+    check = HOST_CHECKS["firewall"](changed(HOST, ("firewall", firewall)), {**WANT, **want})
+    assert check["status"] == status
+    assert said in check.get("remedy", "")
