@@ -845,6 +845,10 @@ host:
           description: Content of the udev rule that keeps containers' GPUs across a C(systemctl daemon-reload).
           type: str
           returned: always
+        start_unit:
+          description: Content of the unit that starts servers whose GPUs Docker does not know yet when it starts.
+          type: str
+          returned: always
         device_links_missing:
           description:
             - The driver's devices that have no link in C(/dev/char).

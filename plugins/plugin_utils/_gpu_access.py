@@ -14,6 +14,7 @@ from typing import Any, Mapping, Sequence
 
 from ._version import at_least, row_of
 from ._version_floors import (
+    DOCKER_STARTING_CDI,
     DOCKERS,
     RUNC_NEEDING_LINKS,
     RUNC_WITHOUT_LINKS,
@@ -65,6 +66,11 @@ def access_of(docker: str | None, toolkit: str | None, kept: Sequence[Section] =
         return "runtime"
     versions = [spec.get("cdi_version") for spec in kept] or [row.writes]
     return "cdi" if any(reads(docker, version) for version in versions) else "runtime"
+
+
+def loses_cdi_at_start(docker: str | None) -> bool:
+    """Whether containers with CDI devices stay stopped when this engine starts, as after a reboot."""
+    return docker is not None and not at_least(docker, DOCKER_STARTING_CDI)
 
 
 def first_docker_that_reads(specification: str) -> str | None:

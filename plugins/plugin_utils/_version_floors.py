@@ -88,6 +88,10 @@ TOOLKITS = (
 # The first toolkit whose CDI specifications hold every device node. Enough for `--device nvidia.com/gpu=all`.
 TOOLKIT_WITH_CDI = "1.14"
 
+# The first Docker that starts containers with CDI devices when it starts itself. Before, it knows CDI only after it has tried.
+# moby#49989, #49990; read 2026-11-27. Seen with 26.1.5.
+DOCKER_STARTING_CDI = "28.2"
+
 # From this runc on, and before 1.1.3, the systemd cgroup driver keeps the rule of a device without a link in /dev/char.
 # runc #3845; read 2026-11-26 in the release notes of 1.1.7.
 RUNC_NEEDING_LINKS = "1.1.3"

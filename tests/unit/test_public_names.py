@@ -58,6 +58,7 @@ ADDED: dict[str, set[str]] = {
     },
     "role_defaults": {
         *(f"{role}/{role}_proxy" for role in (*PROXIED, "inference_server")),
+        "gpu_preflight/gpu_preflight_bind_address",
         "gpu_preflight/gpu_preflight_gpu_access",
         "gpu_preflight/gpu_preflight_gpus",
         "nvidia_container_toolkit/nvidia_container_toolkit_server_access",
@@ -93,6 +94,7 @@ ADDED: dict[str, set[str]] = {
         *(f"llmfleet_server_good.current.spec.{name}" for name in ("gpus_left", "lora", "lora_fetched")),
         "llmfleet_server_good.current.spec.instances[].device_requests[].count",
     },
+    "playbooks": {"prune.yml", "upgrade.yml"},
     "filters": {
         "announced_change",
         "client_urls",
@@ -115,6 +117,15 @@ ADDED: dict[str, set[str]] = {
         "unused_volumes",
         "usable_gpus",
     },
+}
+
+
+# Entry points that came later have the options of `main` that were there before.
+ADDED["role_options"] |= {
+    name.replace("/main/", f"/{entry}/")
+    for name in RECORDED["role_options"]
+    for entry in ("prune", "stop")
+    if name.startswith("inference_server/main/") and name not in REMOVED.get("role_options", set())
 }
 
 

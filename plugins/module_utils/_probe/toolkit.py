@@ -24,6 +24,7 @@ _SPEC_NAMES = (".yaml", ".json")
 _SPECS_AT_MOST = 64
 _SPEC_CHARACTERS = 4 * 1024 * 1024
 GUARD_RULE = "/etc/udev/rules.d/71-nvidia-dev-char.rules"
+START_UNIT = "/etc/systemd/system/llmfleet-start.service"
 _CDI_VERSION = re.compile(
     r"""(?:^|[{,])\s*["']?cdiVersion["']?\s*:\s*["']?v?([0-9]{1,4}(?:\.[0-9]{1,4}){1,2})\b""", re.MULTILINE
 )
@@ -76,6 +77,7 @@ def probe_toolkit(system: System) -> dict[str, Any]:
         "cdi_devices": parse_cdi_list(devices.text) if devices is not None and devices.rc == 0 else [],
         "cdi_specs": specs,
         "guard_rule": system.read(GUARD_RULE),
+        "start_unit": system.read(START_UNIT),
         "device_links_missing": missing_links(_devices(system), system.listing("/dev/char")),
     }
 

@@ -14,6 +14,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Pr
 from .._gpu_access import (
     access_of,
     docker_row,
+    loses_cdi_at_start,
     none_readable,
     reads,
     settings_for_cdi,
@@ -28,6 +29,22 @@ GUARD_RULE = (
     'ACTION=="add", DEVPATH=="/bus/pci/drivers/nvidia", '
     'RUN+="/usr/bin/nvidia-ctk system create-dev-char-symlinks --create-all"\n'
 )
+# What Docker could not start for want of CDI says so in its state; what someone stopped does not.
+START_UNIT = """\
+# By llmfleet.serving, role nvidia_container_toolkit. Docker before 28.2 knows no CDI device yet when it starts
+# containers after a reboot (moby#49989).
+[Unit]
+Description=Start the servers that Docker could not start with their GPUs
+After=docker.service
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'docker ps --all --quiet --filter label=org.llmfleet.server --filter status=exited | while read -r id; do \
+docker inspect "$$id" | grep -q "Error.: .could not select device driver.*cdi" && docker start "$$id"; done; true'
+
+[Install]
+WantedBy=docker.service
+"""
 
 
 def toolkit_changes(host: Host, want: Want) -> Changes:
@@ -37,8 +54,8 @@ def toolkit_changes(host: Host, want: Want) -> Changes:
         when none is wanted), `version_min`, `hold`, `access` (`auto`, `cdi` or `runtime`), `server_access` (`auto`,
         or `runtime` where servers take `--gpus` all the same) and `packages`.
     Returns `problems`, `install`, `packages`, `downgrade`, `release`, `hold`, `config`, `restart`, `refresh_cdi`,
-        `guard`, `changes` (any of these), and what they take: `access` (`cdi` or `runtime`), `daemon_options`,
-        `guard_rule` and `cdi_path`.
+        `guard`, `starter`, `changes` (any of these), and what they take: `access` (`cdi` or `runtime`), `daemon_options`,
+        `guard_rule`, `start_unit` and `cdi_path`.
         To be computed again when the packages were installed.
     """
     toolkit, packages, docker = host["toolkit"], host["packages"], host["docker"]
@@ -64,6 +81,10 @@ def toolkit_changes(host: Host, want: Want) -> Changes:
         "restart": not verify and (access == "runtime" or by_hook) and _docker_is_older(docker, toolkit),
         "refresh_cdi": not verify and access == "cdi" and (install or stale),
         "guard": not verify and toolkit["guard_rule"] != GUARD_RULE,
+        "starter": not verify
+        and access == "cdi"
+        and loses_cdi_at_start(docker["version"])
+        and toolkit.get("start_unit") != START_UNIT,
     }
     return {
         **changes,
@@ -72,6 +93,7 @@ def toolkit_changes(host: Host, want: Want) -> Changes:
         "access": access,
         "daemon_options": options,
         "guard_rule": GUARD_RULE,
+        "start_unit": START_UNIT,
         "cdi_path": _cdi_path(docker["version"], toolkit),
     }
 

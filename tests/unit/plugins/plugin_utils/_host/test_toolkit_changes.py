@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._host.toolkit_changes import (
+    START_UNIT,
     cdi_is_stale,
     daemon_options,
     toolkit_changes,
@@ -92,6 +93,13 @@ def test_a_host_without_a_toolkit():
         ([("toolkit.version", "1.17.8")], {}, {"access": "cdi", "restart": False}),
         ([("gpu.driver_version", "590.1")], {}, {"refresh_cdi": True, "cdi_path": "/var/run/cdi/nvidia.yaml"}),
         ([("toolkit.guard_rule", "old")], {}, {"guard": True}),
+        # A Docker that knows no CDI device yet when it starts containers.
+        ([("docker.version", "28.2.2")], {}, {"access": "cdi", "starter": False}),
+        ([("docker.version", "28.1.1")], {}, {"access": "cdi", "starter": True, "changes": True}),
+        ([("docker.version", "28.1.1"), ("toolkit.start_unit", START_UNIT)], {}, {"starter": False}),
+        ([("docker.version", "28.1.1"), ("toolkit.start_unit", "old")], {}, {"starter": True}),
+        ([("docker.version", "26.0.2")], {}, {"access": "runtime", "starter": False}),
+        ([("docker.version", "28.1.1")], {"mode": "verify"}, {"starter": False}),
         # What the toolkit writes, Docker cannot read: --gpus.
         ([("docker.version", "26.0.2")], {}, {"access": "runtime", "refresh_cdi": False}),
         ([*EMPTY_TOOLKIT, ("docker.version", "25.0.5")], {}, {"access": "runtime", "install": True}),
