@@ -147,6 +147,7 @@ def rollback_outcome(
     check_mode: bool = False,
     failure: str | None = None,
     elapsed_s: float | None = None,
+    restarted: bool = True,
 ) -> dict[str, Any]:
     """Whether a host whose new server failed can be rolled back, and how that ended."""
     return deployment.rollback_outcome(
@@ -156,6 +157,7 @@ def rollback_outcome(
         check_mode=check_mode,
         failure=plain(failure),
         elapsed_s=plain(elapsed_s),
+        restarted=bool(restarted),
     )
 
 

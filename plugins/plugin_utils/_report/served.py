@@ -129,11 +129,12 @@ def _changed(changes: list[str], *, predicted: bool) -> str:
 
 
 def _reason(failures: list[str]) -> str:
-    """Why a host has failed, in one line: what was found first, and whether its former server answers again."""
+    """Why a host has failed, in one line: what was found first, and what became of its former server."""
     if not failures:
         return "FAILED: see its messages above"
     found = failures[0].partition(" Expected: ")[0].partition(" Remedy: ")[0]
-    back = "; rolled back" if failures[-1].startswith("Rolled back") else ""
+    ends = {"Rolled back": "; rolled back", "Nothing was stopped": "; the former server still answers"}
+    back = next((end for begin, end in ends.items() if failures[-1].startswith(begin)), "")
     return f"FAILED: {one_line(found, _LONGEST_REASON).rstrip('.')}{back}"
 
 

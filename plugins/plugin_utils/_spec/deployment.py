@@ -168,11 +168,13 @@ def rollback_outcome(
     check_mode: bool = False,
     failure: str | None = None,
     elapsed_s: float | None = None,
+    restarted: bool = True,
 ) -> dict[str, Any]:
     """What becomes of a host whose new server failed: `possible`, whether it can be rolled back, and `message`, how that ended.
 
     `kept` is the host's rollback point, `failed_digest` the specification that failed. After the attempt: `failure`, why the rollback
-    failed too (None where it did not), and `elapsed_s`, the seconds until the old server answered.
+    failed too (None where it did not), `elapsed_s`, the seconds until the old server answered, and whether it had to be `restarted`: a run
+    that failed before it stopped anything has left it running.
     """
     obstacle = _obstacle(kept, failed_digest, enabled=enabled, check_mode=check_mode)
     if obstacle:
@@ -183,6 +185,8 @@ def rollback_outcome(
             "message": f"The rollback to the specification that answered last failed too: {failure}",
         }
     endpoint = kept["current"]["spec"]["endpoint"]
+    if not restarted:
+        return {"possible": True, "message": f"Nothing was stopped: {endpoint} still answers"}
     return {"possible": True, "message": f"Rolled back: {endpoint} answers again after {elapsed_s} s"}
 
 

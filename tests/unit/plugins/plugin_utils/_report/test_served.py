@@ -90,6 +90,11 @@ def test_what_changed_is_named_once(tasks, predicted, cell):
             ["one"],
             "FAILED: lfm25 is not served at http://127.0.0.1:8000: no such option; rolled back",
         ),
+        (
+            lambda run: (run.failed("one", "no such image"), run.failed("one", "Nothing was stopped: x still answers.")),
+            ["one"],
+            "FAILED: no such image; the former server still answers",
+        ),
         (lambda run: run.failed("one", "many\nlines " + "x" * 500), ["one"], None),
         (lambda run: run.unreachable("one", "Failed: \x1b[2J no route"), ["one"], "FAILED: unreachable: Failed: [2J no route"),
         (lambda run: run.done("one", "x", "y", changed=False, facts={}), ["one"], "FAILED: see its messages above"),

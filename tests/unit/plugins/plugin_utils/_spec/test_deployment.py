@@ -138,6 +138,12 @@ OUTCOMES = {
         True,
         f"Rolled back: {ENDPOINT} answers again after 1.5 s",
     ),
+    "where nothing was stopped": (
+        point(spec("old")),
+        {"elapsed_s": 0.1, "restarted": False},
+        True,
+        f"Nothing was stopped: {ENDPOINT} still answers",
+    ),
     "failed too": (point(spec("old")), {"failure": "no answer", "elapsed_s": 900.0}, True, "failed too: no answer"),
 }
 
