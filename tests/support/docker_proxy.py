@@ -39,9 +39,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         error = self.server.fault(self.command, self.path)
         if error:
-            return self._answer(
-                error[0], {"Content-Type": "application/json"}, json.dumps({"message": error[1]}).encode()
-            )
+            message = json.dumps({"message": error[1]}).encode()
+            self._answer(error[0], {"Content-Type": "application/json"}, message)
+            return
         engine = _Engine("localhost")
         engine.request(self.command, self.path, body or None, dict(self.headers))
         answer = engine.getresponse()
