@@ -18,6 +18,7 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils import _ownership
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._knobs import coerced, typed
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, plain, sequence
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import (
+    changes,
     clients,
     deployment,
     lora,
@@ -36,10 +37,12 @@ def server_spec(
     host: dict[str, Any],
     previous: Any = None,
     at_a_time: str = "",
+    kept: Any = None,
 ) -> dict[str, Any]:
     """The specification with `problems: []`, or the problems alone.
 
-    With the fact of the last deployment also `notes`, what another image changes for `at_a_time` hosts; no part of a specification.
+    With the fact of the last deployment also `notes`, what another image changes for `at_a_time` hosts; no part of a specification. With
+    what the host keeps to go back to, also why an instance is replaced.
     """
     role = Path(role_path)
     try:
@@ -49,7 +52,14 @@ def server_spec(
             **spec.server_spec(parts[0], *knowledge(parts[0], parts[1], parts[2], role), *parts[1:]),
             "problems": [],
         }
-        return found if previous is None else {**found, "notes": _notes(previous, found, role_path, at_a_time)}
+        return (
+            found
+            if previous is None
+            else {
+                **found,
+                "notes": [*_notes(previous, found, role_path, at_a_time), *changes.changes(plain(kept) or {}, found)],
+            }
+        )
     except UserError as error:
         return {"problems": [str(problem) for problem in error.problems]}
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -138,7 +139,10 @@ def test_a_key_is_asked_for_and_shown_nowhere(fleet: Containers, tmp_path: Path)
     unchanged = fleet.play("deploy.yml")
     assert (unchanged.rc, unchanged.changed("locked"), fleet.started_at("locked")) == (0, 0, born), unchanged.output
     key_file.write_text("sk-the-next-one\n")
-    assert fleet.play("deploy.yml").rc == 0
+    rotated = fleet.play("deploy.yml", options="--diff")
+    assert rotated.rc == 0, rotated.output
+    assert f"locked: {name} is replaced: the file of the key was changed" in rotated.output
+    assert re.findall(r"\b[0-9a-f]{64}\b.*", rotated.output) == [], "a digest is no difference that can be read"
     assert fleet.started_at("locked") != born
     assert served_names(fleet.port("locked"), "sk-the-next-one") == ["lfm25_8b_a1b"]
     key_file.write_text("\n")

@@ -50,7 +50,9 @@ def test_a_changed_choice_restarts_and_a_killed_server_comes_back(fleet):
     fleet.add("one")
     assert fleet.play("deploy.yml").rc == 0
     first = pid_of(fleet, "one")
-    assert fleet.play("deploy.yml", inference_server_served_model_name="another").rc == 0
+    changed = fleet.play("deploy.yml", options="--diff", inference_server_served_model_name="another")
+    assert changed.rc == 0, changed.output
+    assert "one: llmfleet-server is replaced: files simulator.json" in changed.output
     second = pid_of(fleet, "one")
     assert second != first
     os.kill(second, 9)
