@@ -23,6 +23,12 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._failure import s
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._host.interpreter import judged
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._kept_facts import taken_over
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._role_settings import Settings, settings_of
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._state_folder import (
+    needs_the_other,
+    place_of,
+    refuse_others,
+    settled,
+)
 
 display = Display()
 
@@ -37,7 +43,7 @@ class ActionModule(ActionBase):
         options, variables = {"gather_subset": ["!all", "!min", "local"], **self._task.args}, task_vars or {}
         role = options.pop("settings_of", None)
         if not role:
-            return said_once(self._facts(options, variables))
+            return said_once(self._read(options, variables)[0])
         try:
             return said_once(self._with_settings(str(role), options, variables))
         except UserError as error:
@@ -45,14 +51,29 @@ class ActionModule(ActionBase):
 
     def _with_settings(self, role: str, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The facts, and the role's settings with what the host keeps. Before a host is asked, the settings must be what they can be."""
-        folder = f"{self._settings(role, variables).typed['state_dir']}/facts.d"
-        result = self._facts({"fact_path": folder, **options}, variables)
-        if result.get("failed") or result.get("unreachable"):
+        state_dir = self._settings(role, variables).typed["state_dir"]
+        result, state_dir = self._read({"fact_path": f"{state_dir}/facts.d", **options}, variables)
+        if failed(result):
             return result
         read = result.get("ansible_facts") or {}
         known = {**(variables.get("ansible_facts") or {}), **namespace_facts(read)["ansible_facts"]}
-        settings = self._settings(role, {**variables, "ansible_facts": known}, str(known.get("user_dir") or ""))
-        return {**result, "typed": settings.typed, "_ansible_no_log": settings.secret}
+        home = str(known.get("user_dir") or "")
+        settings = self._settings(role, {**variables, "ansible_facts": known}, home)
+        typed = {**settings.typed, "state_dir": home + state_dir[1:] if home and state_dir[:2] == "~/" else state_dir}
+        refuse_others(local_facts(result), typed)
+        return {**result, "typed": typed, "_ansible_no_log": settings.secret}
+
+    def _read(self, options: dict[str, Any], variables: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """The facts in a state folder, and that folder. By its path it is a server's, which may be in another."""
+        state_dir = str(options.get("fact_path")).removesuffix("/facts.d")
+        result, place = self._facts(options, variables), place_of(state_dir)
+        if failed(result) or place is None or not needs_the_other(place, local_facts(result)):
+            return result, state_dir
+        other = self._facts({**options, "fact_path": f"{place.instead}/facts.d"}, variables)
+        if failed(other):
+            return other, state_dir
+        state_dir, facts = settled(place, local_facts(result), local_facts(other))
+        return {**result, "ansible_facts": {**other["ansible_facts"], "ansible_local": facts}}, state_dir
 
     def _settings(self, role: str, variables: dict[str, Any], home: str = "") -> Settings:
         return settings_of(role, variables, self._templar, self._loader, home)
@@ -68,3 +89,13 @@ class ActionModule(ActionBase):
                 stderr=True,
             )
         return result
+
+
+def failed(result: dict[str, Any]) -> bool:
+    """Whether the host was not read."""
+    return bool(result.get("failed") or result.get("unreachable"))
+
+
+def local_facts(result: dict[str, Any]) -> dict[str, Any]:
+    """What the files of the state folder hold."""
+    return dict((result.get("ansible_facts") or {}).get("ansible_local") or {})

@@ -14,7 +14,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table import ENGINES
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
-from ansible_collections.llmfleet.serving.plugins.plugin_utils import _ownership
+from ansible_collections.llmfleet.serving.plugins.plugin_utils import _ownership, _state_folder
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._knobs import coerced, typed
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._plain import mapping, plain, sequence
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._spec import (
@@ -67,13 +67,17 @@ def server_spec(
 def _gpu_wants(
     want: dict[str, Any], profile: dict[str, Any], host: dict[str, Any], previous: dict[str, Any], role: Path
 ) -> dict[str, Any]:
-    """What is wrong with the host's GPU profile, and the GPUs of the last deployment."""
+    """What is wrong with the host's GPU profile, the GPUs of the last deployment, and those of the host's other servers."""
     pretended = profile and want["backend"] == "simulator"  # such a server is of any class
     names = [] if pretended else _gpu_names(host["gpu"]["cards"])
     known = gpu_profiles(str(role / ".." / ".." / "group_vars"))
     problem = profiles.profile_problem(known, want.get("groups", []), names, profile)
     before = [uuid for instance in previous.get("instances", []) for uuid in instance.get("gpu_uuids", [])]
-    return {"profile_problems": [problem] if problem else [], "gpus_before": before}
+    return {
+        "profile_problems": [problem] if problem else [],
+        "gpus_before": before,
+        "gpus_held": _ownership.gpu_holders(host, want["name"]),
+    }
 
 
 def _notes(previous: Any, server: dict[str, Any], role_path: str, at_a_time: str) -> list[str]:
@@ -192,6 +196,11 @@ def container_problems(server: dict[str, Any], host: Any, become: bool = False) 
     return [str(problem) for problem in found]
 
 
+def server_state_dir(name: Any) -> str:
+    """The state folder of a server, by its name."""
+    return _state_folder.state_dir_of(str(name or ""))
+
+
 def required_tests(smoke: dict[str, str]) -> dict[str, str]:
     """The smoke tests without those that are only reported."""
     return deployment.required_tests(plain(smoke))
@@ -280,6 +289,7 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         return {
             "server_spec": server_spec,
+            "server_state_dir": server_state_dir,
             "announced_change": announced_change,
             "client_urls": client_urls,
             "container_problems": container_problems,

@@ -20,8 +20,8 @@ options:
     description: What to read.
     type: list
     elements: str
-    choices: [os, memory, disk, ports, processes, gpu, docker, toolkit, packages, cloud_init, clock, network, firewall]
-    default: [os, memory, disk, ports, processes, gpu, docker, toolkit, packages, cloud_init, clock, network, firewall]
+    choices: [os, memory, disk, ports, processes, gpu, docker, toolkit, packages, cloud_init, clock, network, firewall, servers]
+    default: [os, memory, disk, ports, processes, gpu, docker, toolkit, packages, cloud_init, clock, network, firewall, servers]
   paths:
     description: Paths whose file systems are measured. A path need not exist yet.
     type: list
@@ -39,6 +39,11 @@ options:
     type: list
     elements: str
     default: []
+  state_dir:
+    description:
+      - State folder of a server. Those of the host's other servers are looked for beside it, and in C(~/.local/state/llmfleet), where
+        C(~) is the home of the user who connected, behind sudo too.
+    type: str
   reference_time_s:
     description: The controller's time in seconds since the epoch. Without it the host's clock is not judged.
     type: float
@@ -998,6 +1003,52 @@ host:
           type: float
           returned: always
           sample: 84.0
+    servers:
+      description: The servers of this collection that the host has, running or not, as their state folders describe them.
+      type: list
+      elements: dict
+      returned: when V(servers) is in O(sections)
+      contains:
+        name:
+          description: Its name.
+          type: str
+          returned: always
+          sample: llmfleet-server
+        state_dir:
+          description: Its state folder.
+          type: str
+          returned: always
+        owner:
+          description: The inventory's name of the host that deployed it; null where it was not recorded.
+          type: str
+          returned: always
+        runtime:
+          description: V(docker) or V(process).
+          type: str
+          returned: always
+        model:
+          description: The model that it serves.
+          type: str
+          returned: always
+        instances:
+          description: Name, port and GPUs of each instance.
+          type: list
+          elements: dict
+          returned: always
+          contains:
+            name:
+              description: Its name.
+              type: str
+              returned: always
+            port:
+              description: Its port.
+              type: int
+              returned: always
+            gpu_uuids:
+              description: The UUIDs of its GPUs.
+              type: list
+              elements: str
+              returned: always
 """
 
 import hashlib
@@ -1024,6 +1075,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._probe.network im
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.packages import probe_packages
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.ports import probe_ports
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.process import probe_pid_file
+from ansible_collections.llmfleet.serving.plugins.module_utils._probe.servers import probe_servers
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.system import System
 from ansible_collections.llmfleet.serving.plugins.module_utils._probe.toolkit import probe_toolkit
 from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import mask
@@ -1042,6 +1094,7 @@ PROBES: dict[str, Callable[[System, dict[str, Any]], Any]] = {
     "clock": lambda system, params: probe_clock(system, params["reference_time_s"]),
     "network": lambda _system, params: probe_url(params["url"], params["url_timeout_s"]) if params["url"] else None,
     "firewall": lambda system, _params: probe_firewall(system),
+    "servers": lambda system, params: probe_servers(system, params["state_dir"]),
 }
 LOCK = {
     "state_dir": {"type": "path", "required": True},
@@ -1080,6 +1133,7 @@ def main() -> None:
             "paths": {"type": "list", "elements": "str", "default": []},
             "ports": {"type": "list", "elements": "int", "default": []},
             "pid_files": {"type": "list", "elements": "str", "default": []},
+            "state_dir": {"type": "str"},
             "reference_time_s": {"type": "float"},
             "url": {"type": "str"},
             "url_timeout_s": {"type": "float", "default": 5.0},

@@ -65,8 +65,16 @@ def choose_gpus(
     problems += [_wrong(gpu, reason, profile) for gpu, reason in left if identity(gpu) in chosen]
     words = [f"{described(gpu)}: {reason}" for gpu, reason in left]
     if fitting and not usable and not problems:
-        problems.append(Problem(f"no GPU is free: {'; '.join(words)}", "a free GPU", "stop a server that holds one"))
+        problems.append(_none_free(words))
     return Choice(usable, words, problems)
+
+
+def _none_free(words: Sequence[str]) -> Problem:
+    return Problem(
+        f"no GPU is free: {'; '.join(words)}",
+        "a free GPU",
+        "deploy a server that holds some with fewer (inference_server_instances), or remove it: teardown.yml -e inference_server_name=NAME",
+    )
 
 
 def _reason(gpu: Gpu, profile: Mapping[str, Any], held: Holders, *, fits: bool, wanted: bool) -> str:

@@ -146,7 +146,7 @@ class Fleet:
 def fleet(tmp_path):
     """An empty fleet; whatever a test started is stopped at its end."""
     yield Fleet(tmp_path)
-    for record in tmp_path.glob("state/*/*/process.json"):
+    for record in tmp_path.glob("state/**/process.json"):
         server_process.stop(record.parent, grace_s=5)
     left = subprocess.run(["pgrep", "-af", str(tmp_path)], capture_output=True, check=False, text=True)
     assert left.stdout == "", "the test left processes behind"

@@ -43,6 +43,7 @@ CONTROLLER_GROUND = tuple(
         "_gpu_access",
         "_ownership",
         "_gpu_choice",
+        "_state_folder",
         "_failure",
         "_proxies",
         "_role_settings",
@@ -134,6 +135,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "plugin_utils._gpu_choice": ("module_utils._errors", "module_utils._text"),
     "plugin_utils._proxies": ("module_utils._errors", "module_utils._secrets", "plugin_utils._version"),
     "plugin_utils._gpu_access": ("plugin_utils._version", "plugin_utils._version_floors"),
+    "plugin_utils._state_folder": ("module_utils._errors", "module_utils._text", "module_utils._probe.servers"),
     "plugin_utils._ownership": ("module_utils._errors", "module_utils._text"),
     # The design gives the report the ground alone; but Student's t stands once, with the repeats that a host counts.
     "plugin_utils._report": (*GROUND, *CONTROLLER_GROUND, f"{BENCH}.repeats", "plugin_utils._report"),

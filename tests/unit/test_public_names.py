@@ -51,7 +51,7 @@ ADDED: dict[str, set[str]] = {
         ),
         *(
             f"gpu_preflight/main/gpu_preflight_{name}"
-            for name in ("bind_address", "gpu_access", "gpus", "model", "tensor_parallel_size")
+            for name in ("bind_address", "gpu_access", "gpus", "model", "server_name", "tensor_parallel_size")
         ),
         "nvidia_container_toolkit/main/nvidia_container_toolkit_server_access",
         *(f"{role}/main/{role}_proxy" for role in PROXIED),
@@ -60,6 +60,7 @@ ADDED: dict[str, set[str]] = {
         *(f"{role}/{role}_proxy" for role in (*PROXIED, "inference_server")),
         "gpu_preflight/gpu_preflight_bind_address",
         "gpu_preflight/gpu_preflight_gpu_access",
+        "gpu_preflight/gpu_preflight_server_name",
         "gpu_preflight/gpu_preflight_gpus",
         "nvidia_container_toolkit/nvidia_container_toolkit_server_access",
         "gpu_preflight/gpu_preflight_model",
@@ -76,7 +77,7 @@ ADDED: dict[str, set[str]] = {
         "report/report_model_names",
     },
     "module_options": {
-        *("model_cache/state", "server_smoke/keyless_key"),
+        *("model_cache/state", "server_smoke/keyless_key", "host_info/state_dir"),
         *("host_facts/", "host_facts/fact_path", "host_facts/gather_subset", "host_facts/settings_of"),
         *("check_plan/", "check_plan/plan", "check_plan/lock", "check_plan/state_dir", "model_cache/license"),
         *(
@@ -113,6 +114,7 @@ ADDED: dict[str, set[str]] = {
         "rollback_point",
         "required_tests",
         "server_paths",
+        "server_state_dir",
         "start_steps",
         "unused_volumes",
         "usable_gpus",

@@ -20,6 +20,7 @@ from .._gpu_access import (
     unreadable,
 )
 from .._gpu_choice import Choice, choose_gpus, is_own, lent_gpus, stranger
+from .._ownership import gpu_holders
 from .._version import at_least, version_key
 from .._version_floors import DRIVER_BY_CUDA, DRIVER_FOR_BLACKWELL
 from .checks import Check, Host, Verdict, Want, failed, judge, passed, skip
@@ -61,7 +62,8 @@ def choice_of(host: Host, want: Want) -> Choice:
     if not gpu["required"]:
         return Choice(list(host["gpu"]["cards"]), [], [])
     named, need = gpu.get("named") or (), max(1, gpu["count"])
-    return choose_gpus(host["gpu"]["cards"], gpu["profile"], named, lent=lent_gpus(host), need=need)
+    held = gpu_holders(host, want["server"]) if want.get("server") else {}
+    return choose_gpus(host["gpu"]["cards"], gpu["profile"], named, held=held, lent=lent_gpus(host), need=need)
 
 
 def with_usable(host: Host, choice: Choice) -> Host:

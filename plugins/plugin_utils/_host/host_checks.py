@@ -9,7 +9,8 @@ from __future__ import annotations
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import ANOTHER_PORT
 
 from .._gpu_choice import is_own
-from .checks import Check, Host, Verdict, Want, judge, skip
+from .._ownership import container_problems, containers_of, port_holders, server_port_problem
+from .checks import Check, Host, Verdict, Want, failed, judge, passed, skip
 
 SUPPORTED_OS = {
     ("ubuntu", "22.04"),
@@ -71,6 +72,23 @@ def _check_disk(host: Host, want: Want) -> Verdict:
 def _is_deployed(host: Host, want: Want) -> bool:
     own = [item for item in host["docker"]["containers"] if item["labels"]]
     return any(not want["image"] or item["labels"].get(IMAGE_LABEL) == want["image"] for item in own)
+
+
+def _check_name(host: Host, want: Want) -> Verdict:
+    server = want.get("server")
+    if not server:
+        return skip("no server is wanted")
+    found = container_problems([server], server, containers_of(host), bool(want.get("become")))
+    return failed(*found[0]) if found else passed(f"{server} free or ours", "")
+
+
+def _check_server_ports(host: Host, want: Want) -> Verdict:
+    server, ports = want.get("server"), want["ports"]
+    held = port_holders(host, server) if server else {}
+    first = next((port for port in ports if port in held), None)
+    if first is None:
+        return passed("the host's other servers have other ports", "")
+    return failed(*server_port_problem(first, held[first], host, held, len(ports)))
 
 
 def _check_ports(host: Host, want: Want) -> Verdict:
@@ -199,6 +217,8 @@ HOST_CHECKS: dict[str, Check] = {
     "os_supported": _check_os,
     "memory": _check_memory,
     "disk_space": _check_disk,
+    "server_name": _check_name,
+    "server_port": _check_server_ports,
     "port_free": _check_ports,
     "firewall": _check_firewall,
     "daemon_config": _check_daemon_config,

@@ -15,7 +15,7 @@ from typing import Any
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 
 from .._gpu_choice import Choice, choose_gpus, lent_gpus
-from .._ownership import container_problems, containers_of
+from .._ownership import container_problems, containers_of, port_holders, server_port_problem
 from .engine import (
     context_tokens,
     flags_in,
@@ -158,11 +158,7 @@ def _instance_problems(
 ) -> list[Problem]:
     """What is wrong with the instances: ports that are taken, flags that the engine would refuse, an address that is open to others."""
     faults = open_problems(want, instances) + _name_problems(want, instances, host)
-    faults += [
-        problem
-        for instance in instances
-        for problem in port_problems(instance["name"], instance["port"], host, want["runtime"])
-    ]
+    faults += _port_problems(want, instances, host)
     if want["backend"] != "simulator":
         faults += engine_flag_problems(flags_in(instances[0]["argv"]), engine.get("known", {}))
     return faults
@@ -174,3 +170,16 @@ def _name_problems(want: Mapping[str, Any], instances: list[dict[str, Any]], hos
         return []
     names = [instance["name"] for instance in instances]
     return container_problems(names, want["name"], containers_of(host), bool(want.get("become")))
+
+
+def _port_problems(want: Mapping[str, Any], instances: list[dict[str, Any]], host: Mapping[str, Any]) -> list[Problem]:
+    """Ports that another server of the host has, whether it runs or not; the first is enough. Else those that something else holds."""
+    held, ports = port_holders(host, want["name"]), [instance["port"] for instance in instances]
+    first = next((port for port in ports if port in held), None)
+    if first is not None:
+        return [server_port_problem(first, held[first], host, held, len(ports))]
+    return [
+        problem
+        for instance in instances
+        for problem in port_problems(instance["name"], instance["port"], host, want["runtime"])
+    ]

@@ -14,6 +14,8 @@ def test_a_right_host_passes(name):
     assert HOST_CHECKS[name](HOST, WANT)["status"] in ("pass", "skip")
 
 
+ANOTHER = {**FOREIGN, "host_ports": [], "bound_ports": [8000], "labels": {"org.llmfleet.server": "another"}}
+
 FAILING = [
     ("os_supported", [("os.version", "20.04")], "docker_engine_mode"),
     ("memory", [("memory.total_mib", 8000)], "larger host"),
@@ -21,6 +23,12 @@ FAILING = [
     ("port_free", [port_taken()], "inference_server_port"),
     ("port_free", [port_taken(pid=None, command=None)], "inference_server_port"),
     ("port_free", [("docker.containers", [FOREIGN])], "inference_server_port"),
+    ("server_name", [("docker.containers", [{**FOREIGN, "name": "llm"}])], "sudo docker rm --force llm"),
+    (
+        "server_port",
+        [("docker.containers", [ANOTHER])],
+        "inference_server_port of this server to a free one, such as 8001",
+    ),
     ("daemon_config", [("docker.daemon_config.error", "not JSON")], "correct or move away"),
     ("hub_reachable", [("network.reachable", False), ("network.error", "timed out")], "gpu_preflight_offline"),
     ("firewall", [("firewall", {"name": "ufw", "allowed": [], "strict_forwarding": False})], "DOCKER-USER"),
@@ -44,6 +52,9 @@ def test_every_check_has_a_failure():
 
 
 PASSING = [
+    ("server_name", [("docker.containers", [{**FOREIGN, "name": "web"}])], {}),
+    ("server_port", [("docker.containers", [{**ANOTHER, "bound_ports": [9000]}])], {}),
+    ("server_port", [("docker.containers", [ANOTHER])], {"server": "another"}),
     ("port_free", [("docker.containers", [OWN])], {}),
     ("port_free", [port_taken(container_id=OURS), ("docker.containers", [{**OWN, "host_ports": []}])], {}),
     ("port_free", [port_taken(session_id=70), ("processes.0.pid", 70)], {}),
