@@ -125,6 +125,8 @@ def test_the_preflight_alone_is_a_check_up_of_the_fleet(fleet, small):
     ]
 
 
+# The second of two GPUs is a display's.
+DISPLAY = "sed -i '0,/H100 80GB HBM3/! s/H100 80GB HBM3/T400 4GB/' /etc/pretend/smi.xml"
 XML = "cp /opt/pretend/nvidia_smi/{0} /etc/pretend/smi.xml"
 REFUSALS = {
     "driver too old": (
@@ -144,10 +146,20 @@ REFUSALS = {
     ),
     "no GPU": ("rm /usr/bin/nvidia-smi", {}, ["gpu_present", "no nvidia-smi", "gpu_preflight_gpu_required"]),
     "wrong card": (XML.format("b200.xml"), {}, ["gpu_matches_profile", "NVIDIA B200", "inventory group"]),
-    "wrong second card": (
-        "sed -i '0,/H100 80GB HBM3/! s/H100 80GB HBM3/A100-SXM4-80GB/' /etc/pretend/smi.xml",
+    "named card that is not there": (
+        "",
+        {"inference_server_gpus": "7"},
+        ["gpu_choice", "names 7, which the host has not"],
+    ),
+    "named card of another class": (
+        DISPLAY,
+        {"inference_server_gpus": [1]},
+        ["gpu_choice", "names GPU 1 (NVIDIA T400 4GB, 80 GiB), and it is not of class h100", "gpu_profile"],
+    ),
+    "card that does not answer": (
+        "sed -i '0,/<gpu_recovery_action>None/ s/<gpu_recovery_action>None/<gpu_recovery_action>[Unknown Error]/' /etc/pretend/smi.xml",
         {},
-        ["gpu_matches_profile", "NVIDIA A100-SXM4-80GB, NVIDIA H100 80GB HBM3", "inventory group"],
+        ["gpu_healthy", "GPU 0 does not say its recovery action"],
     ),
     "too few cards": ("", {"gpu_preflight_gpu_count": 3}, ["gpu_present", "2 x NVIDIA H100", "Expected: 3 GPU"]),
     "split card": (
@@ -173,6 +185,51 @@ def test_a_card_that_will_not_do_is_refused(fleet, card, case):
     for words in (*said, "Remedy: "):
         assert words in run.output
     assert fleet.fingerprint("debian13") == before
+
+
+def test_a_display_card_is_left_alone_and_named(fleet, card):
+    card("debian13", DISPLAY)
+    run = fleet.prepare("debian13", "--tags", "preflight", gpu_preflight_clock_skew_s=1000)
+    assert run.rc == 0, run.output
+    line = next(line for line in run.output.splitlines() if line.startswith("debian13 ") and " x " in line)
+    assert "1 x NVIDIA H100 80GB HBM3" in line
+    assert run.output.count("left alone on debian13: GPU 1 (NVIDIA T400 4GB, 80 GiB): not of class h100") == 1
+
+
+@pytest.fixture
+def bus(fleet):
+    """Puts one GPU more on a host's PCI bus, bound to a driver or to none, and takes it off."""
+    hosts = []
+
+    def put(host, driver):
+        hosts.append(host)
+        device = "/run/pci/0000:7f:00.0"
+        bound = f"ln -s /sys/bus/pci/drivers/{driver} {device}/driver" if driver else ":"
+        files = f"echo 0x10de >{device}/vendor; echo 0x030200 >{device}/class"
+        fleet.sh(host, f"mkdir -p {device}; {files}; {bound}; mount --bind /run/pci /sys/bus/pci/devices")
+
+    yield put
+    for host in hosts:
+        fleet.sh(host, "umount /sys/bus/pci/devices; rm -rf /run/pci")
+
+
+@pytest.mark.parametrize(
+    ("driver", "fault"),
+    [("vfio-pci", None), ("nvidia", "0000:7f:00.0 (nvidia), which"), (None, "0000:7f:00.0 (no driver), which")],
+)
+def test_a_gpu_lent_to_a_virtual_machine_is_no_fault_and_a_lost_one_is(fleet, bus, driver, fault):
+    bus("debian13", driver)
+    run = fleet.prepare("debian13", "--tags", "preflight", gpu_preflight_clock_skew_s=1000)
+    if fault is None:
+        assert run.rc == 0, run.output
+        return
+    assert run.rc != 0
+    assert f"gpu_present: 2 x NVIDIA H100 80GB HBM3, and on the PCI bus {fault} the driver does not offer" in run.output
+    severities = {"gpu_present": "warning"}  # as the message says to serve on the others meanwhile
+    run = fleet.prepare(
+        "debian13", "--tags", "preflight", gpu_preflight_clock_skew_s=1000, gpu_preflight_severities=severities
+    )
+    assert run.rc == 0, run.output
 
 
 def test_a_port_that_is_taken_is_refused_with_its_owner(fleet):
