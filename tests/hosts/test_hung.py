@@ -183,4 +183,5 @@ def test_hosts_that_hang_hold_no_other_and_are_named_within_a_minute(ssh_fleet, 
     assert ended.rc != 0 and again.rc != 0
     lines = [line for line in again.output.splitlines() if line.split()[:1] and line.split()[0] in ssh_fleet.names]
     assert {line.split()[0] for line in lines} == set(ssh_fleet.names), again.output
-    assert max(ended.elapsed_s, again.elapsed_s) < LIMIT_S
+    # What a busy machine takes for all hosts while they are well comes on top.
+    assert max(ended.elapsed_s, again.elapsed_s) < LIMIT_S + deployed.elapsed_s

@@ -173,7 +173,7 @@ def test_an_upgrade_stops_the_server_reboots_and_proves_the_first_answer(life, s
 def test_what_earlier_deployments_left_is_listed_and_removed(life, served):
     """The image that runs stays, and the one of another repository; of this engine's repository the older one goes."""
     older = "vllm/vllm-openai:v0.1"
-    life.sh(served, f"docker tag 127.0.0.1:5000/probe:1 mine:1; echo | docker import - {older}")
+    life.sh(served, f"docker tag 127.0.0.1:5000/probe:1 mine:1; tar -C /etc -c hostname | docker import - {older}")
     life.sh(served, "docker volume create llmfleet-vllm-older; docker volume create database")
     listed = life.serve("prune", served, "--check")
     assert listed.rc == 0 and older in listed.output and "llmfleet-vllm-older" in listed.output, listed.output
