@@ -221,3 +221,11 @@ def test_the_architecture_answers_thirteen_questions():
     questions = re.findall(r"^\| ([^|]+\?) \| ([^|]+) \|$", section, re.MULTILINE)
     assert len(questions) == 13
     assert all("`" in answer for _, answer in questions)
+
+
+def test_no_two_filters_share_a_text():
+    documented = [
+        yaml.safe_load(read(name))["DOCUMENTATION"] for name in FILES if re.match(r"plugins/filter/.*\.yml$", name)
+    ]
+    texts = [text for each in documented for text in (each["short_description"], *each["description"])]
+    assert sorted({text for text in texts if texts.count(text) > 1}) == []
