@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
         home = str(known.get("user_dir") or "")
         settings = self._settings(role, {**variables, "ansible_facts": known}, home)
         typed = {**settings.typed, "state_dir": home + state_dir[1:] if home and state_dir[:2] == "~/" else state_dir}
-        refuse_others(local_facts(result), typed)
+        refuse_others(local_facts(result), typed, str(variables.get("inventory_hostname", "")))
         return {**result, "typed": typed, "_ansible_no_log": settings.secret}
 
     def _read(self, options: dict[str, Any], variables: dict[str, Any]) -> tuple[dict[str, Any], str]:

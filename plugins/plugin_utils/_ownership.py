@@ -103,7 +103,10 @@ def _other(
     kept: Iterable[Mapping[str, Any]],
 ) -> Other:
     ports = [port for container in containers for port in (*container["host_ports"], *container.get("bound_ports", ()))]
-    gpus = [uuid for container in containers for uuid in container.get("gpus", ())]
+    gpus = {uuid for container in containers for uuid in container.get("gpus", ())}
+    known = {uuid for entry in facts for each in entry["instances"] for uuid in each["gpu_uuids"]}
+    if "all" in gpus and known:  # all that there were when it was deployed
+        gpus = gpus - {"all"} | known
     owner = next((str(entry["owner"]) for entry in facts if entry.get("owner")), None)
     return Other(
         name,

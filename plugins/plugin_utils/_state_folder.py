@@ -70,8 +70,12 @@ def settled(place: Place, facts: Mapping[str, Any], other: Mapping[str, Any]) ->
     return place.instead, {} if server_of(other) else dict(other)
 
 
-def refuse_others(facts: Mapping[str, Any], typed: Mapping[str, Any]) -> None:
-    """Raises UserError where the state folder is another server's: what is there would be taken for this one's, and removed."""
+def refuse_others(facts: Mapping[str, Any], typed: Mapping[str, Any], host: str) -> None:
+    """Raises UserError where the state folder is another server's, or that of another host of the inventory: what is there would be
+    taken for this one's, and removed or replaced.
+
+    `host` is the inventory's name of this one, `typed` its settings.
+    """
     found, name = server_of(facts), typed.get("name")
     if found and name and found != name:
         raise UserError(
@@ -82,3 +86,21 @@ def refuse_others(facts: Mapping[str, Any], typed: Mapping[str, Any]) -> None:
                 f"it first under its old one: teardown.yml -e inference_server_name={one_line(found, 80)}",
             )
         )
+    owner = (facts.get("llmfleet_server") or {}).get("owner") if found else None
+    problem = owner_problem(str(found), owner, str(typed["state_dir"]), host, str(typed.get("renamed_from") or ""))
+    if problem:
+        raise UserError(problem)
+
+
+def owner_problem(server: str, owner: Any, state_dir: str, host: str, renamed_from: str) -> Problem | None:
+    """The server is another inventory host's on the same machine: the two would replace each other's for ever."""
+    if not owner or owner in (host, renamed_from):
+        return None
+    other = one_line(str(owner), 80)
+    return Problem(
+        f"the server {one_line(server, 80)} is deployed from the inventory as {other} (state folder {state_dir}), and this is {host}. "
+        "It was not touched",
+        "one inventory name for each server of a machine",
+        f"work on it as {other}; if the host was renamed, say so once: add -l {host} -e inference_server_renamed_from={other}; for a "
+        "server beside it, set inference_server_name and inference_server_port of this one",
+    )

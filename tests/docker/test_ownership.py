@@ -52,3 +52,29 @@ def test_a_rollback_and_a_teardown_leave_a_container_of_others(fleet: Containers
     assert swapped.rc == 0, swapped.output
     assert fleet.play("teardown.yml", inference_server_backend="simulator").rc == 0
     assert identity(fleet.container("one")) == theirs
+
+
+def test_a_second_server_on_the_engine_and_the_teardown_of_one(fleet: Containers) -> None:
+    fleet.serve("one")
+    fleet.serve("two")
+    assert fleet.play("deploy.yml", limit="one").rc == 0
+    docker("stop", fleet.container("one"))
+    taken = fleet.play("deploy.yml", limit="two", inference_server_port=fleet.port("one"))
+    assert (taken.rc, taken.changed("two")) == (2, 0), taken.output
+    assert f"port {fleet.port('one')} is that of the server {fleet.container('one')}" in taken.failures("two")
+    assert fleet.play("deploy.yml").rc == 0
+    first = fleet.started_at("one")
+    assert fleet.play("teardown.yml", limit="two").rc == 0
+    assert fleet.started_at("one") == first
+    assert served_names(fleet.port("one")) == ["lfm25_8b_a1b"]
+
+
+def test_another_inventory_name_with_a_folder_of_its_own_does_not_take_a_container_over(fleet: Containers) -> None:
+    fleet.serve("one")
+    fleet.serve("two", inference_server_name=fleet.container("one"))
+    assert fleet.play("deploy.yml", limit="one").rc == 0
+    first = fleet.started_at("one")
+    refused = fleet.play("deploy.yml", limit="two")
+    assert (refused.rc, refused.changed("two")) == (2, 0), refused.output
+    assert "is deployed from the inventory as one" in refused.failures("two")
+    assert fleet.started_at("one") == first

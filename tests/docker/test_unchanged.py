@@ -51,9 +51,9 @@ def gpus(fleet: Containers, tmp_path: Path) -> Containers:
             raise
         pytest.skip("this engine binds no GPU: dockerd found no nvidia-container-runtime-hook on its PATH")
     folders = [f"{tmp_path}/models/:/extra/", f"{tmp_path}/models:/read:ro", f"{tmp_path}//models:/both:ro,z"]
-    for name, (count, variables) in HOSTS.items():
+    for at, (name, (count, variables)) in enumerate(HOSTS.items()):  # one machine has a GPU once
         more = {"inference_server_volumes": folders} if name == "options" else {}
-        python = str(python_with_gpus(tmp_path / name, [(H100, 81559)] * count))
+        python = str(python_with_gpus(tmp_path / name, [(H100, 81559)] * count, 10 * at + 1))
         limited = {"inference_server_ulimits": ULIMITS, **variables, **more}
         fleet.serve(name, ansible_python_interpreter=python, **limited)
         fleet.hosts[name] = ("h100", fleet.hosts[name][1])

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,21 @@ def test_a_state_folder_of_another_server_is_refused(host: Fleet) -> None:
         assert (refused.rc, refused.changed("one")) == (2, 0), refused.output
         assert f"the state folder {folder} is that of the server llmfleet-server" in refused.failures("one")
     assert kept(Path(folder))["instances"][0]["name"] == "llmfleet-server"
+
+
+def test_two_inventory_names_of_one_server_are_refused_and_a_renamed_host_goes_on(host: Fleet) -> None:
+    assert host.play("deploy.yml").rc == 0
+    record = process(state(host), "llmfleet-server")
+    host.hosts["new"] = host.hosts.pop("one")
+    for playbook in ("deploy.yml", "rollback.yml", "teardown.yml"):
+        refused = host.play(playbook)
+        assert (refused.rc, refused.changed("new")) == (2, 0), refused.output
+        said = refused.failures("new")
+    assert "is deployed from the inventory as one" in said
+    option = re.search(r"add -l new -e (\w+)=(\w+);", said)
+    assert option, said
+    renamed = host.play("deploy.yml", limit="new", **{option[1]: option[2]})
+    assert renamed.rc == 0, renamed.output
+    assert process(state(host), "llmfleet-server") == record
+    again = host.play("deploy.yml")
+    assert (again.rc, again.changed("new")) == (0, 0), again.output

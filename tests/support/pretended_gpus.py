@@ -15,10 +15,10 @@ REPORT = Path(__file__).parents[1] / "unit" / "fixtures" / "nvidia_smi" / "h100.
 H100 = "NVIDIA H100 80GB HBM3"
 
 
-def python_with_gpus(folder: Path, gpus: Sequence[tuple[str, int]]) -> Path:
-    """A Python whose processes find an nvidia-smi that reports GPUs of these names and mebibytes; the UUID of the first ends in 1."""
+def python_with_gpus(folder: Path, gpus: Sequence[tuple[str, int]], first: int = 1) -> Path:
+    """A Python whose processes find an nvidia-smi that reports GPUs of these names and mebibytes; the UUID of the first ends in `first`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "smi.xml").write_text(report_of(gpus))
+    (folder / "smi.xml").write_text(report_of(gpus, first))
     for name, line in {
         "nvidia-smi": f"exec cat {folder}/smi.xml",
         "python": f'PATH={folder}:$PATH exec {sys.executable} "$@"',
@@ -28,13 +28,13 @@ def python_with_gpus(folder: Path, gpus: Sequence[tuple[str, int]]) -> Path:
     return folder / "python"
 
 
-def report_of(gpus: Sequence[tuple[str, int]]) -> str:
+def report_of(gpus: Sequence[tuple[str, int]], first: int = 1) -> str:
     """What `nvidia-smi -q -x` says of them."""
     head, gpu, foot = re.split(r"(\t<gpu id=.*</gpu>\n)", REPORT.read_text(), flags=re.DOTALL)
     many = [
         re.sub(r"<total>\d+ MiB</total>", f"<total>{mebibytes} MiB</total>", gpu, count=1)
         .replace(H100, name)
-        .replace("000000000002", f"{at:012}")
+        .replace("000000000002", f"{at + first - 1:012}")
         .replace(":06:", f":{at:02}:")
         for at, (name, mebibytes) in enumerate(gpus, 1)
     ]

@@ -37,6 +37,7 @@ ADDED: dict[str, set[str]] = {
             for entry in ("main", "absent", "clients", "prune", "rollback", "stop")
             for name in (
                 "engine_version",
+                "renamed_from",
                 "lock_takeover",
                 "lock_wait_s",
                 "gpu_access",
@@ -71,6 +72,7 @@ ADDED: dict[str, set[str]] = {
         "inference_server/inference_server_lock_wait_s",
         "inference_server/inference_server_lora",
         "inference_server/inference_server_engine_version",
+        "inference_server/inference_server_renamed_from",
         "report/report_contact",
         "report/report_failure_reason",
         "report/report_failed_run",

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ def probe_servers(system: System, state_dir: str | None) -> list[dict[str, Any]]
     """
     bases = [home_of_caller() + BASE[1:], *([base_of(state_dir)] if state_dir else [])]
     found = [entry for base in dict.fromkeys(bases) for entry in _below(system, base)]
+    found += _beside(system, state_dir) if state_dir and state_dir == base_of(state_dir) != bases[0] else []
     return [entry for entry in found if entry]
 
 
@@ -47,6 +50,19 @@ def _below(system: System, base: str) -> list[dict[str, Any] | None]:
     except (OSError, RuntimeError):
         return []
     return [shape_server(place, fact) for place, fact in facts]
+
+
+def _beside(system: System, state_dir: str) -> list[dict[str, Any] | None]:
+    """The servers in the folders beside one that the operator chose, such as one for each of the inventory's hosts."""
+    above, own = str(Path(state_dir).parent), Path(state_dir).name
+    found = []
+    for name in _names(system.path(above)):
+        folder = system.path(f"{above}/{name}")
+        if name == own or not (folder / "facts.d" / FACT).exists():
+            continue
+        with suppress(OSError, RuntimeError):
+            found.append(shape_server(f"{above}/{name}", as_owner(owner_of(folder), partial(_fact, folder))))
+    return found
 
 
 def _facts(folder: Path, base: str) -> list[list[Any]]:

@@ -37,7 +37,17 @@ SERVER = Record(
         **dict.fromkeys(("schema_version", "ready_s"), _AMOUNT),
         **dict.fromkeys(
             (
-                *("backend", "runtime", "release", "intent", "image", "model", "served_model_name", "endpoint"),
+                *(
+                    "backend",
+                    "runtime",
+                    "release",
+                    "intent",
+                    "image",
+                    "model",
+                    "served_model_name",
+                    "endpoint",
+                    "owner",
+                ),
                 *("image_digest", "model_revision", "engine_version", "engine", "spec_digest"),
             ),
             _NAME,

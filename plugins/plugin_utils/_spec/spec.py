@@ -16,6 +16,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Pr
 
 from .._gpu_choice import Choice, choose_gpus, lent_gpus
 from .._ownership import container_problems, containers_of, port_holders, server_port_problem
+from .._state_folder import owner_problem
 from .engine import (
     context_tokens,
     flags_in,
@@ -169,7 +170,27 @@ def _name_problems(want: Mapping[str, Any], instances: list[dict[str, Any]], hos
     if want["runtime"] != "docker":
         return []
     names = [instance["name"] for instance in instances]
-    return container_problems(names, want["name"], containers_of(host), bool(want.get("become")))
+    containers = containers_of(host)
+    found = container_problems(names, want["name"], containers, bool(want.get("become")))
+    if found or not {container["name"] for container in containers} & set(names):
+        return found
+    return _owner_problems(want, host)
+
+
+def _owner_problems(want: Mapping[str, Any], host: Mapping[str, Any]) -> list[Problem]:
+    """The containers of this name are kept in another state folder, by another host of the inventory."""
+    places = [
+        entry
+        for entry in host.get("servers") or []
+        if (entry["name"], entry["runtime"]) == (want["name"], "docker") and entry["state_dir"] != want["state_dir"]
+    ]
+    found = (
+        owner_problem(
+            want["name"], entry["owner"], entry["state_dir"], want.get("host", ""), want.get("renamed_from", "")
+        )
+        for entry in places
+    )
+    return [problem for problem in found if problem][:1]
 
 
 def _port_problems(want: Mapping[str, Any], instances: list[dict[str, Any]], host: Mapping[str, Any]) -> list[Problem]:

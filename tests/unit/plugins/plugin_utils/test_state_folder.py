@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._state_folder import (
     needs_the_other,
+    owner_problem,
     place_of,
     server_of,
     settled,
@@ -74,3 +75,22 @@ def test_a_server_is_found_where_it_is(server, own, other, folder, kept):
 @pytest.mark.parametrize("fact", [None, [], {}, {"instances": []}, {"instances": [1]}, {"instances": [{"name": None}]}])
 def test_facts_of_no_server(fact):
     assert server_of({"llmfleet_server": fact}) is None
+
+
+@pytest.mark.parametrize(
+    ("owner", "renamed_from", "refused"),
+    [
+        (None, "", False),
+        ("", "", False),
+        ("new", "", False),
+        ("old", "old", False),
+        ("old", "", True),
+        ("old", "older", True),
+    ],
+)
+def test_a_server_of_another_inventory_name_is_refused_with_what_says_that_it_is_the_same(owner, renamed_from, refused):
+    problem = owner_problem("llm", owner, "/s", "new", renamed_from)
+    assert bool(problem) == refused
+    if refused:
+        assert "deployed from the inventory as old (state folder /s), and this is new" in str(problem)
+        assert "-l new -e inference_server_renamed_from=old" in str(problem)
