@@ -83,3 +83,25 @@ def test_wrong_python(fleet: Fleet) -> None:
     choice = said(fleet.play("deploy.yml"), r"-e (ansible_python_interpreter=/[^ ,]+)")[1]
     name, _equals, value = choice.partition("=")
     deployed(fleet, **{name: value})
+
+
+def test_two_groups(fleet: Fleet) -> None:
+    fleet.add("one", "h100")
+    (fleet.folder / "more.yml").write_text("b200: {hosts: {one: {}}}\n")
+    wrong = said(
+        fleet.play("deploy.yml", options=f"-i {fleet.folder}/more.yml"), r"take it out of ([a-z0-9]+) in the inventory"
+    )[1]
+    assert wrong in ("h100", "b200")
+    fleet.add("one", {"h100": "b200", "b200": "h100"}[wrong])
+    deployed(fleet)
+
+
+def test_second_server(fleet: Fleet) -> None:
+    home = "{{ inference_server_name | default('') | llmfleet.serving.server_state_dir | regex_replace('^~', HOME) }}"
+    fleet.add("one", HOME=f"{fleet.folder}/state/home", inference_server_state_dir=home)
+    deployed(fleet)
+    second: dict[str, Any] = {"inference_server_name": "second"}
+    free = said(
+        fleet.play("deploy.yml", **second), r"inference_server_port of this server to a free one, such as (\d+)"
+    )[1]
+    deployed(fleet, **second, inference_server_port=int(free))
