@@ -17,10 +17,10 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Pr
 from .._gpu_access import CDI_KIND
 
 
-def group_gpus(uuids: Sequence[str], instances: int, gpus_each: int, left: int = 0) -> list[list[str]]:
+def group_gpus(uuids: Sequence[str], instances: int, gpus_each: int, left: Sequence[str] = ()) -> list[list[str]]:
     """One list of GPU UUIDs per instance, in the driver's order.
 
-    `instances` 0 means as many as the GPUs allow. `left` is how many more the host has, which this server may not use.
+    `instances` 0 means as many as the GPUs allow. `left` are the host's GPUs that this server may not use, in words.
     A host without GPUs gets its instances with no GPU each.
     Raises UserError when there are fewer GPUs than that takes.
     """
@@ -30,8 +30,8 @@ def group_gpus(uuids: Sequence[str], instances: int, gpus_each: int, left: int =
     if wanted * gpus_each > len(uuids):
         raise UserError(
             Problem(
-                f"the host has {len(uuids) + left} GPU(s)"
-                + (f", {len(uuids)} of them for this server" if left else ""),
+                f"the host has {len(uuids) + len(left)} GPU(s)"
+                + (f", {len(uuids)} of them for this server; left alone: {'; '.join(left)}" if left else ""),
                 f"{wanted * gpus_each}, for {wanted} instance(s) of inference_server_tensor_parallel_size {gpus_each}",
                 "lower inference_server_instances or inference_server_tensor_parallel_size",
             )

@@ -91,7 +91,7 @@ def _gpu_groups(
         return [[] for instance in range(want["instances"] or 1)]
     uuids = [each["uuid"] for each in gpu["cards"]]
     count = 1 if want["release"] == "published" and not want["instances"] else want["instances"]
-    groups = group_gpus(uuids, count, want["tensor_parallel_size"], len(gpu.get("left") or []))
+    groups = group_gpus(uuids, count, want["tensor_parallel_size"], gpu.get("left", ()))
     alone = len(groups) == 1 and (len(groups[0]) == len(uuids) or want["release"] == "published")
     if alone:
         return [list(uuids) if gpu.get("left") else None]

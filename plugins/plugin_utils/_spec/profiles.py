@@ -52,10 +52,16 @@ def profile_problem(
     if len(classes) > 1:
         return _two_groups(classes, profiles, gpu_names)
     if not profile:
-        return missing_profile(profiles, groups, gpu_names[0] if gpu_names else "")
+        return missing_profile(profiles, groups, _telling_name(groups, gpu_names))
     if not gpu_names or not profile.get("name_pattern") or of_class([{"name": name} for name in gpu_names], profile):
         return None
     return _mismatch(profiles, groups, gpu_names, profile)
+
+
+def _telling_name(groups: Sequence[str], gpu_names: Sequence[str]) -> str:
+    """The GPU to speak of: one in whose name a group of the host stands, else the first. A display's may be the first."""
+    named = (name for name in gpu_names if any(group.lower() in name.lower() for group in groups))
+    return next(named, gpu_names[0] if gpu_names else "")
 
 
 def _gpu_groups(

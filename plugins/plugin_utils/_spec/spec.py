@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 
-from .._gpu_choice import Choice, choose_gpus, lent_gpus
+from .._gpu_choice import Choice, choose_gpus, described, lent_gpus, strangers
 from .._ownership import container_problems, containers_of, port_holders, server_port_problem
 from .._state_folder import owner_problem
 from .engine import (
@@ -88,7 +88,11 @@ def server_spec(
         "lora_fetched": fetched(want),
         "context_tokens": context_tokens(instances[0]["argv"], recipe),
         "image": instances[0].get("image"),
-        "warnings": warnings(want, recipe, gpus, choice.left) + _flag_warnings(instances[0]["argv"], engine),
+        "warnings": [
+            *warnings(want, recipe, gpus, choice.left),
+            *_shared(want, gpus, host),
+            *_flag_warnings(instances[0]["argv"], engine),
+        ],
         "gpus_left": choice.left,
         "endpoint": instances[0]["base_url"],
         "instances": instances,
@@ -113,6 +117,12 @@ def gpus_for(want: Mapping[str, Any], gpu_profile: Mapping[str, Any], host: Mapp
 def with_choice(host: Mapping[str, Any], choice: Choice) -> dict[str, Any]:
     """The host as if it had no other GPUs than the usable ones; `gpu.left` are those left alone."""
     return {**host, "gpu": {**host["gpu"], "cards": choice.usable, "left": choice.left}}
+
+
+def _shared(want: Mapping[str, Any], gpus: Gpus, host: Mapping[str, Any]) -> list[str]:
+    """GPUs that the server gets although programs of others run there. Of processes it is not known here which are our own."""
+    users = ((gpu, strangers(host, gpu)) for gpu in gpus) if want["runtime"] == "docker" else ()
+    return [f"{described(gpu)} is used by {'; '.join(names[:3])} too" for gpu, names in users if names]
 
 
 def completed(want: Mapping[str, Any], recipe: Mapping[str, Any], gpus: Gpus) -> dict[str, Any]:

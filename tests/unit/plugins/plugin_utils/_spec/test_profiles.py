@@ -100,6 +100,7 @@ def test_the_remedy_names_the_file_and_the_line_that_help(groups, gpu_name, gpu_
         (["gb300"], ["NVIDIA GB300x"], GB300, (r"its name_pattern is \bGB300\b",)),
         (["h100"], [H100], GB300, (r"its name_pattern is \bGB300\b",)),  # it is in the group of its GPU
         (["l40s"], ["NVIDIA L40S"], {}, ("write group_vars/l40s.yml",)),
+        (["gb300"], ["NVIDIA RTX PRO 2000 Blackwell", "NVIDIA GB300"], {}, ("{gpu_class: gb300, name: NVIDIA GB300}",)),
     ],
 )  # fmt: skip
 def test_a_profile_that_cannot_be_right_is_refused(groups, gpus, own, words):

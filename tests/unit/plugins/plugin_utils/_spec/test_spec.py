@@ -660,3 +660,31 @@ def test_an_ordinary_host_has_the_digests_that_it_had():
     both = [make(gpu=gpus(8), **changes) for changes in ({}, {"gpus": [f"GPU-{number}" for number in range(8, 0, -1)]})]
     assert both[0]["digest"] == both[1]["digest"] and both[0]["gpus_left"] == []
     assert make(gpu=gpus(8), gpus_before=["GPU-1"])["digest"] == both[0]["digest"]
+
+
+def test_a_size_that_does_not_fit_names_what_is_left_alone():
+    with pytest.raises(UserError, match=r"the host has 5 GPU\(s\), 4 of them for this server; left alone: GPU 4"):
+        make("a100", gpu=A100_AND_DISPLAY, instances=5)
+
+
+def in_use(number, **cards):
+    """Four A100 of which one is used by a program of others, and a display."""
+    program = {"pid": 7, "name": "python", "memory_used_mib": 10, "session_id": 7, "container_id": None, "type": "C"}
+    gpu = {**A100_AND_DISPLAY, "cards": [dict(each) for each in A100_AND_DISPLAY["cards"]]}
+    gpu["cards"][number]["compute_processes"] = [program]
+    return gpu
+
+
+@pytest.mark.parametrize(
+    ("changes", "uuids", "warning"),
+    [
+        ({}, ["GPU-1", "GPU-3", "GPU-4"], "left alone: GPU 1 (NVIDIA A100-SXM4-80GB, 80 GiB): used by python (pid 7, 10 MiB); GPU 4"),
+        ({"gpus_before": ["GPU-2"]}, ["GPU-1", "GPU-2", "GPU-3", "GPU-4"], "GPU 1 (NVIDIA A100-SXM4-80GB, 80 GiB) is used by python (pid 7"),
+        ({"instances": 4}, ["GPU-1", "GPU-2", "GPU-3", "GPU-4"], "is used by python (pid 7, 10 MiB) too"),
+        ({"gpus": ["1"]}, ["GPU-2"], "is used by python (pid 7, 10 MiB) too"),
+    ],
+)  # fmt: skip
+def test_a_gpu_that_others_use_is_lent_unless_it_is_the_servers_or_needed(changes, uuids, warning):
+    found = make("a100", gpu=in_use(1), **changes)
+    assert [uuid for instance in found["instances"] for uuid in instance["gpu_uuids"]] == uuids
+    assert warning in "\n".join(found["warnings"])
