@@ -198,15 +198,17 @@ def test_a_display_card_is_left_alone_and_named(fleet, card):
 
 @pytest.fixture
 def bus(fleet):
-    """Puts one GPU more on a host's PCI bus, bound to a driver or to none, and takes it off."""
+    """Puts one GPU more than nvidia-smi reports on a host's PCI bus, bound to a driver or to none, and takes it off."""
     hosts = []
 
     def put(host, driver):
         hosts.append(host)
-        device = "/run/pci/0000:7f:00.0"
-        bound = f"ln -s /sys/bus/pci/drivers/{driver} {device}/driver" if driver else ":"
-        files = f"echo 0x10de >{device}/vendor; echo 0x030200 >{device}/class"
-        fleet.sh(host, f"mkdir -p {device}; {files}; {bound}; mount --bind /run/pci /sys/bus/pci/devices")
+        offered = fleet.sh(host, "sed -n 's#.*<pci_bus_id>0000\\(.*\\)</.*#\\1#p' /etc/pretend/smi.xml").split()
+        for address, bound_to in [*((each, "nvidia") for each in offered), ("0000:7f:00.0", driver)]:
+            device = f"/run/pci/{address.lower()}"
+            bound = f"ln -s /sys/bus/pci/drivers/{bound_to} {device}/driver" if bound_to else ":"
+            fleet.sh(host, f"mkdir -p {device}; echo 0x10de >{device}/vendor; echo 0x030200 >{device}/class; {bound}")
+        fleet.sh(host, "mount --bind /run/pci /sys/bus/pci/devices")
 
     yield put
     for host in hosts:

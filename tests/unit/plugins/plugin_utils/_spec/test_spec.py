@@ -679,7 +679,7 @@ def in_use(number, **cards):
     ("changes", "uuids", "warning"),
     [
         ({}, ["GPU-1", "GPU-3", "GPU-4"], "left alone: GPU 1 (NVIDIA A100-SXM4-80GB, 80 GiB): used by python (pid 7, 10 MiB); GPU 4"),
-        ({"gpus_before": ["GPU-2"]}, ["GPU-1", "GPU-2", "GPU-3", "GPU-4"], "GPU 1 (NVIDIA A100-SXM4-80GB, 80 GiB) is used by python (pid 7"),
+        ({"gpus_before": ["GPU-2"]}, ["GPU-1", "GPU-2", "GPU-3", "GPU-4"], "GPU 1 (NVIDIA A100-SXM4-80GB, 80 GiB) is used by"),
         ({"instances": 4}, ["GPU-1", "GPU-2", "GPU-3", "GPU-4"], "is used by python (pid 7, 10 MiB) too"),
         ({"gpus": ["1"]}, ["GPU-2"], "is used by python (pid 7, 10 MiB) too"),
     ],
