@@ -93,8 +93,9 @@ def _coerced(want: Mapping[str, Any], role: Path) -> dict[str, Any]:
 
 
 def server_paths(want: dict[str, Any]) -> list[str]:
-    """The files on a host that its server's specification depends on: the key's and those of adapters."""
-    return lora.probed_paths(plain(want))
+    """What a server's specification depends on of a host's disk: the files of the key and of adapters, and the state folder."""
+    paths = plain(want)
+    return [*lora.probed_paths(paths), *([paths["state_dir"]] if paths.get("state_dir") else [])]
 
 
 def knowledge(

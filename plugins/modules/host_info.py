@@ -236,6 +236,14 @@ host:
           type: int
           returned: always
           sample: 1300000
+        readable:
+          description: Whether the user who runs the module may read RV(host.disk[].measured_path).
+          type: bool
+          returned: always
+        writable:
+          description: Whether that user may write there; nobody may on a file system that is mounted read-only.
+          type: bool
+          returned: always
     ports:
       description: State of each of O(ports).
       type: list

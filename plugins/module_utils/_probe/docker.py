@@ -154,6 +154,34 @@ def parse_device_requests(requests: list[dict[str, Any]] | None) -> list[str]:
     return ["all"] if every else sorted(names)
 
 
+_LIMITS = {
+    "Max locked memory": "memlock",
+    "Max stack size": "stack",
+    "Max open files": "nofile",
+    "Max core file size": "core",
+}
+_SYS_RESOURCE = 1 << 24  # the capability to raise limits
+
+
+def parse_limits(limits: str | None, status: str | None) -> dict[str, int]:
+    """The most that a process may give its children of each limit, from `/proc/PID/limits` and `/proc/PID/status`.
+
+    Empty where it may raise them, as root may on a host, and where that is not to be seen. What is unlimited is left out.
+    """
+    capabilities = re.search(r"^CapEff:\s*([0-9a-f]+)$", status or "", re.MULTILINE)
+    if capabilities is None or int(capabilities.group(1), 16) & _SYS_RESOURCE:
+        return {}
+    rows = (re.match(r"(.+?)\s{2,}\S+\s+(\d+)\s", line) for line in (limits or "").splitlines())
+    return {_LIMITS[row.group(1)]: int(row.group(2)) for row in rows if row and row.group(1) in _LIMITS}
+
+
+def _limits(system: System, pid: int) -> dict[str, int]:
+    """The most of each limit that Docker can give a container; no process has more open files than the kernel allows."""
+    found = parse_limits(system.read(f"/proc/{pid}/limits"), system.read(f"/proc/{pid}/status"))
+    kernel = (system.read("/proc/sys/fs/nr_open") or "").strip()
+    return {**found, "nofile": min(int(kernel), found.get("nofile", int(kernel)))} if kernel.isdigit() else found
+
+
 def parse_process_start(stat: str | None, ticks_per_s: int) -> float | None:
     """When a process started, in seconds after boot, from `/proc/PID/stat`."""
     fields = stat_fields(stat)
@@ -194,6 +222,7 @@ def probe_docker(system: System) -> dict[str, Any]:
         "daemon_config": {"path": CONFIG, **config},
         "daemon_flags": parse_daemon_flags(system.read(f"/proc/{pid}/cmdline")) if pid is not None else [],
         "daemon_started_at_s": _started_at(system, pid) if pid is not None else None,
+        "limits": _limits(system, pid) if pid is not None else {},
     }
 
 

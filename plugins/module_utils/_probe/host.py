@@ -94,13 +94,16 @@ def probe_disk(system: System, path: str) -> dict[str, Any]:
         usage = shutil.disk_usage(str(system.path(str(nearest))))
         changed_at_s = system.path(str(nearest)).stat().st_mtime
     except OSError:
-        return {"path": path, "measured_path": None, "changed_at_s": None, "total_mib": None, "free_mib": None}
+        unknown = dict.fromkeys(("measured_path", "changed_at_s", "total_mib", "free_mib", "readable", "writable"))
+        return {"path": path, **unknown}
     return {
         "path": path,
         "measured_path": str(nearest),
         "changed_at_s": changed_at_s,
         "total_mib": usage.total // MIB,
         "free_mib": usage.free // MIB,
+        "readable": os.access(str(system.path(str(nearest))), os.R_OK),
+        "writable": os.access(str(system.path(str(nearest))), os.W_OK),
     }
 
 

@@ -31,7 +31,9 @@ from .tensor_parallel import Gpus, size_problems, tensor_parallel_size
 from .validation import (
     engine_flag_problems,
     flag_warnings,
+    folder_problems,
     key_file_problems,
+    limit_problems,
     port_problems,
     problems,
     warnings,
@@ -157,7 +159,8 @@ def _choice_problems(
         intents = ", ".join(engine["intents"])
         found.append(Problem(f"inference_server_intent is {want['intent']!r}", f"one of {intents}"))
     found += lora_problems(want, engine, recipe, host)
-    return found + version_problems(want, engine) + key_file_problems(want, host)
+    found += version_problems(want, engine) + key_file_problems(want, host)
+    return found + folder_problems(want, host)
 
 
 def _flag_warnings(argv: list[str], engine: Mapping[str, Any]) -> list[str]:
@@ -170,6 +173,7 @@ def _instance_problems(
     """What is wrong with the instances: ports that are taken, flags that the engine would refuse, an address that is open to others."""
     faults = open_problems(want, instances) + _name_problems(want, instances, host)
     faults += _port_problems(want, instances, host)
+    faults += limit_problems(instances[0].get("ulimits", []), host)
     if want["backend"] != "simulator":
         faults += engine_flag_problems(flags_in(instances[0]["argv"]), engine.get("known", {}))
     return faults

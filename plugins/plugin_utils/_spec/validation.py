@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -106,6 +108,14 @@ def key_file_problems(want: Mapping[str, Any], host: Mapping[str, Any]) -> list[
     """The key's file is not on the host; Docker would make an empty folder in its place. `host` has it in section disk."""
     path = want["api_key_file"]
     entries = [entry for entry in host.get("disk", []) if entry["path"] == path]
+    if entries and is_itself(entries[0]) and entries[0].get("readable") is False:
+        return [
+            Problem(
+                f"inference_server_api_key_file is {path}, which this user may not read",
+                "a file of the user who logs in",
+                f'give it to that user on the host: sudo chown "$(id -un)" {shlex.quote(path)}',
+            )
+        ]
     if not entries or is_itself(entries[0]):
         return []
     return [
@@ -115,6 +125,61 @@ def key_file_problems(want: Mapping[str, Any], host: Mapping[str, Any]) -> list[
             f"(umask 077; openssl rand -hex 32 > {shlex.quote(path)})",
         )
     ]
+
+
+_LEAST_MIB = 1  # less is a full disk: facts, records and a lock are kilobytes
+
+
+def folder_problems(want: Mapping[str, Any], host: Mapping[str, Any]) -> list[Problem]:
+    """The state folder cannot be written: no right, a file system that is read-only, or a full disk. `host` has section disk.
+
+    The cache of weights is not judged: where it holds them already, it may be read-only or full.
+    """
+    path = want.get("state_dir")
+    entry: Mapping[str, Any] = next((entry for entry in host.get("disk", []) if entry["path"] == path), {})
+    where, quoted = entry.get("measured_path"), shlex.quote(str(path))
+    if entry.get("writable") is False:
+        remedy = (
+            f'make it writable on the host: sudo mkdir -p {quoted} && sudo chown -R "$(id -un)" {quoted}; where the disk is mounted '
+            "read-only, set inference_server_state_dir to a folder on another"
+        )
+        found = f"inference_server_state_dir is {path}, and {where} cannot be written by this user"
+        return [Problem(found, "a folder to write in", remedy)]
+    free_mib = entry.get("free_mib")
+    if free_mib is not None and free_mib < _LEAST_MIB:
+        remedy = f"free space on that disk (df -h {shlex.quote(str(where))}), or set inference_server_state_dir to a folder on another"
+        return [Problem(f"inference_server_state_dir is {path}, and its disk is full", "free space", remedy)]
+    return []
+
+
+def limit_problems(ulimits: Sequence[str], host: Mapping[str, Any]) -> list[Problem]:
+    """Limits of a container that this host's Docker cannot give: a start would end in an error of the engine.
+
+    `host` has section docker; where its Docker may raise limits, all but the number of open files can be had.
+    """
+    most = (host.get("docker") or {}).get("limits") or {}
+    capped = [_capped(limit, most) for limit in ulimits]
+    over = [limit for limit, possible in zip(ulimits, capped) if limit != possible]
+    if not over:
+        return []
+    return [
+        Problem(
+            f"inference_server_ulimits asks for {', '.join(over)}, and Docker on this host cannot give more than "
+            + ", ".join(f"{name} {most[name]}" for name in dict.fromkeys(limit.partition(":")[0] for limit in over)),
+            "limits that the host allows",
+            f"set inference_server_ulimits: {json.dumps(capped)}",
+        )
+    ]
+
+
+def _capped(limit: str, most: Mapping[str, int]) -> str:
+    """A limit as the host can give it: itself where it can."""
+    name, _colon, values = limit.partition(":")
+    wanted = values.split(":")
+    if name not in most or not all(re.fullmatch(r"-?\d+", value) for value in wanted):
+        return limit
+    possible = [value if 0 <= int(value) <= most[name] else str(most[name]) for value in wanted]
+    return limit if possible == wanted else ":".join([name, *possible])
 
 
 def is_itself(entry: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._probe.docker imp
     parse_daemon_config,
     parse_daemon_flags,
     parse_device_requests,
+    parse_limits,
     parse_port_bindings,
     parse_process_start,
     parse_uptime,
@@ -132,6 +133,26 @@ def test_the_ports_that_a_container_takes_when_it_runs(bindings, ports):
 @pytest.mark.parametrize(("state", "active"), [("inactive", False), ("active", True), ("pending", True), (None, False)])
 def test_swarm(state, active):
     assert shape_docker({"Swarm": {"LocalNodeState": state}}, [])["swarm_active"] is active
+
+
+LIMITS = """Limit                     Soft Limit           Hard Limit           Units
+Max stack size            8388608              unlimited            bytes
+Max open files            1024                 524288               files
+Max locked memory         8388608              8388608              bytes
+"""
+
+
+@pytest.mark.parametrize(
+    ("status", "most"),
+    [
+        ("CapEff:\t00000000a80425fb\n", {"nofile": 524288, "memlock": 8388608}),
+        ("CapEff:\t000001ffffffffff\n", {}),
+        ("", {}),
+        (None, {}),
+    ],
+)
+def test_the_limits_that_an_engine_can_give(status, most):
+    assert parse_limits(LIMITS, status) == most
 
 
 def test_times():

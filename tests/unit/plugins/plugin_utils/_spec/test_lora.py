@@ -121,8 +121,9 @@ def test_the_host_is_asked_for_the_adapters_files():
         "/key",
         "/srv/adapters/de/adapter_config.json",
         "/srv/adapters/de/adapter_model.safetensors",
+        "/state",
     ]
-    assert server_paths(want(MODEL)) == []
+    assert server_paths(want(MODEL)) == ["/state"]
 
 
 @pytest.mark.parametrize(
