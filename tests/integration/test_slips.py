@@ -13,8 +13,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from tests.support.small_disk import fill
 
 from .conftest import Fleet, Outcome, free_port
 
@@ -102,3 +108,35 @@ def test_second_server(fleet: Fleet) -> None:
         fleet.play("deploy.yml", **second), r"inference_server_port of this server to a free one, such as (\d+)"
     )[1]
     deployed(fleet, **second, inference_server_port=int(free))
+
+
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[None]:
+    """A file system of its own there; skipped where this user may not mount."""
+    folder.mkdir(parents=True)
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", *options, "none", str(folder)], check=False, capture_output=True
+    ).returncode:
+        pytest.skip("this user may not mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_disk_full(fleet: Fleet) -> None:
+    with mounted(fleet.folder / "state", "-o", "size=1m"):
+        fill(fleet.folder / "state")
+        fleet.add("one")
+        command = said(fleet.play("deploy.yml"), r"free space there: (df -h \S+?)\.(?: |$)")[1]
+        typed(command)
+        (fleet.folder / "state" / "other").unlink()
+        deployed(fleet)
+        assert fleet.play("teardown.yml").rc == 0
+
+
+def test_read_only_home(fleet: Fleet) -> None:
+    with mounted(fleet.folder / "home", "-o", "size=8m,ro"):
+        fleet.add("one", inference_server_state_dir=f"{fleet.folder}/home/state")
+        setting = said(fleet.play("deploy.yml"), r"set (inference_server_state_dir) to a folder")[1]
+        deployed(fleet, **{setting: f"{fleet.folder}/state/one"})
