@@ -241,7 +241,7 @@ host:
           type: bool
           returned: always
         writable:
-          description: Whether that user may write there; nobody may on a file system that is mounted read-only.
+          description: Whether that user may write there; no user may on a file system that is mounted read-only.
           type: bool
           returned: always
     ports:
