@@ -125,10 +125,10 @@ def mounted(folder: Path, *options: str) -> Iterator[None]:
 
 
 def test_disk_full(fleet: Fleet) -> None:
-    with mounted(fleet.folder / "state", "-o", "size=1m"):
+    with mounted(fleet.folder / "state", "-o", "size=8m"):
         fill(fleet.folder / "state")
         fleet.add("one")
-        command = said(fleet.play("deploy.yml"), r"free space there: (df -h [^ "]+[^ ".])")[1]
+        command = said(fleet.play("deploy.yml"), r"free space there: (df -h [^ '\"]+[^ '\".])")[1]
         typed(command)
         (fleet.folder / "state" / "other").unlink()
         deployed(fleet)
