@@ -701,6 +701,13 @@ host:
           elements: str
           returned: always
           sample: [/etc/cdi, /var/run/cdi]
+        limits:
+          description:
+            - The most that it can give a container, by the limit's name, where it cannot raise it (C(memlock: 67108864)); one that is
+              not named it can.
+          type: dict
+          returned: always
+          sample: {nofile: 1048576}
         proxies:
           description: The proxy that it goes through, with C(http_proxy), C(https_proxy) and C(no_proxy); each null where there is none.
           type: dict
