@@ -40,6 +40,14 @@ options:
     description: Count only the results of hosts that took part in this play to its end.
     type: bool
     default: false
+  fleet_run:
+    description: Count only the results of this run over the fleet, as bench_serve's option names it; empty for those of any.
+    type: str
+    default: ""
+  max_age_s:
+    description: Count only the results that ended at most so many seconds before O(generated_at); 0 for no limit.
+    type: float
+    default: 0.0
   published_figures:
     description: Documents with published figures, as in C(roles/report/files/published).
     type: list
@@ -101,6 +109,8 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._report import ag
 
 _COERCED = {
     "this_run_only": {"type": "bool"},
+    "fleet_run": {"type": "str"},
+    "max_age_s": {"type": "float"},
     "outlier_limit": {"type": "float"},
     "hourly_price": {"type": "dict"},
     "model_names": {"type": "dict"},

@@ -302,6 +302,12 @@ options:
         has ended.
     type: str
     default: ""
+  fleet_run:
+    description:
+      - Names the run over a fleet that this measurement is part of, such as the number of a workflow. It is kept with the result, so
+        that a report can tell what that run measured from older results.
+      - A call that joins a run in progress leaves that run's name.
+    type: str
   state:
     description:
       - V(measured) measures. V(cancelled) ends the measurement that runs on this server, if any, and returns what it has.
@@ -390,6 +396,10 @@ benchmark:
       type: str
       returned: always
       sample: 20261122T155700Z-3fa9c1
+    fleet_run:
+      description: O(fleet_run), null where none was given.
+      type: str
+      returned: always
     started_at:
       description: Begin, in ISO 8601, UTC.
       type: str

@@ -703,8 +703,7 @@ host:
           sample: [/etc/cdi, /var/run/cdi]
         limits:
           description:
-            - The most that it can give a container, by the limit's name, where it cannot raise it (C(memlock: 67108864)); one that is
-              not named it can.
+            - The most that it can give a container, by the limit's name, where it cannot raise it; a limit that is not named it can.
           type: dict
           returned: always
           sample: {nofile: 1048576}

@@ -75,6 +75,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "ca_path": {"type": "path"},
     "server_fact": {"type": "dict", "default": {}},
     "lock_takeover": {"type": "str", "default": ""},
+    "fleet_run": {"type": "str"},
     "state": {"type": "str", "choices": ["measured", "cancelled"], "default": "measured"},
     "run_id": {"type": "str"},
     "wait": {"type": "bool", "default": True},

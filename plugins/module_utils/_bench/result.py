@@ -86,6 +86,7 @@ class Origin:
     server_fact: Mapping[str, Any]
     command: str
     record_path: str
+    fleet_run: str | None = None
 
 
 def fact_of(
@@ -104,6 +105,7 @@ def fact_of(
         **verdict,
         "simulated": session.info.simulated,
         "run_id": origin.run_id,
+        "fleet_run": origin.fleet_run,
         "started_at": utc(origin.started),
         "finished_at": utc(time.time()),
         "workload": _described(workload, levels[chosen], outcome),

@@ -26,13 +26,17 @@ _ROOM_BYTES = 128 * 1024  # a fact has at most 32 KiB, and its indentation
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the benchmark. `server_fact` is what its deployment left, `command` the call that repeats it."""
+    """One run of the benchmark. `server_fact` is what its deployment left, `command` the call that repeats it.
+
+    `fleet_run` names the run over a fleet that it is a part of.
+    """
 
     run_id: str
     session: Session
     state_dir: Path
     server_fact: Mapping[str, Any]
     command: str
+    fleet_run: str | None = None
 
     @property
     def record_path(self) -> Path:
@@ -77,7 +81,7 @@ def _measured(run: Run, client: Client, on_tick: OnTick) -> dict[str, Any]:
     started = time.time()
     client.warm_up(on_tick)
     measurements, cut_short = _measure_all(run.session, client, on_tick)
-    origin = Origin(run.run_id, started, run.server_fact, run.command, str(run.record_path))
+    origin = Origin(run.run_id, started, run.server_fact, run.command, str(run.record_path), run.fleet_run)
     fact = fact_of(origin, run.session, client, measurements, cut_short)
     fact = hidden_document(fact, run.session.access.api_key)
     try:

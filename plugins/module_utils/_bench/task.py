@@ -82,6 +82,7 @@ _PATHS = ("state_dir", "dataset_path", "api_key_file", "ca_path")
 # Options that do not change what is measured, or that concern this call alone.
 _NO_PART_OF_THE_COMMAND = (
     "server_fact",
+    "fleet_run",
     "api_key_file",
     "lock_takeover",
     "state",
@@ -189,7 +190,7 @@ class Task:
         gpus = gpus_of(params["server_fact"], self._endpoint.url)
         session = Session(settings, access, target, info, run_folder(self._state_dir, run_id), gpus)
         command = repeat_command(params, settings.workload.salt)
-        run = Run(run_id, session, self._state_dir, params["server_fact"], command)
+        run = Run(run_id, session, self._state_dir, params["server_fact"], command, params["fleet_run"] or None)
         return run, CLIENTS[params["client"]](session, params)
 
     # -- joining ------------------------------------------------------------------------------------------------------

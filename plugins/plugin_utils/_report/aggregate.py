@@ -30,6 +30,8 @@ def fleet_report(
     play_hosts: Sequence[str] = (),
     alive_hosts: Sequence[str] = (),
     this_run_only: bool = False,
+    fleet_run: str = "",
+    max_age_s: float = 0.0,
     published_figures: Sequence[dict[str, Any]] = (),
     model_names: Mapping[str, str] | None = None,
     gpu_profiles: Mapping[str, dict[str, Any]] | None = None,
@@ -41,19 +43,23 @@ def fleet_report(
     """The report over `hosts`, each of which gets a row, whatever its state.
 
     `play_hosts` and `alive_hosts` are Ansible's `ansible_play_hosts_all` and `ansible_play_hosts`: they distinguish
-    a host that failed in this play from a host that was not part of it. `this_run_only`: leave out older results.
+    a host that failed in this play from a host that was not part of it. `this_run_only`: leave out older results; `fleet_run`: those of
+    another run over the fleet; `max_age_s`: those that ended longer ago (0: no limit).
     `model_names`: the published model that a folder holds, by the folder that a model is served from.
     `gpu_profiles`: profiles by GPU class, for hosts whose variables have none. `hourly_price`: price of a GPU per hour, by GPU
     class. `outlier_limit`: the robust z-score of an outlier.
     """
     in_play, alive = set(play_hosts), set(alive_hosts)
+    wanted = facts.Wanted(
+        this_run_only, fleet_run, (facts.seconds(generated_at) or 0.0) - max_age_s if max_age_s else 0.0
+    )
     rows = [
         facts.host_row(
             host,
             hostvars[host],
             in_play=host in in_play,
             alive=host in alive,
-            this_run_only=this_run_only,
+            wanted=wanted,
             gpu_profiles=gpu_profiles or {},
         )
         for host in hosts
@@ -69,6 +75,7 @@ def fleet_report(
     return {
         "schema_version": SCHEMA_VERSION,
         "generated_at": generated_at,
+        "fleet_run": fleet_run or None,
         "simulated": any(row["simulated"] for row in rows),
         "currency": currency if prices else None,
         "outlier_limit": outlier_limit,
@@ -103,6 +110,7 @@ def _group(
         id=_identity(first),
         workload_label=label(first["workload"]),
         model_revisions=_revisions(members),
+        measured_at=_span(counted),
         hosts=[row["host"] for row in counted],
         invalid_hosts=[row["host"] for row in members if row["status"] == "invalid"],
         outliers=[row["host"] for row in counted if row["outlier"]],
@@ -120,6 +128,12 @@ def _revisions(rows: list[dict[str, Any]]) -> list[str]:
     """The revisions of the model that the hosts served, each once; empty where none is known."""
     servers = [mapping(row["provenance"].get("server")) for row in rows]
     return sorted({one_line(server["model_revision"]) for server in servers if server.get("model_revision")})
+
+
+def _span(rows: list[dict[str, Any]]) -> list[str]:
+    """When the first and when the last of these results ended; empty where none says so."""
+    times = sorted(row["finished_at"] for row in rows if row["finished_at"])
+    return [times[0], times[-1]] if times else []
 
 
 def _identity(row: dict[str, Any]) -> str:

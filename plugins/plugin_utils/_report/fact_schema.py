@@ -94,7 +94,7 @@ WORKLOAD = Record(
 BENCHMARK = Record(
     {
         "schema_version": _AMOUNT,
-        **dict.fromkeys(("status", "run_id"), _NAME),
+        **dict.fromkeys(("status", "run_id", "fleet_run"), _NAME),
         **dict.fromkeys(("reason", "record_path", "record_error"), Text()),
         **dict.fromkeys(("started_at", "finished_at"), _TIME),
         "simulated": Flag(),

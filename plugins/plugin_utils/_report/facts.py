@@ -11,6 +11,7 @@ the host's row, and none of its figures count.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from .fact_schema import SHAPES
 
 SCHEMA_VERSION = 1
 MEASURED = ("ok", "invalid")  # the states that have figures
-STATUSES = ("ok", "invalid", "failed", "unreachable", "missing")
+STATUSES = ("ok", "invalid", "stale", "failed", "unreachable", "missing")
 SIMULATED_DEFAULT_ENGINE = "vllm"
 LONGEST_REASON = 1000  # characters
 
@@ -36,6 +37,18 @@ class Fact(NamedTuple):
 
     value: dict[str, Any]
     fault: str = ""
+
+
+class Wanted(NamedTuple):
+    """Which results count: those of hosts that took part in this play to its end (`this_run_only`), those of one run over the fleet
+    (`fleet_run`; empty for any), and those that ended at `not_before` or later (seconds since the epoch; 0 for any time)."""
+
+    this_run_only: bool = False
+    fleet_run: str = ""
+    not_before: float = 0.0
+
+
+ANY_RESULT = Wanted()
 
 
 class Absence(NamedTuple):
@@ -52,21 +65,24 @@ def host_row(
     *,
     in_play: bool,
     alive: bool,
-    this_run_only: bool = False,
+    wanted: Wanted = ANY_RESULT,
     gpu_profiles: Mapping[str, dict[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The row of `host`: always a status and, unless it is `ok`, a reason that names what to do.
 
     `in_play`: the host belongs to the current play; `alive`: it has neither failed nor been unreachable there.
-    `this_run_only`: a result counts only if the host took part in this run to its end.
+    `wanted`: which results count; another one is `stale`.
     `gpu_profiles`: profiles by GPU class, for a host whose variables have none.
     A result that does not count is named in the reason, and nothing else in the row is of it.
     """
     benchmark = _newest(_candidates(variables, "llmfleet_benchmark"))
     absence = _absence(host, variables, in_play=in_play, alive=alive)
-    if absence and _outdated(benchmark.value, absence.status, this_run_only=this_run_only):
+    old = _stale(host, benchmark.value, wanted)
+    if absence and (old or _outdated(benchmark.value, absence.status, this_run_only=wanted.this_run_only)):
         shown, server = dict(absence.run), _newest(_candidates(variables, "llmfleet_server"))
         verdict: tuple[str, str | None] = absence.status, absence.reason + _not_counted(benchmark.value)
+    elif old:
+        shown, server, verdict = {}, _newest(_candidates(variables, "llmfleet_server")), ("stale", old)
     else:
         shown, measured = benchmark.value, mapping(mapping(benchmark.value.get("provenance")).get("server"))
         server = Fact(measured) if measured else _newest(_candidates(variables, "llmfleet_server"))
@@ -100,6 +116,7 @@ def _row(
         "model": server.get("model") or provenance.get("model"),
         "published_key": profile.get("published_key"),
         "run_id": benchmark.get("run_id"),
+        "fleet_run": benchmark.get("fleet_run"),
         "started_at": benchmark.get("started_at"),
         "finished_at": benchmark.get("finished_at"),
         "workload": mapping(benchmark.get("workload")),
@@ -256,6 +273,31 @@ def _fault(host: str, benchmark: dict[str, Any]) -> str | None:
     return None
 
 
+def _stale(host: str, benchmark: dict[str, Any], wanted: Wanted) -> str:
+    """Why a result is of another time than is wanted; empty where it is not. A time that cannot be read is no fault of its age."""
+    if not benchmark:
+        return ""
+    ended = seconds(benchmark.get("finished_at"))
+    if wanted.fleet_run and str(benchmark.get("fleet_run") or "") != wanted.fleet_run:
+        of = f"run {benchmark['fleet_run']}" if benchmark.get("fleet_run") else "no run over the fleet"
+        found = f"its newest result ({_named(benchmark)}) is of {of}, not of run {wanted.fleet_run}"
+    elif ended is not None and ended < wanted.not_before:
+        limit = datetime.fromtimestamp(wanted.not_before, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        found = f"its newest result ({_named(benchmark)}) ended before {limit}, which is too old"
+    else:
+        return ""
+    return f"{found}: run bench.yml -l {host}"
+
+
+def seconds(time: Any) -> float | None:
+    """A time of a fact, in seconds since the epoch; None where it has none."""
+    try:
+        moment = datetime.fromisoformat(str(time).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
 def _outdated(benchmark: dict[str, Any], absence: str, *, this_run_only: bool) -> bool:
     """Whether an absent host's result is of an earlier run. A failure that this run itself recorded is not."""
     if not benchmark or this_run_only:
@@ -266,8 +308,12 @@ def _outdated(benchmark: dict[str, Any], absence: str, *, this_run_only: bool) -
 def _not_counted(benchmark: dict[str, Any]) -> str:
     if not benchmark:
         return ""
-    named = [benchmark.get(key) for key in ("status", "finished_at", "run_id")]
-    return f"; its last result ({', '.join(str(part) for part in named if part)}) is not counted"
+    return f"; its last result ({_named(benchmark)}) is not counted"
+
+
+def _named(benchmark: dict[str, Any]) -> str:
+    """A result in a few words."""
+    return ", ".join(str(benchmark[key]) for key in ("status", "finished_at", "run_id") if benchmark.get(key))
 
 
 def _failed_checks(benchmark: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean, median
 from typing import Any
 
@@ -43,10 +43,10 @@ def parse(text: str) -> list[dict[str, Any]]:
 
 def _whole(entry: dict[str, Any]) -> bool:
     """Whether an entry has all that this module looks up in it, of the types that it computes with."""
-    groups, label = entry.get("groups"), entry.get("label", 0)
+    groups, names = entry.get("groups"), (entry.get("label", 0), entry.get("fleet_run"))
     return (
         all(isinstance(entry.get(key), str) for key in ("run", "generated_at"))
-        and (label is None or isinstance(label, str))
+        and all(name is None or isinstance(name, str) for name in names)
         and isinstance(groups, dict)
         and all(_whole_group(mapping(group)) for group in groups.values())
     )
@@ -54,7 +54,9 @@ def _whole(entry: dict[str, Any]) -> bool:
 
 def _whole_group(group: dict[str, Any]) -> bool:
     types = {"measured": str, "hosts": int, "values": dict}
-    return all(isinstance(group.get(key), kind) for key, kind in types.items())
+    return all(isinstance(group.get(key), kind) for key, kind in types.items()) and all(
+        isinstance(result, str) for result in mapping(group.get("results")).values()
+    )
 
 
 def entry(report: dict[str, Any], run: str, label: str | None) -> dict[str, Any]:
@@ -64,22 +66,68 @@ def entry(report: dict[str, Any], run: str, label: str | None) -> dict[str, Any]
     for group in report["groups"]:
         members = [rows[host] for host in group["hosts"]]
         if members:
-            groups[group["id"]] = {"measured": _measured(members), "hosts": len(members), "values": _values(members)}
+            groups[group["id"]] = {
+                "measured": _measured(members),
+                "results": {row["host"]: _result(row) for row in members},
+                "hosts": len(members),
+                "values": _values(members),
+            }
     generated_at = report["generated_at"]
     return {
         "schema_version": SCHEMA_VERSION,
         "run": run,
         "label": label,
+        "fleet_run": report["fleet_run"] or _only(rows[host]["fleet_run"] for host in rows),
         "generated_at": generated_at,
         "groups": groups,
     }
 
 
+def _only(names: Iterable[str | None]) -> str | None:
+    """The one name that all have; None where they have none, or several."""
+    found = set(names)
+    return found.pop() if len(found) == 1 else None
+
+
 def is_new(candidate: dict[str, Any], entries: Sequence[dict[str, Any]]) -> bool:
-    """Whether the history lacks something: a group that was measured again, or a run that is given a name."""
-    recorded = {group["measured"] for past in entries for group in past["groups"].values()}
-    fresh = any(group["measured"] not in recorded for group in candidate["groups"].values())
+    """Whether the history lacks something: a host that was measured again, or a run that is given a name."""
+    groups = [group for past in entries for group in past["groups"].values()]
+    sets = {group["measured"] for group in groups}
+    known = {item for group in groups for item in mapping(group.get("results")).items()}
+    fresh = any(
+        group["measured"] not in sets and not known.issuperset(group["results"].items())
+        for group in candidate["groups"].values()
+    )
     return fresh or bool(candidate["label"] and candidate["groups"])
+
+
+def runs_of(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries, oldest first, with those of one run over the fleet as one: its slices and its nodes write one each."""
+    runs: dict[object, dict[str, Any]] = {}
+    for position, past in enumerate(entries):
+        key = past.get("fleet_run") or position
+        runs[key] = _joined(runs[key], past) if key in runs else past
+    return list(runs.values())
+
+
+def _joined(first: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """Two entries of one run."""
+    groups = dict(first["groups"])
+    for name, group in later["groups"].items():
+        groups[name] = _joined_group(groups[name], group) if name in groups else group
+    return {**later, "label": later["label"] or first["label"], "groups": groups}
+
+
+def _joined_group(first: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """Two parts of one group; what came later counts for the hosts that are in both."""
+    old, new = mapping(first.get("results")), mapping(later.get("results"))
+    if set(old) <= set(new):
+        return later
+    values = {
+        name: {**mapping(first["values"].get(name)), **mapping(later["values"].get(name))}
+        for name in {**first["values"], **later["values"]}
+    }
+    return {**later, "results": {**old, **new}, "hosts": len({**old, **new}), "values": values}
 
 
 def compared(
@@ -94,15 +142,17 @@ def compared(
     Its `regressions` are against the baseline where there is one, else against the previous run.
     Raises UserError when no entry bears the name `baseline`.
     """
-    references = {"previous": list(entries), "baseline": _named(baseline, entries) if baseline else []}
+    runs = runs_of(entries)
+    references = {"previous": runs, "baseline": _named(baseline, entries) if baseline else []}
     groups = []
     for group in report["groups"]:
         measured = current["groups"].get(group["id"])
         changes = {
-            name: _change(group["id"], measured, candidates, entries, threshold) if measured else None
+            name: _change(group["id"], current, candidates, runs, threshold) if measured else None
             for name, candidates in references.items()
         }
-        groups.append({**group, "change": changes, "course": _course(group["id"], [*entries, current])})
+        course = _course(group["id"], runs_of([*entries, current] if is_new(current, entries) else entries))
+        groups.append({**group, "change": changes, "course": course})
     judge = "baseline" if baseline else "previous"
     return {
         **report,
@@ -133,20 +183,30 @@ def _named(name: str, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]
 
 def _change(
     group_id: str,
-    measured: dict[str, Any],
+    current: dict[str, Any],
     candidates: Sequence[dict[str, Any]],
-    entries: Sequence[dict[str, Any]],
+    runs: Sequence[dict[str, Any]],
     threshold: float,
 ) -> dict[str, Any] | None:
     """The change against the newest candidate that measured the same group at another time."""
+    measured = current["groups"][group_id]
     for past in reversed(candidates):
         before = past["groups"].get(group_id)
-        if before and before["measured"] != measured["measured"]:
-            earlier = [run for run in _runs(group_id, entries) if run["measured"] != measured["measured"]]
+        if before and not _is_part(past, current, group_id):
+            earlier = [run for run in _runs(group_id, runs) if not _is_part(run["at"], current, group_id)]
             metrics = {name: _metric(name, before, measured, earlier) for name in METRICS}
             verdict = _verdict(metrics[JUDGED], threshold)
             return {"run": past["run"], "label": past["label"], "verdict": verdict, "metrics": metrics}
     return None
+
+
+def _is_part(past: dict[str, Any], current: dict[str, Any], group_id: str) -> bool:
+    """Whether both are of one run: by its name, or because a result of a host is in both."""
+    before, now = past["groups"][group_id], current["groups"][group_id]
+    same = before["measured"] == now["measured"] or bool(
+        mapping(before.get("results")).items() & now["results"].items()
+    )
+    return same or (bool(current["fleet_run"]) and past.get("fleet_run") == current["fleet_run"])
 
 
 def _metric(
@@ -174,9 +234,9 @@ def _metric(
     return {**change, "hosts": now["hosts"], "basis": None if change["low"] is None else basis}
 
 
-def _runs(group_id: str, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _runs(group_id: str, runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The runs that measured a group, oldest first, each once."""
-    newest = {past["groups"][group_id]["measured"]: past for past in entries if group_id in past["groups"]}
+    newest = {past["groups"][group_id]["measured"]: past for past in runs if group_id in past["groups"]}
     return [past["groups"][group_id] | {"at": past} for past in newest.values()]
 
 
@@ -200,10 +260,10 @@ def _verdict(change: dict[str, Any], threshold: float) -> str:
     return "improvement" if (size > 0) == BY_KEY[JUDGED].larger_is_better else "regression"
 
 
-def _course(group_id: str, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _course(group_id: str, runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The median of the judged metric in each run that measured the group, oldest first, at most sixty."""
     points = []
-    for run in _runs(group_id, entries):
+    for run in _runs(group_id, runs):
         values = _positive(run["values"].get(JUDGED)).values()
         if values:
             at = run["at"]
@@ -215,6 +275,11 @@ def _measured(members: list[dict[str, Any]]) -> str:
     """A name for exactly these measurements, so that a second report of the same results is not a second run."""
     text = "\n".join(sorted(f"{row['host']} {row['run_id']} {row['finished_at']}" for row in members))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _result(row: dict[str, Any]) -> str:
+    """A name for exactly this measurement of a host."""
+    return hashlib.sha256(f"{row['run_id']} {row['finished_at']}".encode()).hexdigest()[:8]
 
 
 def _values(members: list[dict[str, Any]]) -> dict[str, dict[str, float]]:

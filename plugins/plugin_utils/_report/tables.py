@@ -64,6 +64,15 @@ def _revision(group: dict[str, Any]) -> str:
     return f"revision {' and '.join(revisions)}" if revisions else "its revision was not recorded"
 
 
+def measured(report: dict[str, Any]) -> list[str]:
+    """When the figures were taken, and in which run over the fleet, in a line."""
+    times = sorted(time for group in report["groups"] for time in group["measured_at"])
+    if not times:
+        return []
+    when = f"Measured at {times[0]}" if times[0] == times[-1] else f"Measured from {times[0]} to {times[-1]}"
+    return [when + (f", in run {report['fleet_run']}" if report["fleet_run"] else "")]
+
+
 def throughput(report: dict[str, Any]) -> Table:
     """The published benchmark's first table: one row per GPU class and backend, the published figures under it."""
 
@@ -279,7 +288,7 @@ def _beside_published(
 def _notes(report: dict[str, Any]) -> list[str]:
     """What a reader must know to read the figures: workload, simulated, why nothing published stands beside them."""
     groups = report["groups"]
-    notes = [f"{each}." for each in models(report)]
+    notes = [f"{each}." for each in [*models(report), *measured(report)]]
     notes += [f"Workload: {text}." for text in dict.fromkeys(group["workload_label"] for group in groups)]
     if any(len(group["hosts"]) > 1 for group in groups):
         notes.append("Each figure is the median over the hosts of its row.")

@@ -10,13 +10,17 @@ from typing import Any
 
 import facts as sample
 import pytest
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.facts import engine, host_row
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._report.facts import Wanted, engine, host_row
 
 GOOD = sample.benchmark()
 
 
-def row(variables: dict[str, Any], **flags: bool) -> dict[str, Any]:
-    return host_row("h100-01", variables, **{"in_play": True, "alive": True, **flags})
+def row(
+    variables: dict[str, Any], *, in_play: bool = True, alive: bool = True, gpu_profiles: Any = None, **wanted: Any
+) -> dict[str, Any]:
+    return host_row(
+        "h100-01", variables, in_play=in_play, alive=alive, wanted=Wanted(**wanted), gpu_profiles=gpu_profiles or {}
+    )
 
 
 def with_fact(fact: Any) -> dict[str, Any]:
@@ -72,6 +76,37 @@ def test_status_and_reason(variables: dict[str, Any], flags: dict[str, bool], st
     result = row(variables, **flags)
     assert result["status"] == status
     assert (result["reason"] is None) == (status == "ok")
+    for word in words:
+        assert word in result["reason"]
+
+
+ENDED_S = 1795349081.0  # 2026-11-22T12:04:41Z, when the sample ended
+NIGHT = {"fleet_run": "17"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "wanted", "status", "words"),
+    [
+        (sample.host_facts(), {"not_before": ENDED_S}, "ok", []),
+        (sample.host_facts(), {"not_before": ENDED_S + 1}, "stale", ["ended before 2026-11-22T12:04:42Z", "bench.yml -l h100-01"]),
+        (sample.host_facts(finished_at=None), {"not_before": ENDED_S + 1}, "ok", []),
+        (sample.host_facts(status="invalid"), {"not_before": ENDED_S + 1}, "stale", ["invalid, 2026-11-22T12:04:41Z"]),
+        (with_fact({**DIED, "finished_at": "2026-11-22T12:04:41Z"}), {"not_before": ENDED_S + 1}, "stale", []),
+        (sample.host_facts(**NIGHT), {"fleet_run": "17"}, "ok", []),
+        (sample.host_facts(**NIGHT), {}, "ok", []),
+        (sample.host_facts(**NIGHT), {"fleet_run": "18"}, "stale", ["is of run 17, not of run 18"]),
+        (sample.host_facts(), {"fleet_run": "18"}, "stale", ["is of no run over the fleet, not of run 18"]),
+        ({}, {"fleet_run": "18", "not_before": ENDED_S}, "missing", ["has no result yet"]),
+        ({**sample.host_facts(), **UNREACHABLE}, {"fleet_run": "18"}, "unreachable", ["ssh: refused", "not counted"]),
+        ({**sample.host_facts(**NIGHT), **UNREACHABLE}, {"fleet_run": "17"}, "ok", []),
+    ],
+)  # fmt: skip
+def test_a_result_of_another_time_is_stale(
+    variables: dict[str, Any], wanted: Any, status: str, words: list[str]
+) -> None:
+    result = row(variables, **wanted)
+    assert result["status"] == status
+    assert bool(result["metrics"]) == (status == "ok")
     for word in words:
         assert word in result["reason"]
 

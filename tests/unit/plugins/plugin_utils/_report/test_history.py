@@ -122,6 +122,50 @@ def test_the_course_has_a_point_for_each_run() -> None:
     assert throughput == sorted(throughput, reverse=True)
 
 
+def of(run: dict[str, Any], fleet_run: str, *hosts: str) -> dict[str, Any]:
+    """Results that were measured in a run over the fleet; of these hosts alone, where some are named."""
+    for variables in run.values():
+        variables["ansible_facts"]["llmfleet_benchmark"]["fleet_run"] = fleet_run
+    return {host: run[host] for host in hosts or run}
+
+
+def test_the_slices_of_a_run_are_no_runs_of_their_own() -> None:
+    def night(name: str, factor: float, seed: int) -> list[dict[str, Any]]:
+        whole = fleet(name, factor, seed=seed)
+        halves = list(whole)[::2], list(whole)[1::2]
+        return [entry(of(whole, name, *half), f"{name}-slice-{index}") for index, half in enumerate(halves)]
+
+    entries = [*night("one", 1.0, 1), *night("two", 0.97, 2)]
+    result = report(of(fleet("two", 0.97, seed=2), "two"), entries=entries)
+    assert [change["verdict"] for change in changes(result)] == ["regression"] * 3
+    for change, group in zip(changes(result), result["groups"]):
+        assert change["run"].startswith("one-") and change["metrics"]["output_throughput"]["basis"] == "hosts"
+        assert len(group["course"]) == 2
+    slice_of_two = report(of(fleet("two", 0.97, seed=2), "two", *list(fleet("two"))[::2]), entries=entries[:3])
+    assert {change["run"] for change in changes(slice_of_two)} == {"one-slice-1"}
+
+
+def test_a_part_of_a_run_is_not_compared_with_that_run() -> None:
+    entries = [entry(fleet("one"), "one"), entry(fleet("two", 0.97, seed=2), "two")]
+    part = {host: variables for host, variables in fleet("two", 0.97, seed=2).items() if host in list(fleet("two"))[:9]}
+    result = report(part, entries=entries)
+    assert {change["run"] for change in changes(result)} == {"one"}
+    assert not history.is_new(entry(part, "part"), entries)
+    assert [len(group["course"]) for group in result["groups"]] == [2, 2, 2]
+
+
+def test_entries_of_earlier_releases_still_count() -> None:
+    old = entry(fleet("one"), "one")
+    old.pop("fleet_run")
+    for group in old["groups"].values():
+        group.pop("results")
+    (kept,) = history.parse(json.dumps(old))
+    assert [change["verdict"] for change in changes(report(fleet("two", 0.98, seed=2), entries=[kept]))] == [
+        "regression"
+    ] * 3
+    assert not history.is_new(entry(fleet("one"), "again"), [kept])
+
+
 def test_broken_lines_and_other_schemas_are_left_out() -> None:
     good = entry(fleet("one"), "one")
     halves = [json.dumps({**good, "groups": []}), json.dumps({**good, "groups": {"x": {}}}), '{"schema_version": 1}']
