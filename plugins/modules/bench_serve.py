@@ -305,7 +305,7 @@ options:
   fleet_run:
     description:
       - Names the run over a fleet that this measurement is part of, such as the number of a workflow. It is kept with the result, so
-        that a report can tell what that run measured from older results.
+        that a report distinguishes what that run measured from older results.
       - A call that joins a run in progress leaves that run's name.
     type: str
   state:

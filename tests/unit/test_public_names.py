@@ -30,8 +30,9 @@ ADDED: dict[str, set[str]] = {
         *(
             f"report/{entry}/report_{name}"
             for entry in ("main", "read")
-            for name in ("contact", "failure_reason", "failed_run", "model_names")
+            for name in ("contact", "failure_reason", "failed_run", "fleet_run", "max_age_s", "model_names")
         ),
+        "benchmark/main/benchmark_fleet_run",
         *(
             f"inference_server/{entry}/inference_server_{name}"
             for entry in ("main", "absent", "clients", "prune", "rollback", "stop")
@@ -59,6 +60,9 @@ ADDED: dict[str, set[str]] = {
     },
     "role_defaults": {
         *(f"{role}/{role}_proxy" for role in (*PROXIED, "inference_server")),
+        "benchmark/benchmark_fleet_run",
+        "report/report_fleet_run",
+        "report/report_max_age_s",
         "gpu_preflight/gpu_preflight_bind_address",
         "gpu_preflight/gpu_preflight_gpu_access",
         "gpu_preflight/gpu_preflight_server_name",
@@ -86,12 +90,13 @@ ADDED: dict[str, set[str]] = {
             f"host_info/{name}"
             for name in ("lock", "lock.state_dir", "lock.wait_s", "lock.lease_s", "lock.takeover", "lock.holder")
         ),
-        *("host_fact/release", "bench_serve/lock_takeover"),
+        *("host_fact/release", "bench_serve/fleet_run", "bench_serve/lock_takeover"),
         *("role_settings/", "role_settings/also", "role_settings/home", "role_settings/role"),
         *("server_ready/adapters", "server_smoke/adapters", "server_smoke/tests.lora"),
     },
     "fact_keys": {
         "gpu_preflight_summary.gpu.left",
+        "llmfleet_benchmark.fleet_run",
         "llmfleet_benchmark.record_error",
         "llmfleet_server.lora",
         *(f"llmfleet_server_good.current.spec.{name}" for name in ("gpus_left", "lora", "lora_fetched")),
