@@ -41,7 +41,7 @@ SPECIFIED = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["
 ]
 NOT_PASSED = {"wait", "lock_takeover"}  # a play waits for its result; the action fills in whose lock it takes
 NOT_A_VARIABLE = {*NOT_PASSED, "server_fact"}  # the role knows the server
-OWN_DEFAULT = {"model", "api_key_file", "fleet_run"}  # by the deployed server, or by AWX
+OWN_DEFAULT = {"model", "api_key_file", "fleet_run"}  # by the deployed server, or by the run
 COMPARED = ("type", "elements", "choices", "default", "aliases", "required")
 
 
