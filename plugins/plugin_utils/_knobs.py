@@ -26,7 +26,14 @@ Options = Mapping[str, Mapping[str, Any]]
 
 # Text variables with a default that an empty text switches off, as their descriptions say.
 EMPTY_IS_A_VALUE = frozenset(
-    {"benchmark_api_key_file", "gpu_preflight_hub_url", "gpu_preflight_image", "inference_server_hf_cache_dir"}
+    {
+        "benchmark_api_key_file",
+        "benchmark_fleet_run",
+        "gpu_preflight_hub_url",
+        "gpu_preflight_image",
+        "inference_server_hf_cache_dir",
+        "report_fleet_run",
+    }
 )
 
 _WORDS = {
