@@ -49,7 +49,7 @@ def test_each_fault_is_told_with_its_remedy_and_does_not_stop_the_others(fleet: 
         if not all(part in told.get(name, "") for part in expected)
     }
     assert wrong == {}
-    assert "inference_server_port to " in told["neighbour"]
+    assert "set inference_server_port of this host" in told["neighbour"]
     assert "nothing to go back to" in told["hang"]
     assert set(fleet.hosts) - set(told) == {"slow_start"}
     assert played.rc != 0

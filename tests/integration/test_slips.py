@@ -140,3 +140,28 @@ def test_read_only_home(fleet: Fleet) -> None:
         fleet.add("one", inference_server_state_dir=f"{fleet.folder}/home/state")
         setting = said(fleet.play("deploy.yml"), r"set (inference_server_state_dir) to a folder")[1]
         deployed(fleet, **{setting: f"{fleet.folder}/state/one"})
+
+
+SUDO = """#!{python}
+import os, sys
+options = sys.argv[1:]
+if "-n" in options or "-S" not in options:
+    sys.exit("sudo: a password is required")
+sys.stderr.write(options[options.index("-p") + 1])
+sys.stderr.flush()
+if os.read(0, 100) != b"right\\n":
+    sys.exit("Sorry, try again.")
+os.execvp("/bin/sh", options[options.index("/bin/sh"):])
+"""
+
+
+def test_no_sudo(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sudo` that asks for a password, as for an ordinary user; this test's own, for root is never asked."""
+    monkeypatch.setenv("ANSIBLE_BECOME_ALLOW_SAME_USER", "1")
+    sudo, password = fleet.folder / "sudo", fleet.folder / "password"
+    sudo.write_text(SUDO.format(python=sys.executable))
+    sudo.chmod(0o755)
+    password.write_text("right\n")
+    fleet.add("one", inference_server_become=True, ansible_become_exe=str(sudo))
+    option = said(fleet.play("deploy.yml"), r"--ask-become-pass, or (--become-password-file) FILE")[1]
+    deployed(fleet, options=f"{option} {password}")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,9 @@ HEADER = ["Host", "GPU", "Server", "Model", "Endpoint", "Ready in", "Changed"]
 _LONGEST_CELL, _LONGEST_REASON = 60, 160  # characters
 _MORE = "What failed is said above, once; -v adds the last lines of a server's log. For these alone: --limit "
 _LONGEST_LIMIT = 400
+# What Ansible says of privileges that it did not get, in any of its releases -> what to type.
+_NO_PRIVILEGES = re.compile(r"Missing sudo password|sudo: a password is required|Incorrect sudo password")
+_ASK = " (run it again with --ask-become-pass, or --become-password-file FILE)"
 _CHANGES = {  # module -> what it changed, in a word
     "community.docker.docker_image_pull": "image",
     "community.docker.docker_container": "server",
@@ -135,7 +139,8 @@ def _reason(failures: list[str]) -> str:
     found = failures[0].partition(" Expected: ")[0].partition(" Remedy: ")[0]
     ends = {"Rolled back": "; rolled back", "Nothing was stopped": "; the former server still answers"}
     back = next((end for begin, end in ends.items() if failures[-1].startswith(begin)), "")
-    return f"FAILED: {one_line(found, _LONGEST_REASON).rstrip('.')}{back}"
+    ask = _ASK if _NO_PRIVILEGES.search(found) else ""
+    return f"FAILED: {one_line(found, _LONGEST_REASON).rstrip('.')}{ask}{back}"
 
 
 def _aligned(rows: list[list[str]]) -> str:
