@@ -132,8 +132,12 @@ def test_a_proxy_that_does_not_answer_is_named_with_the_variable(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    message = run(python=python, endpoint="http://hub.invalid")["msg"]
-    assert "docker_engine_proxy: http://127.0.0.1:9 does not let the host through" in message
+    with model_hub(FILES) as hub:
+        message = run(python=python, endpoint=hub.url)["msg"]
+        assert "docker_engine_proxy: http://127.0.0.1:9 does not let the host through" in message
+        for name in ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"):  # without a proxy, as it says
+            monkeypatch.delenv(name)
+        assert run(python=python, endpoint=hub.url)["changed"] is True
 
 
 def test_a_token_is_sent_and_its_absence_reported_with_the_remedy(run: Any, python: str, tmp_path: Path) -> None:
