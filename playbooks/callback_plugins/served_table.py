@@ -48,9 +48,9 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result: Any) -> None:
         if not self.listens:
             return
-        task, fields = part(result, "task"), mapping(part(result, "task_fields"))
-        facts = mapping(mapping(fields.get("args")).get("facts")) if task.action == served.RECORDS else {}
-        changed = bool(part(result, "result").get("changed"))
+        task, returned = part(result, "task"), mapping(part(result, "result"))
+        facts = mapping(returned.get("ansible_facts")) if task.action == served.RECORDS else {}
+        changed = bool(returned.get("changed"))
         self.run.done(host_of(result), task.action, task.get_name(), changed=changed, facts=plain(facts))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
