@@ -37,8 +37,10 @@ class _Failure(AnsibleActionFail):
     """A failed result that stands for itself."""
 
     def __init__(self, result: Mapping[str, Any]) -> None:
-        super().__init__(str(result.get("msg", "")))
-        self._own = {**result, "failed": True}
+        own = {**result, "failed": True}
+        # From ansible-core 2.21 on the core takes the result from there, before that from the property.
+        super().__init__(str(result.get("msg", "")), result=own)
+        self._own = own
 
     @property
     def result_contribution(self) -> Mapping[str, Any]:
