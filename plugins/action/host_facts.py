@@ -82,7 +82,13 @@ class ActionModule(ActionBase):
         result = self._execute_module(module_name="ansible.builtin.setup", module_args=options, task_vars=variables)
         folder = str(options.get("fact_path") or "/etc/ansible/facts.d")
         result = judged(self, taken_over(result, folder), variables, basic)
-        for warning in result.pop("warnings", None) or []:
+        warnings = result.pop("warnings", None) or []
+        others = [
+            warning for warning in warnings if not isinstance(warning, str)
+        ]  # ansible-core's own, from 2.19 on: it prints them
+        if others:
+            result["warnings"] = others
+        for warning in (warning for warning in warnings if isinstance(warning, str)):
             display.display(
                 one_line(f"[WARNING]: {variables.get('inventory_hostname', '')}: {warning}"),
                 color=C.COLOR_WARN,
