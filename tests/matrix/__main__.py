@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from . import table
 from .checks import CHECKS, Runner
 from .environment import FOLDER, make
 
+AT_ONCE = 2
 HEADINGS = ("ansible-core", "Python", "community.docker", "result", "seconds")
 
 
@@ -56,7 +58,8 @@ def main(argv: Sequence[str]) -> int:
         choices = table.choose(rows, asked.core, asked.ends, find_python)
     except table.Refused as refusal:
         sys.exit(f"error: {refusal}")
-    results = [run(choice, packages) for choice in choices]
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # half of a row's time is waiting
+        results = list(pool.map(lambda choice: run(choice, packages), choices))
     write(FOLDER / "result.json", results)
     print("\n".join(lines([HEADINGS, *(result.cells for result in results)])))
     return 1 if any(result.faults for result in results) else 0
@@ -67,24 +70,27 @@ def run(choice: table.Choice, packages: Sequence[str]) -> Result:
     result = Result(choice)
     if choice.program is None:
         return result
-    print(f"==> ansible-core {choice.row.core} on Python {choice.version}", flush=True)
+    say(choice, f"on Python {choice.version}")
     started = time.monotonic()
     try:
         runner = Runner(make(choice, packages))
     except table.Refused as refusal:
         result.faults.append(str(refusal))
-        print(f"    {refusal}", flush=True)
+        say(choice, str(refusal))
         return result
     result.seconds["environment"] = time.monotonic() - started
     for name, check in CHECKS:
         started = time.monotonic()
         faults = list(check(runner))
         result.seconds[name] = time.monotonic() - started
-        print(f"    {name}: {'failed' if faults else 'ok'}, {result.seconds[name]:.0f} s", flush=True)
-        for fault in faults:
-            print(f"      {fault}", flush=True)
+        say(choice, f"{name}: {'failed' if faults else 'ok'}, {result.seconds[name]:.0f} s", *faults)
         result.faults += faults
     return result
+
+
+def say(choice: table.Choice, line: str, *details: str) -> None:
+    """Prints a line of a row, and details below it; in one piece, for rows are run side by side."""
+    print("\n      ".join([f"==> ansible-core {choice.row.core}: {line}", *details]), flush=True)
 
 
 def lines(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -2,17 +2,23 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A Docker engine for the tests: the one that runs, or one installed and started for them and stopped again."""
+"""A Docker engine for the tests: the one that runs, or one installed and started for them and stopped again.
+
+Suites that run side by side share it: who started it stops it, once nobody uses it any more.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from tests.support.progress import StepFailed, run_step, say, tail
 
@@ -48,10 +54,30 @@ def docker_engine(work_dir: Path) -> Iterator[str]:
 
     Raises NoEngine when none runs and this is not root on a system with apt.
     """
+    with _lock_file("turn") as turn, _lock_file("users") as users:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # one at a time finds, starts or stops an engine
+        with _engine(work_dir) as (version, started):
+            fcntl.flock(users, fcntl.LOCK_SH)
+            fcntl.flock(turn, fcntl.LOCK_UN)
+            try:
+                yield version
+            finally:
+                if started:
+                    fcntl.flock(turn, fcntl.LOCK_EX)
+                    fcntl.flock(users, fcntl.LOCK_EX)
+
+
+def _lock_file(name: str) -> IO[str]:
+    return Path(tempfile.gettempdir(), f"llmfleet-tests-docker-{os.getuid()}-{name}").open("a", encoding="utf-8")
+
+
+@contextmanager
+def _engine(work_dir: Path) -> Iterator[tuple[str, bool]]:
+    """The version of an engine, and whether it was started here."""
     version = server_version()
     if version is not None:
         say(f"Docker engine {version} is running")
-        yield version
+        yield version, False
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise NoEngine(f"no Docker engine answers: {_REMEDY}")
@@ -61,12 +87,12 @@ def docker_engine(work_dir: Path) -> Iterator[str]:
     if version is not None:
         say(f"Docker engine {version} was started by its package")
         try:
-            yield version
+            yield version, True
         finally:
             run_step("stop the Docker engine", ["service", "docker", "stop"], work_dir / "stop.log", timeout_s=60)
         return
     with _daemon(work_dir / "dockerd.log") as version:
-        yield version
+        yield version, True
 
 
 def _install(work_dir: Path) -> None:

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
 
@@ -61,6 +64,20 @@ def test_an_engine_that_is_down_is_started_and_stopped_again(machine):
         assert version == "20.10.24"
         assert (machine / "up").exists()
     assert not (machine / "up").exists()
+
+
+def test_it_is_not_stopped_while_another_suite_uses_it(machine):
+    for name, script in {"docker": CLIENT, "dockerd": DAEMON, "apt-get": "#!/bin/sh\nexit 9\n"}.items():
+        put(machine, name, script)
+    first = docker_engine(machine / "work")
+    first.__enter__()
+    with docker_engine(machine / "other"):
+        leaving = threading.Thread(target=first.__exit__, args=(None, None, None))
+        leaving.start()
+        leaving.join(0.5)
+        assert leaving.is_alive() and (machine / "up").exists()
+    leaving.join(30)
+    assert not leaving.is_alive() and not (machine / "up").exists()
 
 
 def test_it_is_stopped_also_when_the_tests_fail(machine):
