@@ -15,8 +15,10 @@ import pytest
 
 from tests.integration.conftest import ROOT, Fleet
 from tests.support.docker_engine import docker, docker_engine
+from tests.support.progress import StepFailed
 from tests.support.stand_in import ensure_image
 
+ONLY_THE_SERVER = "--skip-tags preflight,docker_engine,nvidia_container_toolkit"  # where GPUs are pretended
 PREFIX = f"llmfleet-test-{os.getpid()}-"  # two runs on one engine must not remove each other's containers
 
 
@@ -63,6 +65,17 @@ def image() -> Iterator[str]:
     folder.mkdir(parents=True, exist_ok=True)
     with docker_engine(folder):
         yield ensure_image()
+
+
+@pytest.fixture
+def binds_gpus(image: str) -> None:
+    """Skips where the engine binds no GPU."""
+    try:
+        docker("run", "--rm", "--gpus", "device=GPU-0", "--entrypoint", "sh", image, "-c", ":")
+    except StepFailed as failed:
+        if "could not select device driver" not in str(failed):
+            raise
+        pytest.skip("this engine binds no GPU: dockerd found no nvidia-container-runtime-hook on its PATH")
 
 
 @pytest.fixture

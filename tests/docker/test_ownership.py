@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+from pathlib import Path
 
-from tests.docker.conftest import Containers
+from tests.docker.conftest import ONLY_THE_SERVER, Containers
 from tests.docker.test_containers import served_names
+from tests.docker.test_unchanged import ULIMITS
 from tests.support.docker_engine import docker
+from tests.support.pretended_gpus import H100, python_with_gpus, uuid
 
 
 def identity(name: str) -> str:
@@ -78,3 +82,27 @@ def test_another_inventory_name_with_a_folder_of_its_own_does_not_take_a_contain
     assert (refused.rc, refused.changed("two")) == (2, 0), refused.output
     assert "is deployed from the inventory as one" in refused.failures("two")
     assert fleet.started_at("one") == first
+
+
+def test_a_second_server_gets_the_free_gpu_or_is_refused_with_who_has_them(
+    binds_gpus: None, fleet: Containers, tmp_path: Path
+) -> None:
+    python = str(python_with_gpus(tmp_path / "gpus", [(H100, 81559)] * 2))
+    for name in ("one", "two"):
+        fleet.serve(name, ansible_python_interpreter=python, inference_server_ulimits=ULIMITS)
+        fleet.hosts[name] = ("h100", fleet.hosts[name][1])
+    whole = fleet.play("deploy.yml", limit="one", options=ONLY_THE_SERVER, inference_server_instances=2)
+    assert whole.rc == 0, whole.output
+    refused = fleet.play("deploy.yml", limit="two", options=ONLY_THE_SERVER)
+    assert (refused.rc, refused.changed("two")) == (2, 0), refused.output
+    assert "no GPU is free: GPU 0" in refused.failures("two") and fleet.container("one") in refused.failures("two")
+    assert fleet.play("deploy.yml", limit="one", options=ONLY_THE_SERVER, inference_server_instances=1).rc == 0
+    both = fleet.play("deploy.yml", options=ONLY_THE_SERVER, inference_server_instances=1)
+    assert both.rc == 0, both.output
+    assert [gpus_of(fleet.container(name)) for name in ("one", "two")] == [[uuid(1)], [uuid(2)]]
+
+
+def gpus_of(container: str) -> list[str]:
+    """The GPUs that a container was given by name."""
+    requests = json.loads(docker("inspect", "--format", "{{json .HostConfig.DeviceRequests}}", container))
+    return [gpu for request in requests for gpu in request["DeviceIDs"]]

@@ -12,12 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.docker.conftest import Containers
+from tests.docker.conftest import ONLY_THE_SERVER, Containers
 from tests.support.docker_engine import docker
 from tests.support.pretended_gpus import H100, python_with_gpus
-from tests.support.progress import StepFailed
-
-ONLY_THE_SERVER = "--skip-tags preflight,docker_engine,nvidia_container_toolkit"  # the GPUs are pretended
 
 # As much as this machine may lock: more is refused where Docker itself runs in a container. -1 is no limit, as for the engine.
 ULIMITS = [f"memlock:{resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]}", "stack:8388608"]
@@ -42,14 +39,8 @@ HOSTS: dict[str, tuple[int, dict[str, Any]]] = {
 
 
 @pytest.fixture
-def gpus(fleet: Containers, tmp_path: Path) -> Containers:
-    """A fleet of hosts with pretended GPUs, each seen through a Python of its own; skipped where the engine binds no GPU."""
-    try:
-        docker("run", "--rm", "--gpus", "device=GPU-0", "--entrypoint", "sh", fleet.image, "-c", ":")
-    except StepFailed as failed:
-        if "could not select device driver" not in str(failed):
-            raise
-        pytest.skip("this engine binds no GPU: dockerd found no nvidia-container-runtime-hook on its PATH")
+def gpus(binds_gpus: None, fleet: Containers, tmp_path: Path) -> Containers:
+    """A fleet of hosts with pretended GPUs, each seen through a Python of its own."""
     folders = [f"{tmp_path}/models/:/extra/", f"{tmp_path}/models:/read:ro", f"{tmp_path}//models:/both:ro,z"]
     for at, (name, (count, variables)) in enumerate(HOSTS.items()):  # one machine has a GPU once
         more = {"inference_server_volumes": folders} if name == "options" else {}
