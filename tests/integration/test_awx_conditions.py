@@ -160,3 +160,43 @@ def test_a_wrong_survey_answer_is_refused_before_anything_happens(awx, tmp_path)
     assert job.rc != 0
     assert "inference_server_backend" in job.output
     assert not (tmp_path / "disks").exists()
+
+
+def run_workflow(awx, number, answers):
+    """The workflow as AWX runs it: each step gets what the steps before it left, sliced ones twice; the status of each step."""
+    handed, statuses = {}, {}
+    for step, slices in (("begin", 1), ("deploy", 2), ("bench", 2), ("report", 1)):
+        # The slices are jobs of a workflow of their own, which knows the number of the first by what was handed over alone.
+        within = number if slices == 1 else 10 * number + slices
+        jobs = [
+            awx.launch(f"{step}.yml", survey=answers, artifacts=handed, sliced=(n, slices), workflow=within)
+            for n in range(1, slices + 1)
+        ]
+        statuses[step] = [job.rc for job in jobs]
+        for job in jobs:
+            handed = {**handed, **job.artifacts}
+        if step == "begin" and jobs[0].rc:
+            break
+    return statuses, handed
+
+
+def test_the_workflow_over_two_slices_has_one_identity_and_reports_whom_the_survey_chose(awx, tmp_path):
+    answers = {**DEPLOY, **BENCH, "llmfleet_limit": "one,three"}
+    statuses, handed = run_workflow(awx, 7, answers)
+    assert {status for steps in statuses.values() for status in steps} == {0}
+    assert handed["llmfleet_run"] == "awx-7"
+    assert {name: row["status"] for name, row in rows(tmp_path).items() if row["metrics"]} == {
+        "one": "ok",
+        "three": "ok",
+    }
+    assert not (tmp_path / "disks" / "two").exists()
+
+
+def test_a_slice_without_a_host_of_the_survey_ends_well_and_a_workflow_without_any_ends_at_once(awx, tmp_path):
+    answers = {**DEPLOY, **BENCH, "llmfleet_limit": "one"}
+    for number in (1, 2):
+        job = awx.launch("deploy.yml", survey=answers, sliced=(number, 2))
+        assert job.rc == 0, job.output
+    assert {path.name for path in (tmp_path / "disks").iterdir()} == {"one"}
+    statuses, _handed = run_workflow(awx, 8, {**answers, "llmfleet_limit": "onee"})
+    assert statuses == {"begin": [2]}

@@ -148,6 +148,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "module_utils._probe",
         "module_utils._server",
     ),
+    # The set-up of AWX: what this project offers there, and the client that brings it.
+    "plugin_utils._awx": (
+        *(*GROUND, *CONTROLLER_GROUND),
+        f"{OPENAI}.documents",
+        "plugin_utils._awx",
+    ),  # JSON of a server, bounded, is read in one way
     # -- what Ansible calls: never each other ---------------------------------------------------------------------------
     "modules": ("module_utils",),
     "action": ("module_utils", "plugin_utils"),
