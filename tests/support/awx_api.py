@@ -859,7 +859,7 @@ class Handler(BaseHTTPRequestHandler):
         if name == "update":
             return 202, awx.update(kind, number)
         if name == "launch":
-            awx.answered(number, body.get("extra_vars") or {})
+            awx.answered(number, document(body.get("extra_vars")))
             unasked = [field for field in body if field != "extra_vars" and not entry.get(f"ask_{field}_on_launch")]
             return 201, {"id": 1, "ignored_fields": {field: body[field] for field in unasked}}
         if name == "create_approval_template":
