@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table import ENGINES
@@ -83,12 +85,16 @@ TEMPLATES = (
 
 
 class Node(NamedTuple):
-    """A step of a workflow; `template` is None for an approval. Edges lead to the identifiers of the next steps."""
+    """A step of a workflow; `template` is None for an approval. Edges lead to the identifiers of the next steps.
+
+    `extra_data` are extra variables of this step alone; what `begin` hands over beats them.
+    """
 
     identifier: str
     template: str | None
     always: tuple[str, ...] = ()
     success: tuple[str, ...] = ()
+    extra_data: Mapping[str, Any] = MappingProxyType({})
 
 
 class Workflow(NamedTuple):

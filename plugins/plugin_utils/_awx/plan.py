@@ -71,7 +71,7 @@ def _same(name: str, value: Any, found: Found) -> bool:
         )
     if name == "messages":  # AWX adds those of other events
         return all((kept or {}).get(event) == messages for event, messages in value.items())
-    if name == "extra_data":
+    if name == "extra_data":  # a dict, or text of one
         return document(kept) == value
     return bool(kept == value)
 

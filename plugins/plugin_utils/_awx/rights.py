@@ -21,34 +21,28 @@ def problems(
     writes = list(writes)
     if user.get("is_superuser") or not writes:
         return []
-    who = user.get("username", "this user")
-    found = []
-    if organization is None:
-        found.append(
-            Problem(
-                f"the organisation {name} does not exist, or {who} may not see it; {who} is no system administrator",
-                f"{SYSTEM} makes organisations",
-                f"let one make it and make {who} its administrator, or set awx_setup_organization to one that {who} administers",
-            )
-        )
-    elif not _may_edit(organization):
-        found.append(
-            Problem(
-                f"{who} is no administrator of the organisation {name}",
-                f"the role Admin of {name}",
-                f"let an administrator give it: in AWX, Organizations, {name}, Access",
-            )
-        )
+    who = str(user.get("username", "this user"))
     types = [entry for kind, entry in writes if kind == "credential_types"]
-    if types:
-        found.append(
-            Problem(
-                f"these credential types are missing or different: {', '.join(types)}; {who} is no system administrator",
-                f"{SYSTEM} makes credential types",
-                "let one run this playbook once; the rest of it, and all later runs, an administrator of the organisation may do",
-            )
-        )
-    return found
+    return [*_organization(who, organization, name), *([_types(who, types)] if types else [])]
+
+
+def _organization(who: str, organization: Mapping[str, Any] | None, name: str) -> list[Problem]:
+    if organization is None:
+        found = f"the organisation {name} does not exist, or {who} may not see it; {who} is no system administrator"
+        make, other = f"let one make it and make {who} its administrator", f"one that {who} administers"
+        return [Problem(found, f"{SYSTEM} makes organisations", f"{make}, or set awx_setup_organization to {other}")]
+    if _may_edit(organization):
+        return []
+    remedy = f"let an administrator give it: in AWX, Organizations, {name}, Access"
+    return [Problem(f"{who} is no administrator of the organisation {name}", f"the role Admin of {name}", remedy)]
+
+
+def _types(who: str, types: list[str]) -> Problem:
+    return Problem(
+        f"these credential types are missing or different: {', '.join(types)}; {who} is no system administrator",
+        f"{SYSTEM} makes credential types",
+        "let one run this playbook once; the rest of it, and all later runs, an administrator of the organisation may do",
+    )
 
 
 def _may_edit(entry: Mapping[str, Any]) -> bool:

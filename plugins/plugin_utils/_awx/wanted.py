@@ -278,25 +278,32 @@ def _workflow(settings: Settings, flow: catalog.Workflow) -> list[Wanted]:
 def _nodes(settings: Settings, flow: catalog.Workflow, workflow: Ref) -> list[Wanted]:
     """The nodes from the last to the first: an edge leads to one that is there."""
 
-    def refs(names: Any) -> tuple[Ref, ...]:
+    def refs(*names: str) -> tuple[Ref, ...]:
         return tuple(Ref("workflow_job_template_nodes", f"{workflow.name}/{name}") for name in names)
 
-    ours = refs(node.identifier for node in flow.nodes)
+    ours = refs(*(node.identifier for node in flow.nodes))
     return [
         Wanted(
             "workflow_job_template_nodes",
             node.identifier,
-            {"unified_job_template": Ref("job_templates", _named(settings, node.template))} if node.template else {},
+            _step(settings, node),
             scope={"workflow_job_template": workflow},
             members={
-                "always_nodes": Members(refs(node.always), managed=ours),
-                "success_nodes": Members(refs(node.success), managed=ours),
+                "always_nodes": Members(refs(*node.always), managed=ours),
+                "success_nodes": Members(refs(*node.success), managed=ours),
                 "failure_nodes": Members((), managed=ours),
             },
             approval_s=None if node.template else settings["approval_timeout_s"],
         )
         for node in reversed(flow.nodes)
     ]
+
+
+def _step(settings: Settings, node: catalog.Node) -> dict[str, Any]:
+    if not node.template:
+        return {}
+    template = Ref("job_templates", _named(settings, node.template))
+    return {"unified_job_template": template, "extra_data": dict(node.extra_data)}
 
 
 def _schedule(settings: Settings) -> Wanted:
