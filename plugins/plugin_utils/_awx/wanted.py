@@ -303,7 +303,7 @@ def _step(settings: Settings, node: catalog.Node) -> dict[str, Any]:
     if not node.template:
         return {}
     template = Ref("job_templates", _named(settings, node.template))
-    return {"unified_job_template": template, "extra_data": dict(node.extra_data)}
+    return {"unified_job_template": template, **({"extra_data": dict(node.extra_data)} if node.extra_data else {})}
 
 
 def _schedule(settings: Settings) -> Wanted:
