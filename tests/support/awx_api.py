@@ -751,6 +751,7 @@ class Handler(BaseHTTPRequestHandler):
 
     awx: Awx
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer leaves whole: in two parts the second would wait for the first to be acknowledged
 
     def log_message(self, *_arguments: object) -> None:
         """Says nothing."""

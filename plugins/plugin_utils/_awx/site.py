@@ -44,7 +44,13 @@ class Change(NamedTuple):
     what: str
 
     def __str__(self) -> str:
-        return f"{self.kind.rstrip('s').replace('_', ' ')} {self.name}: {self.what}"
+        return f"{singular(self.kind)} {self.name}: {self.what}"
+
+
+def singular(kind: str) -> str:
+    """What one of a kind is called in a message."""
+    name = f"{kind[:-3]}y" if kind.endswith("ies") else kind.removesuffix("s")
+    return name.replace("_", " ")
 
 
 class Site:
@@ -353,7 +359,7 @@ class Site:
         found = self._poll(ended)
         if found is None:
             limit = self.settings["sync_timeout_s"]
-            what = f"{kind.rstrip('s').replace('_', ' ')} {number} has not ended in {limit} s"
+            what = f"{singular(kind)} {number} has not ended in {limit} s"
             raise ApiError(what, remedy="see in AWX, Jobs, what it waits for; awx_setup_sync_timeout_s is the limit")
         return dict(found)
 
@@ -448,8 +454,9 @@ class Site:
     # -- doing ------------------------------------------------------------------------------------------------------------
 
     def _note(self, kind: str, name: str, what: str) -> None:
-        change = Change(kind, name, what)
-        if change not in self.changes:
+        """Notes a change once; what is then done to an object that was just made belongs to its making."""
+        change, made = Change(kind, name, what), Change(kind, name, "created")
+        if change not in self.changes and not (made in self.changes and what.startswith("changed")):
             self.changes.append(change)
 
     def _send(self, method: str, path: str, body: Any = None) -> None:
