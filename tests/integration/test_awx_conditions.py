@@ -13,6 +13,7 @@ from contextlib import suppress
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx import catalog
 
 from tests.support.awx_jobs import Awx, listing
 from tests.support.bench import TOLERANT
@@ -165,11 +166,14 @@ def test_a_wrong_survey_answer_is_refused_before_anything_happens(awx, tmp_path)
 def run_workflow(awx, number, answers):
     """The workflow as AWX runs it: each step gets what the steps before it left, sliced ones twice; the status of each step."""
     handed, statuses = {}, {}
+    own = {node.identifier: dict(node.extra_data) for node in catalog.WORKFLOWS[0].nodes}
     for step, slices in (("begin", 1), ("deploy", 2), ("bench", 2), ("report", 1)):
         # The slices are jobs of a workflow of their own, which knows the number of the first by what was handed over alone.
         within = number if slices == 1 else 10 * number + slices
         jobs = [
-            awx.launch(f"{step}.yml", survey=answers, artifacts=handed, sliced=(n, slices), workflow=within)
+            awx.launch(
+                f"{step}.yml", survey={**own[step], **answers}, artifacts=handed, sliced=(n, slices), workflow=within
+            )
             for n in range(1, slices + 1)
         ]
         statuses[step] = [job.rc for job in jobs]
@@ -180,16 +184,20 @@ def run_workflow(awx, number, answers):
     return statuses, handed
 
 
-def test_the_workflow_over_two_slices_has_one_identity_and_reports_whom_the_survey_chose(awx, tmp_path):
+def test_the_workflow_over_two_slices_has_one_identity_and_does_not_report_the_last_ones_figures(awx, tmp_path):
     answers = {**DEPLOY, **BENCH, "llmfleet_limit": "one,three"}
     statuses, handed = run_workflow(awx, 7, answers)
     assert {status for steps in statuses.values() for status in steps} == {0}
     assert handed["llmfleet_run"] == "awx-7"
-    assert {name: row["status"] for name, row in rows(tmp_path).items() if row["metrics"]} == {
-        "one": "ok",
-        "three": "ok",
-    }
+    reported = rows(tmp_path)
+    assert {name: row["status"] for name, row in reported.items() if row["metrics"]} == {"one": "ok", "three": "ok"}
     assert not (tmp_path / "disks" / "two").exists()
+
+    statuses, handed = run_workflow(awx, 8, {**answers, "benchmark_workload": "none such"})
+    assert (statuses["deploy"], statuses["bench"], statuses["report"]) == ([0, 0], [2, 2], [2])
+    reported = rows(tmp_path)
+    assert {reported[name]["status"] for name in ("one", "three")} == {"stale"}
+    assert not any(row["metrics"] for row in reported.values())
 
 
 def test_a_slice_without_a_host_of_the_survey_ends_well_and_a_workflow_without_any_ends_at_once(awx, tmp_path):

@@ -106,13 +106,19 @@ class Workflow(NamedTuple):
     scheduled: bool = False
 
 
+# The report of a workflow is about that workflow: of its run by `llmfleet_run`, of this day, and of every host.
+_THIS_RUN = {
+    "report_max_age_s": 86400,
+    "report_fail_on": ["invalid", "stale", "failed", "unreachable", "missing"],
+}
+
 # Deploy, bench and report follow each other whatever became of the one before: a fleet always has a host that fails, and the others are
 # measured and reported all the same. The report judges the run, and fails the workflow. `begin` hands `llmfleet_run` to all that follow it.
 _STEPS = (
     Node("begin", "begin", success=("deploy",)),
     Node("deploy", "deploy", always=("bench",)),
     Node("bench", "bench", always=("report",)),
-    Node("report", "report"),
+    Node("report", "report", extra_data=_THIS_RUN),
 )
 APPROVAL = "approval"
 WORKFLOWS = (

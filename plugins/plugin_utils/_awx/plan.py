@@ -17,6 +17,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Pr
 from . import catalog, checks, notices
 
 Found = Mapping[str, Any]
+_TEXTS = ("variables", "extra_vars")  # documents that AWX keeps as text
 # Surveys as releases before the marks have left them: those that were not edited since may be replaced.
 LANDED = frozenset(
     f"llmfleet.serving {checksum}"
@@ -43,9 +44,13 @@ def document(value: Any) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def new_fields(fields: Mapping[str, Any], merged: Iterable[str]) -> dict[str, Any]:
+def new_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """What is sent for an object that is not there yet."""
-    return {name: json.dumps(value) if name in merged else value for name, value in fields.items()}
+    return {name: _written(name, value) for name, value in fields.items()}
+
+
+def _written(name: str, value: Any) -> Any:
+    return json.dumps(value) if name in _TEXTS else value
 
 
 def changed_fields(fields: Mapping[str, Any], found: Found, merged: Iterable[str]) -> dict[str, Any]:
@@ -55,7 +60,7 @@ def changed_fields(fields: Mapping[str, Any], found: Found, merged: Iterable[str
         if name in merged:
             before = document(found.get(name))
             if {**before, **value} != before:
-                changes[name] = json.dumps({**before, **value})
+                changes[name] = _written(name, {**before, **value})
         elif not _same(name, value, found):
             changes[name] = value
     return changes

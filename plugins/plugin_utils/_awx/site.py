@@ -225,7 +225,7 @@ class Site:
             return self._invented()
         if entry.kind == "organizations" and self.api.gateway:
             return self._make_organization(entry)
-        body = {key: entry.name, **scope, **plan.new_fields(fields, entry.merged)}
+        body = {key: entry.name, **scope, **plan.new_fields(fields)}
         return int(self.api.send("POST", f"{entry.kind}/", body)["id"])
 
     def _make_organization(self, entry: Wanted) -> int:

@@ -288,6 +288,7 @@ def _nodes(settings: Settings, flow: catalog.Workflow, workflow: Ref) -> list[Wa
             node.identifier,
             _step(settings, node),
             scope={"workflow_job_template": workflow},
+            merged=("extra_data",),
             members={
                 "always_nodes": Members(refs(*node.always), managed=ours),
                 "success_nodes": Members(refs(*node.success), managed=ours),

@@ -115,6 +115,7 @@ def test_an_image_with_a_tag_that_moves_is_pulled_each_time(image, policy):
         ({"forks": 5}, {}, (), {"forks": 5}),
         ({"variables": {"a": 1}}, {"variables": "---\na: 1\nb: 2"}, ("variables",), {}),
         ({"variables": {"a": 1}}, {"variables": "b: 2"}, ("variables",), {"variables": '{"b": 2, "a": 1}'}),
+        ({"extra_data": {"a": 1}}, {"extra_data": {"b": 2}}, ("extra_data",), {"extra_data": {"b": 2, "a": 1}}),
         ({"variables": {}}, {"variables": "{no YAML"}, ("variables",), {}),
         ({"extra_data": {"a": "b"}}, {"extra_data": {"a": "b"}}, (), {}),
         ({"messages": {"error": {"body": "x"}}}, {"messages": {"error": {"body": "x"}, "started": None}}, (), {}),
