@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._secrets import hidden_document
+
 from . import catalog, notices
 
 Settings = Mapping[str, Any]
@@ -338,4 +340,4 @@ def shown(objects: list[Wanted]) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    return value.name if isinstance(value, Ref) else value
+    return value.name if isinstance(value, Ref) else hidden_document(value)

@@ -84,9 +84,9 @@ def specs():
 def test_every_question_asks_for_a_knob_with_its_choices_and_may_stay_open(template):
     if template.questions:
         assert not survey_problem({"name": "", "description": "", "spec": template.questions})
-    knobs = {**specs(), "llmfleet_limit": {"type": "str"}, "llmfleet_gpu_class": {"type": "str"}}
+    options = {**specs(), "llmfleet_limit": {"type": "str"}, "llmfleet_gpu_class": {"type": "str"}}
     for question in template.questions:
-        knob = knobs[question["variable"]]
+        knob = options[question["variable"]]
         assert (question["required"], "default" in question) == (False, False)
         offered = ["false", "true"] if knob["type"] == "bool" else knob.get("choices", question.get("choices"))
         assert question.get("choices") == offered
@@ -247,10 +247,27 @@ def test_a_credential_is_that_of_the_organisation_or_named_as_missing(found, org
     assert (chosen["id"] if isinstance(chosen, dict) else None) == number
 
 
+def knobs(**changes):
+    text = (ROLES / "awx_setup" / "defaults" / "main.yml").read_text()
+    defaults = yaml.safe_load(text.replace("{{ awx_setup_prefix }}", "llmfleet"))
+    return {**{name.removeprefix("awx_setup_"): value for name, value in defaults.items()}, **changes}
+
+
+def test_a_dry_run_shows_no_secret():
+    webhook = {"url": "https://hooks.example.org/secret-path"}
+    urls = {"report.html": "https://user:secret-word@store.example.org/report.html"}
+    settings = knobs(
+        extra_vars={"report_upload_urls": urls, "api_key": "secret-key-0123"},
+        notification_type="webhook",
+        notification_configuration=webhook,
+    )
+    shown = wanted.shown(wanted.wanted(settings))
+    assert "secret-" not in json.dumps(shown)
+    assert {"kind": "schedules", "name": "llmfleet nightly"}.items() <= shown[-1].items()
+
+
 def test_the_wanted_objects_refer_only_to_what_comes_before_them():
-    knobs = yaml.safe_load((ROLES / "awx_setup" / "defaults" / "main.yml").read_text())
-    settings = {name.removeprefix("awx_setup_"): value for name, value in knobs.items()}
-    settings |= {"notification_type": "webhook", "notification_configuration": {"url": "https://x"}}
+    settings = knobs(notification_type="webhook", notification_configuration={"url": "https://x"})
     known = {wanted.Ref("credentials", name) for name in wanted.credentials_named(settings)}
     for entry in wanted.wanted(settings):
         named = [*entry.scope.values(), *(value for value in entry.fields.values() if isinstance(value, wanted.Ref))]
