@@ -114,3 +114,10 @@ def test_a_setting_is_no_method_of_a_dictionary(name):
     """`typed.items` would be that method."""
     role = next(path.name for path in (ROOT / "roles").iterdir() if name.startswith(f"{path.name}_"))
     assert not hasattr(dict, name.removeprefix(f"{role}_"))
+
+
+def test_a_default_that_turns_out_to_be_empty_is_no_template(evaluated):
+    for case in evaluated.values():
+        texts = [str(value) for settings in case.values() for value in settings.values()]
+        assert [text for text in texts if "{{" in text] == []
+        assert (case["report"]["fleet_run"], case["benchmark"]["fleet_run"]) == ("", "")
