@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlparse
 
 import yaml
+from jinja2 import StrictUndefined, TemplateError, sandbox
 
 TOKEN = "awx-token-0123456789"  # of a system administrator
 ADMIN_TOKEN = "awx-token-of-ann-0123"  # of an administrator of one organisation
@@ -161,6 +162,21 @@ QUESTION_TYPES = {
 }
 
 
+PARTS = ("message", "body")
+NO_HOSTS = "ERROR! Specified inventory, host pattern and/or --limit leaves us with no hosts to target."
+ASKS = {"extra_vars": "variables"}  # field of a launch -> what its switch names it
+Perform = Callable[[str, list[dict]], tuple[str, dict]]
+
+
+class Notified(NamedTuple):
+    """A notification that was sent."""
+
+    name: str
+    status: str
+    message: str
+    body: str
+
+
 class Refused(Exception):
     """A request that AWX answers with an error: its status and its words."""
 
@@ -238,9 +254,22 @@ def answer_problems(question: dict, answers: dict) -> list[str]:
     choices = choices.splitlines() if isinstance(choices, str) else choices
     if kind == "multiplechoice" and value not in choices:
         return [f"Value {value} for '{name}' expected to be one of {choices}."]
-    size = value if kind in ("integer", "float") else len(value)
+    if kind == "multiselect":
+        if type(value) is not list:
+            return [f"'{name}' value is expected to be a list."]
+        wrong = [entry for entry in value if entry not in choices]
+        return [f"Value {entry} for '{name}' expected to be one of {choices}." for entry in wrong]
+    return size_problems(question, value)
+
+
+def size_problems(question: dict, value: Any) -> list[str]:
+    """Why an answer is too small or too large: a number by itself, a text by its length."""
+    if question["type"] == "multiplechoice":
+        return []
+    name, is_text = question["variable"], isinstance(value, str)
+    size, length = (len(value), f"length is {len(value)} ") if is_text else (value, "")
     if question.get("min") not in ("", None) and size < question["min"]:
-        return [f"'{name}' value {value} is too small (must be at least {question['min']})."]
+        return [f"'{name}' value {value} is too small ({length}must be at least {question['min']})."]
     if question.get("max") not in ("", None) and size > question["max"]:
         return [f"'{name}' value {value} is too large (must be no more than {question['max']})."]
     return []
@@ -300,12 +329,13 @@ class Awx:
         self.platform, self.offline = platform, offline
         self.prefix = "/api/controller/v2/" if platform else "/api/v2/"
         self.objects: dict[str, dict[int, dict]] = {
-            name: {} for name in (*FIELDS, "project_updates", "inventory_updates")
+            name: {} for name in (*FIELDS, "project_updates", "inventory_updates", "jobs", "workflow_jobs")
         }
         self.related: dict[tuple[str, int, str], list[int]] = {}
         self.surveys: dict[tuple[str, int], dict] = {}
         self.requests: list[tuple[str, str, object]] = []
-        self.notified: list[tuple[str, str]] = []
+        self.notified: list[Notified] = []
+        self.ailing: set[str] = set()  # the hosts on which jobs fail
         self.last_id = 0
         self.administered: set[int] = set()  # by the user of ADMIN_TOKEN
         self.playbooks = list(PLAYBOOKS)  # what the next sync of a project brings
@@ -469,6 +499,9 @@ class Awx:
             raise Refused({"source_project": ["Project required for scm type sources."]})
         if kind == "schedules":
             self.settle_schedule(whole, fields)
+        owner = existing and existing.get("organization")
+        if kind == "execution_environments" and existing and whole.get("organization") not in (None, owner):
+            raise Refused({"organization": ["Cannot change the organization of an execution environment"]})
         if kind == "execution_environments" and whole.get("pull") not in ("", "always", "missing", "never"):
             raise Refused({"pull": [f'"{whole.get("pull")}" is not a valid choice.']})
         return fields
@@ -495,14 +528,15 @@ class Awx:
 
     def message(self, messages: dict) -> None:
         """Renders a notification's messages as AWX does when it stores them: with a job that has no artifacts."""
-        from jinja2 import StrictUndefined, sandbox  # noqa: PLC0415
-
         environment = sandbox.ImmutableSandboxedEnvironment(undefined=StrictUndefined)
         for name, text in messages.items():
             if name == "message" and "\n" in text:
                 raise Refused({"messages": ["Messages cannot contain newlines (found newline in success event)"]})
             job = {"id": 42, "name": "Stub JobTemplate", "status": "running", "artifacts": {}}
-            environment.from_string(text).render(job=job, url="https://platformhost/#/jobs/playbook/1010")
+            try:
+                environment.from_string(text).render(job=job, url="https://platformhost/#/jobs/playbook/1010")
+            except TemplateError as error:
+                raise Refused({"messages": [f"Field '{error}' unavailable"]}) from error
 
     def create(self, kind: str, fields: dict, superuser: bool) -> dict:
         """POST to a list."""
@@ -640,8 +674,8 @@ class Awx:
 
     # -- launches
 
-    def answered(self, template: int, answers: dict) -> None:
-        """Raises Refused where a launch or a schedule does not answer the survey of its template."""
+    def answered(self, template: int, answers: dict, *, launch: bool = False) -> None:
+        """Raises Refused where a launch or a schedule does not answer the survey of its template. A launch ignores what it may not set."""
         kind = next((name for name in LAUNCHED if template in self.objects[name]), None)
         if kind is None:
             raise Refused({"unified_job_template": [f'Invalid pk "{template}" - object does not exist.']})
@@ -651,8 +685,15 @@ class Awx:
         if problems:
             raise Refused({"variables_needed_to_start": problems})
         others = set(answers) - {question["variable"] for question in spec}
-        if others and not entry.get("ask_variables_on_launch"):
+        if others and not launch and not entry.get("ask_variables_on_launch"):
             raise Refused({"extra_vars": [f"Variables {', '.join(sorted(others))} are not allowed on launch."]})
+
+    def accepted(self, kind: str, template: int, answers: dict) -> dict:
+        """Those extra variables of a launch that its template lets it set."""
+        entry = self.objects[kind][template]
+        spec = self.surveys.get((kind, template), {}).get("spec", []) if entry.get("survey_enabled") else []
+        asked = {question["variable"] for question in spec}
+        return {name: value for name, value in answers.items() if name in asked or entry.get("ask_variables_on_launch")}
 
     def extra_vars(self, kind: str, template: int, answers: dict) -> dict:
         """What a job gets: the template's own, the defaults of the survey that AWX takes, the answers."""
@@ -667,34 +708,64 @@ class Awx:
         return {**document(entry.get("extra_vars")), **defaults, **answers}
 
     def launch(self, template: int, body: dict) -> list[dict]:
-        """The jobs of one job template: each with its extra variables, its limit and the hosts of its slice. One that the limit
-        leaves without hosts fails."""
+        """The jobs of one launch of a job template: one for each slice."""
         entry = self.objects["job_templates"][template]
-        answers = body.get("extra_vars") or {}
-        self.answered(template, answers)
-        if body.get("limit") and not entry.get("ask_limit_on_launch"):
-            raise Refused({"limit": ["Field is not configured to prompt on launch."]})
+        answers = document(body.get("extra_vars"))
+        self.answered(template, answers, launch=True)
+        asked = {field: body[field] for field in body if entry.get(f"ask_{ASKS.get(field, field)}_on_launch")}
+        given = {
+            **asked,
+            "extra_vars": self.extra_vars("job_templates", template, self.accepted("job_templates", template, answers)),
+        }
+        return [self.finish_job(job) for job in self.started(template, given)]
+
+    def started(self, template: int, given: dict, within: int | None = None) -> list[dict]:
+        """The jobs that a launch or a step of a workflow starts. Those of slices are jobs of a workflow of their own."""
+        entry = self.objects["job_templates"][template]
         known = self.hosts_of(entry["inventory"])  # as they are before the sources sync for this launch
-        wanted = body.get("job_slice_count", entry["job_slice_count"])
-        count = max(1, min(wanted, len(known)))
-        for source in self.objects["inventory_sources"].values():
+        count = max(1, min(given.get("job_slice_count", entry["job_slice_count"]), len(known)))
+        for source in list(self.objects["inventory_sources"].values()):
             if source["inventory"] == entry["inventory"] and source["update_on_launch"]:
                 self.finish({**self.put("inventory_updates", {}), "of": ("inventory_sources", source["id"])})
-        hosts = self.hosts_of(entry["inventory"])
-        jobs = []
-        for number in range(1, count + 1):
-            mine = hosts[number - 1 :: count]
-            limit = [name for name in str(body.get("limit", "")).split(",") if name]
-            left = [name for name in mine if not limit or name in limit]
-            jobs.append(
+        if count > 1:
+            fields = {"name": entry["name"], "is_sliced_job": True, "job_template": template, "status": "pending"}
+            within = self.put("workflow_jobs", fields)["id"]
+        return [
+            self.put(
+                "jobs",
                 {
-                    "slice": (number, count),
-                    "hosts": left,
-                    "status": "failed" if mine and not left else "successful",
-                    "extra_vars": self.extra_vars("job_templates", template, answers),
-                }
+                    **{"name": entry["name"], "job_template": template, "playbook": entry["playbook"], "status": "pending"},
+                    **{"limit": given.get("limit", ""), "extra_vars": given["extra_vars"], "workflow_job": within},
+                    **{"job_slice_number": number if count > 1 else 0, "job_slice_count": count},
+                },
             )
-        return jobs
+            for number in range(1, count + 1)
+        ]
+
+    def finish_job(self, job: dict, status: str = "") -> dict:
+        """Ends a job, with `status` or as its hosts are: the failing ones of `ailing` fail it, and a slice that its limit leaves
+        without any does."""
+        inventory = self.objects["job_templates"][job["job_template"]]["inventory"]
+        mine = self.hosts_of(inventory)[max(0, job["job_slice_number"] - 1) :: job["job_slice_count"]]
+        limit = [name for name in job["limit"].split(",") if name]
+        hosts = [name for name in mine if not limit or name in limit]
+        failed = [name for name in hosts if name in self.ailing]
+        job["stdout"] = "" if hosts or not limit else NO_HOSTS
+        fails = bool(failed or job["stdout"])
+        job.update(hosts=hosts, failed_hosts=failed, status=status or ("failed" if fails else "successful"))
+        return job
+
+    def relaunch(self, number: int, body: dict) -> dict:
+        """POST to relaunch of a job: the same slice, on all hosts or on those that failed."""
+        job = self.objects["jobs"][number]
+        chosen = body.get("hosts", "all")
+        if chosen not in ("all", "failed"):
+            raise Refused({"hosts": [f'"{chosen}" is not a valid choice.']})
+        if chosen == "failed" and not job["failed_hosts"]:
+            raise Refused({"hosts": "Cannot relaunch because previous job had 0 failed hosts."})
+        limit = ",".join(job["failed_hosts"]) if chosen == "failed" else job["limit"]
+        fields = {name: value for name, value in job.items() if name not in ("id", "url", "kind_")}
+        return self.finish_job(self.put("jobs", {**fields, "limit": limit, "workflow_job": None}))
 
     def run_schedule(self, number: int) -> dict:
         """The extra variables with which a schedule starts its workflow."""
@@ -702,39 +773,79 @@ class Awx:
         kind = next(name for name in LAUNCHED if schedule["unified_job_template"] in self.objects[name])
         return self.extra_vars(kind, schedule["unified_job_template"], schedule["extra_data"])
 
-    def run_workflow(self, workflow: int, outcomes: dict[str, str]) -> tuple[str, list[str]]:
-        """The status of a workflow and the steps that ran, where steps end as `outcomes` says; who is notified is noted.
-        A failed step whose failure leads on does not fail it."""
-        entry = self.objects["workflow_job_templates"][workflow]
+    def run_workflow(
+        self,
+        workflow: int,
+        outcomes: dict[str, str] | None = None,
+        answers: dict | None = None,
+        perform: Perform | None = None,
+    ) -> tuple[str, list[str]]:
+        """The status of a workflow and the steps that ran; who is notified of what is noted.
+
+        Steps end as `outcomes` says, or as `perform` does, which gets the step and its jobs, and gives status and artifacts. A failed
+        step whose failure leads on does not fail the workflow.
+        """
+        self.answered(workflow, answers or {}, launch=True)
+        given = self.extra_vars("workflow_job_templates", workflow, answers or {})
+        run = self.put("workflow_jobs", {"name": self.objects["workflow_job_templates"][workflow]["name"]})
         nodes = {
-            n["id"]: n
-            for n in self.objects["workflow_job_template_nodes"].values()
-            if n["workflow_job_template"] == workflow
+            number: node
+            for number, node in self.objects["workflow_job_template_nodes"].items()
+            if node["workflow_job_template"] == workflow
         }
-        edges = {
-            (number, relation): self.related.get(("workflow_job_template_nodes", number, f"{relation}_nodes"), [])
-            for number in nodes
-            for relation in ("always", "success", "failure")
-        }
-        led_to = {child for children in edges.values() for child in children}
+        handed: dict[int, dict] = {number: {} for number in nodes}  # what the steps before a step left
+        led_to = {child for number in nodes for child in self.ways(number, "always", "success", "failure")}
         queue, ran, status = [number for number in nodes if number not in led_to], [], "successful"
         while queue:
             number = queue.pop(0)
-            outcome = outcomes.get(nodes[number]["identifier"], "successful")
-            ran.append(nodes[number]["identifier"])
-            self.notify("job_templates", nodes[number]["unified_job_template"], outcome)
-            way = "success" if outcome == "successful" else "failure"
-            onward = edges[number, "always"] + edges[number, way]
-            if outcome != "successful" and not (edges[number, "always"] or edges[number, "failure"]):
+            step = nodes[number]["identifier"]
+            ran.append(step)
+            if perform:
+                outcome, artifacts = perform(step, self.step_jobs(nodes[number], handed[number], given, run["id"]))
+            else:
+                outcome, artifacts = (outcomes or {}).get(step, "successful"), {}
+            self.notify("job_templates", nodes[number]["unified_job_template"], outcome, artifacts)
+            onward = self.ways(number, "always", "success" if outcome == "successful" else "failure")
+            if outcome != "successful" and not onward:
                 status = "failed"
+            for child in onward:
+                handed[child] |= {**handed[number], **artifacts}
             queue += onward
-        self.notify("workflow_job_templates", entry["id"], status)
+        run["status"] = status
+        self.notify("workflow_job_templates", workflow, status)
         return status, ran
 
-    def notify(self, kind: str, template: int, status: str) -> None:
+    def ways(self, node: int, *relations: str) -> list[int]:
+        """The steps to which a step leads."""
+        kind = "workflow_job_template_nodes"
+        return [child for name in relations for child in self.related.get((kind, node, f"{name}_nodes"), [])]
+
+    def step_jobs(self, node: dict, handed: dict, given: dict, run: int) -> list[dict]:
+        """The jobs of a step. The variables of a workflow beat what its steps hand over, and that beats the step's own."""
+        template = node["unified_job_template"]
+        if template not in self.objects["job_templates"]:
+            return []
+        variables = self.extra_vars("job_templates", template, {**node["extra_data"], **handed, **given})
+        return self.started(template, {"extra_vars": variables}, within=run)
+
+    def notify(self, kind: str, template: int, status: str, artifacts: dict | None = None) -> None:
+        """What is sent at the end of a job or a workflow, as AWX renders it: a workflow has no artifacts, and what cannot be rendered
+        is sent empty."""
         event = "success" if status == "successful" else "error"
-        if self.related.get((kind, template, f"notification_templates_{event}")):
-            self.notified.append((self.objects[kind][template]["name"], status))
+        for number in self.related.get((kind, template, f"notification_templates_{event}"), []):
+            name = self.objects[kind][template]["name"]
+            job = {"id": 1, "name": name, "status": status}
+            job |= {"artifacts": artifacts or {}} if kind == "job_templates" else {}
+            messages = (self.objects["notification_templates"][number]["messages"] or {}).get(event) or {}
+            self.notified.append(Notified(name, status, *(rendered(messages.get(part, ""), job) for part in PARTS)))
+
+
+def rendered(text: str, job: dict) -> str:
+    """A message as it is sent."""
+    try:
+        return sandbox.ImmutableSandboxedEnvironment().from_string(text).render(job=job, url="https://awx.example.org/#/jobs/1")
+    except TemplateError:
+        return ""
 
 
 def fits(entry: dict, key: str, value: str) -> bool:
@@ -860,9 +971,10 @@ class Handler(BaseHTTPRequestHandler):
         if name == "update":
             return 202, awx.update(kind, number)
         if name == "launch":
-            awx.answered(number, document(body.get("extra_vars")))
-            unasked = [field for field in body if field != "extra_vars" and not entry.get(f"ask_{field}_on_launch")]
-            return 201, {"id": 1, "ignored_fields": {field: body[field] for field in unasked}}
+            return 201, self._launch(kind, number, body or {})
+        if name == "relaunch":
+            again = awx.relaunch(number, body or {})
+            return 201, {**awx.shown(again, superuser), "job": again["id"]}
         if name == "create_approval_template":
             return 201, awx.approval(number, body)
         if name in ("hosts", "groups") and method == "DELETE":
@@ -874,6 +986,20 @@ class Handler(BaseHTTPRequestHandler):
             return 204, None
         members = awx.related.get((kind, number, name), [])
         return 200, listed([awx.shown(awx.objects[ASSOCIATIONS[name]][member], superuser) for member in members], {})
+
+    def _launch(self, kind: str, number: int, body: dict) -> dict:
+        awx = self.awx
+        entry, answers = awx.objects[kind][number], document(body.get("extra_vars"))
+        unasked = {field: body[field] for field in body if not entry.get(f"ask_{ASKS.get(field, field)}_on_launch")}
+        refused = {name: answers[name] for name in answers if name not in awx.accepted(kind, number, answers)}
+        ignored = {**{k: v for k, v in unasked.items() if k != "extra_vars"}, **({"extra_vars": refused} if refused else {})}
+        if kind == "workflow_job_templates":
+            awx.run_workflow(number, answers=answers)
+            made = max(awx.objects["workflow_jobs"].values(), key=lambda run: run["id"])
+        else:
+            (made, *others) = awx.launch(number, body)
+            made = awx.objects["workflow_jobs"][made["workflow_job"]] if others else made
+        return {made["kind_"].rstrip("s"): made["id"], "ignored_fields": ignored, **awx.shown(made, superuser=True)}
 
     def _survey(self, method: str, kind: str, number: int, body: dict) -> tuple[int, object]:
         if method == "POST":

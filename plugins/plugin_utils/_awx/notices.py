@@ -97,9 +97,9 @@ def secrets(kind: str) -> set[str]:
     return {name for name, (type_, _default) in TYPES.get(kind, {}).items() if type_ == _SECRET}
 
 
-# AWX renders these with the job, of which `artifacts` is a part: the digest that the report leaves there. It also renders them once with a
-# job without artifacts when they are stored, and refuses them if they fail then.
-_DIGEST = "job.artifacts.llmfleet_report"
+# AWX renders these with the job, of which `artifacts` is a part: the digest that the report leaves there. A workflow has no `artifacts`, and a
+# message that cannot be rendered is sent empty. AWX also renders them once when they are stored, and refuses them if they fail then.
+_DIGEST = "(job.artifacts | default({})).llmfleet_report"
 _HEAD = "{{ job.name }} {{ job.status }}: {{ url }}"
 _LINE = (
     _HEAD + "{% if " + _DIGEST + " is defined %}{% set r = " + _DIGEST + " %}"
@@ -117,7 +117,7 @@ _TABLE = (
 )
 _DOCUMENT = (
     '{"job": {{ job.id }}, "name": {{ job.name | tojson }}, "status": {{ job.status | tojson }}, "url": {{ url | tojson }}, '
-    '"report": {{ (' + _DIGEST + " | default({})) | tojson }}}"
+    '"report": {{ ' + _DIGEST + " | default({}) | tojson }}}"
 )
 
 

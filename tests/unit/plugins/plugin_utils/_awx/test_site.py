@@ -418,7 +418,8 @@ def workflow_id(awx, name=WORKFLOW):
 def test_the_workflow_reports_whatever_became_of_the_steps_and_fails_with_the_report(awx, run, outcomes, status, ran):
     run(notification_type="webhook", notification_configuration=WEBHOOK)
     assert awx.run_workflow(workflow_id(awx), outcomes) == (status, ran)
-    told = {name for name, _status in awx.notified}
+    told = {sent.name for sent in awx.notified}
+    assert all(json.loads(sent.body)["name"] == sent.name for sent in awx.notified)
     assert ("llmfleet report" in told) == ("report" in ran)
     assert (WORKFLOW in told) == (status == "failed")
 

@@ -21,7 +21,7 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx import (
     wanted,
 )
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._role_settings import ROLES
-from jinja2 import ChainableUndefined, sandbox
+from jinja2 import sandbox
 
 from tests.support.awx_api import rrule_problems, survey_problem
 
@@ -176,7 +176,8 @@ DIGEST = {
 @pytest.mark.parametrize(("kind", "part"), [("slack", "message"), ("email", "body"), ("webhook", "body")])
 @pytest.mark.parametrize("artifacts", [{"llmfleet_report": DIGEST}, {}, None])
 def test_a_notification_carries_the_digest_and_renders_without_one(kind, part, artifacts):
-    environment = sandbox.ImmutableSandboxedEnvironment(undefined=ChainableUndefined)
+    """`artifacts`: of a job of the report, of one without a report, and of a workflow, which has none."""
+    environment = sandbox.ImmutableSandboxedEnvironment()
     job = {
         "id": 7,
         "name": "llmfleet report",
