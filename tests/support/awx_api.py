@@ -297,11 +297,13 @@ def completed_webhook(configuration: dict) -> dict:
     kept = {name: default[0] for name, (_type, *default) in WEBHOOK.items() if default}
     kept.update(configuration)
     missing = [name for name in WEBHOOK if name not in kept]
-    if missing:
-        raise Refused({"__all__": [f"Missing required fields for Notification Configuration: {missing}."]})
-    for name, (kind, *_default) in WEBHOOK.items():
-        if type(kept[name]) is not kind:
-            raise Refused({"__all__": [f"Configuration field '{name}' incorrect type, expected {kind.__name__}."]})
+    wrong = [name for name, (kind, *_default) in WEBHOOK.items() if name in kept and type(kept[name]) is not kind]
+    problems = ["HTTP method must be either 'POST' or 'PUT'."] if kept["http_method"] not in ("POST", "PUT") else []
+    problems += [f"Missing required fields for Notification Configuration: {missing}."] if missing else []
+    names = {str: "string", bool: "bool", dict: "object"}
+    problems += [f"Configuration field '{name}' incorrect type, expected {names[WEBHOOK[name][0]]}." for name in wrong]
+    if problems:
+        raise Refused({"__all__": problems})
     return {**kept, "password": ENCRYPTED if kept["password"] else ""}
 
 
@@ -420,9 +422,8 @@ class Awx:
             summary["organization"] = self.objects["organizations"][entry["organization"]]
         may = superuser or owner in self.administered or (owner is None and entry["kind_"] == "credentials")
         summary["user_capabilities"] = {"edit": may, "delete": may, "use": may}
-        return {
-            key: value for key, value in {**entry, "summary_fields": summary}.items() if key not in ("kind_", "polls")
-        }
+        whole = {**entry, "type": type_of(entry), "summary_fields": summary}
+        return {key: value for key, value in whole.items() if key not in ("kind_", "polls")}
 
     # -- writing
 
@@ -502,7 +503,7 @@ class Awx:
         owner = existing and existing.get("organization")
         if kind == "execution_environments" and existing and whole.get("organization") not in (None, owner):
             raise Refused({"organization": ["Cannot change the organization of an execution environment"]})
-        if kind == "execution_environments" and whole.get("pull") not in ("", "always", "missing", "never"):
+        if kind == "execution_environments" and whole.get("pull", "") not in ("", "always", "missing", "never"):
             raise Refused({"pull": [f'"{whole.get("pull")}" is not a valid choice.']})
         return fields
 
@@ -734,7 +735,12 @@ class Awx:
             self.put(
                 "jobs",
                 {
-                    **{"name": entry["name"], "job_template": template, "playbook": entry["playbook"], "status": "pending"},
+                    **{
+                        "name": entry["name"],
+                        "job_template": template,
+                        "playbook": entry["playbook"],
+                        "status": "pending",
+                    },
                     **{"limit": given.get("limit", ""), "extra_vars": given["extra_vars"], "workflow_job": within},
                     **{"job_slice_number": number if count > 1 else 0, "job_slice_count": count},
                 },
@@ -840,10 +846,20 @@ class Awx:
             self.notified.append(Notified(name, status, *(rendered(messages.get(part, ""), job) for part in PARTS)))
 
 
+def type_of(entry: dict) -> str:
+    """What AWX calls an object of a kind."""
+    kind = entry["kind_"]
+    return f"{kind[:-3]}y" if kind.endswith("ies") else kind.removesuffix("s")
+
+
 def rendered(text: str, job: dict) -> str:
     """A message as it is sent."""
     try:
-        return sandbox.ImmutableSandboxedEnvironment().from_string(text).render(job=job, url="https://awx.example.org/#/jobs/1")
+        return (
+            sandbox.ImmutableSandboxedEnvironment()
+            .from_string(text)
+            .render(job=job, url="https://awx.example.org/#/jobs/1")
+        )
     except TemplateError:
         return ""
 
@@ -984,6 +1000,9 @@ class Handler(BaseHTTPRequestHandler):
         if method == "POST":
             awx.associate(kind, number, name, body)
             return 204, None
+        if name == "workflow_nodes":
+            jobs = [job["id"] for job in awx.objects["jobs"].values() if job["workflow_job"] == number]
+            return 200, listed([{"job": job} for job in jobs], {})
         members = awx.related.get((kind, number, name), [])
         return 200, listed([awx.shown(awx.objects[ASSOCIATIONS[name]][member], superuser) for member in members], {})
 
@@ -992,14 +1011,17 @@ class Handler(BaseHTTPRequestHandler):
         entry, answers = awx.objects[kind][number], document(body.get("extra_vars"))
         unasked = {field: body[field] for field in body if not entry.get(f"ask_{ASKS.get(field, field)}_on_launch")}
         refused = {name: answers[name] for name in answers if name not in awx.accepted(kind, number, answers)}
-        ignored = {**{k: v for k, v in unasked.items() if k != "extra_vars"}, **({"extra_vars": refused} if refused else {})}
+        ignored = {
+            **{k: v for k, v in unasked.items() if k != "extra_vars"},
+            **({"extra_vars": refused} if refused else {}),
+        }
         if kind == "workflow_job_templates":
             awx.run_workflow(number, answers=answers)
             made = max(awx.objects["workflow_jobs"].values(), key=lambda run: run["id"])
         else:
             (made, *others) = awx.launch(number, body)
             made = awx.objects["workflow_jobs"][made["workflow_job"]] if others else made
-        return {made["kind_"].rstrip("s"): made["id"], "ignored_fields": ignored, **awx.shown(made, superuser=True)}
+        return {type_of(made): made["id"], "ignored_fields": ignored, **awx.shown(made, superuser=True)}
 
     def _survey(self, method: str, kind: str, number: int, body: dict) -> tuple[int, object]:
         if method == "POST":

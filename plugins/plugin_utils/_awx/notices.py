@@ -97,27 +97,35 @@ def secrets(kind: str) -> set[str]:
     return {name for name, (type_, _default) in TYPES.get(kind, {}).items() if type_ == _SECRET}
 
 
-# AWX renders these with the job, of which `artifacts` is a part: the digest that the report leaves there. A workflow has no `artifacts`, and a
-# message that cannot be rendered is sent empty. AWX also renders them once when they are stored, and refuses them if they fail then.
-_DIGEST = "(job.artifacts | default({})).llmfleet_report"
+# AWX renders these with the job, of which `artifacts` is a part: the digest that the report leaves there. A workflow has no `artifacts`,
+# and a message that cannot be rendered is sent empty. AWX also renders them when they are stored, and refuses those that fail then.
+_LEFT = "{% set left = job.artifacts | default({}) %}{% set r = left.llmfleet_report %}"
+_PLACES = "{% for place in (left.llmfleet_report_uploaded | default({})).values() %}"
 _HEAD = "{{ job.name }} {{ job.status }}: {{ url }}"
 _LINE = (
-    _HEAD + "{% if " + _DIGEST + " is defined %}{% set r = " + _DIGEST + " %}"
+    _HEAD + _LEFT + "{% if r is defined %}"
     " | {{ r.totals.ok }} of {{ r.totals.hosts }} hosts with a valid result, {{ r.counts.regressions }} regressions"
-    "{% for p in r.problems[:10] %}{{ ' | ' }}{{ p.host }}: {{ p.status }}{% endfor %}{% endif %}"
+    "{% for p in r.problems[:10] %}{{ ' | ' }}{{ p.host }}: {{ p.status }}{% endfor %}"
+    + _PLACES
+    + " | {{ place }}{% endfor %}{% endif %}"
 )
 _TABLE = (
-    _HEAD + "\n{% if " + _DIGEST + " is defined %}{% set r = " + _DIGEST + " %}"
+    _HEAD + _LEFT + "\n{% if r is defined %}"
     "Hosts with a valid result: {{ r.totals.ok }} of {{ r.totals.hosts }}\n"
     "{% for g in r.groups %}{{ g.gpu }} x{{ g.gpu_count }}, {{ g.engine }}, {{ g.model }}, {{ g.workload_label }}: {{ g.hosts }} hosts"
     "{% for name, value in g.metrics.items() %}{% if value is not none %}, {{ name }} {{ value }}"
     "{% if g.verdicts.get(name) %} ({{ g.verdicts.get(name) }}){% endif %}{% endif %}{% endfor %}\n{% endfor %}"
+    "{% for h in r.hosts %}{{ h.host }}: {{ h.status }}{% if h.output_throughput is not none %}, {{ h.output_throughput }} tok/s, "
+    "measured until {{ h.finished_at }}{% endif %}\n{% endfor %}"
     "{% for p in r.problems %}{{ p.host }}: {{ p.status }}, {{ p.reason }}\n{% endfor %}"
-    "{% for line in r.regressions %}regression: {{ line }}\n{% endfor %}{% endif %}"
+    "{% for line in r.regressions %}regression: {{ line }}\n{% endfor %}"
+    + _PLACES
+    + "{{ place }}\n{% endfor %}{% endif %}"
 )
 _DOCUMENT = (
-    '{"job": {{ job.id }}, "name": {{ job.name | tojson }}, "status": {{ job.status | tojson }}, "url": {{ url | tojson }}, '
-    '"report": {{ ' + _DIGEST + " | default({}) | tojson }}}"
+    _LEFT
+    + '{"job": {{ job.id }}, "name": {{ job.name | tojson }}, "status": {{ job.status | tojson }}, "url": {{ url | tojson }}, '
+    '"report": {{ r | default({}) | tojson }}, "uploaded": {{ left.llmfleet_report_uploaded | default({}) | tojson }}}'
 )
 
 

@@ -168,13 +168,20 @@ DIGEST = {
             "verdicts": {"output_throughput": "worse"},
         }
     ],
+    "hosts": [
+        {"host": "gpu-01", "status": "ok", "finished_at": "2026-11-28T02:10:00Z", "output_throughput": 1000.0},
+        {"host": 'gpu-03 "x"', "status": "missing", "finished_at": None, "output_throughput": None},
+    ],
     "problems": [{"host": 'gpu-03 "x"', "status": "missing", "reason": "no result"}],
     "regressions": ["output_throughput of H100 fell by 9 %"],
 }
 
 
+PLACES = {"report.html": "https://store.example/27/report.html", "report.json": "https://store.example/27/report.json"}
+
+
 @pytest.mark.parametrize(("kind", "part"), [("slack", "message"), ("email", "body"), ("webhook", "body")])
-@pytest.mark.parametrize("artifacts", [{"llmfleet_report": DIGEST}, {}, None])
+@pytest.mark.parametrize("artifacts", [{"llmfleet_report": DIGEST, "llmfleet_report_uploaded": PLACES}, {}, None])
 def test_a_notification_carries_the_digest_and_renders_without_one(kind, part, artifacts):
     """`artifacts`: of a job of the report, of one without a report, and of a workflow, which has none."""
     environment = sandbox.ImmutableSandboxedEnvironment()
@@ -187,10 +194,17 @@ def test_a_notification_carries_the_digest_and_renders_without_one(kind, part, a
     text = environment.from_string(notices.messages(kind)["error"][part]).render(job=job, url="https://awx/#/jobs/7")
     if kind == "webhook":
         assert json.loads(text)["report"] == (DIGEST if artifacts else {})
+        assert json.loads(text)["uploaded"] == (PLACES if artifacts else {})
         return
     assert text.startswith("llmfleet report failed: https://awx/#/jobs/7")
-    assert ('gpu-03 "x": missing' in text and "2 of 3" in text) is bool(artifacts)
-    assert (kind == "email" and "output_throughput 1000.0 (worse)" in text) is (kind == "email" and bool(artifacts))
+    everywhere = ['gpu-03 "x": missing', "2 of 3", *PLACES.values()]
+    by_mail = [
+        "output_throughput 1000.0 (worse)",
+        "gpu-01: ok, 1000.0 tok/s, measured until 2026-11-28T02:10:00Z",
+        "fell by 9 %",
+    ]
+    assert [part in text for part in everywhere] == [bool(artifacts)] * len(everywhere)
+    assert [part in text for part in by_mail] == [kind == "email" and bool(artifacts)] * len(by_mail)
 
 
 @pytest.mark.parametrize(
