@@ -14,11 +14,10 @@ import subprocess
 
 import pytest
 import requests
-import yaml
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx import catalog, site
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx.api import Api, Login
 
-from tests.support.awx_api import TOKEN, Awx, serve
+from tests.support.awx_api import TOKEN, Awx, awx_settings, serve
 
 from .conftest import ROOT
 
@@ -90,7 +89,9 @@ def test_check_predicts_on_an_empty_awx_the_run_makes_it_and_a_second_run_change
     assert awx.names("job_templates") == []
 
 
-CURLS = re.findall(r"^    (curl .*)$", (ROOT / "docs" / "awx.md").read_text(), re.MULTILINE)
+DOCUMENT = (ROOT / "docs" / "awx.md").read_text()
+CURLS = re.findall(r"^    (curl .*)$", DOCUMENT, re.MULTILINE)
+COMMANDS = re.findall(r"^    (awx .*)$", DOCUMENT, re.MULTILINE)
 
 
 def launched(command, url):
@@ -104,16 +105,28 @@ def launched(command, url):
     return reply.status_code, reply.json()
 
 
+def launched_by_command(command, url, awx):
+    """Status and answer of a launch by the command `awx`, which sends each option as a field, extra variables as text."""
+    _awx, kind, _launch, name, *options = shlex.split(command)
+    given = {option.removeprefix("--"): value for option, value in zip(options[::2], options[1::2], strict=True)}
+    body = {field: int(value) if value.isdigit() else value for field, value in given.items()}
+    address = f"{url}/api/v2/{kind}/{awx.named(kind, name)['id']}/launch/"
+    reply = requests.post(address, headers={"Authorization": f"Bearer {TOKEN}"}, json=body, timeout=60)
+    return reply.status_code, reply.json()
+
+
 def test_the_documented_launches_are_taken_as_they_stand(awx):
-    defaults = (ROOT / "roles" / "awx_setup" / "defaults" / "main.yml").read_text()
-    knobs = yaml.safe_load(defaults.replace("{{ awx_setup_prefix }}", "llmfleet"))
-    settings = {name.removeprefix("awx_setup_"): value for name, value in knobs.items()}
     with serve(awx) as url:
-        site.settle(Api(Login(url, TOKEN), sleep=lambda _s: None), settings, check=False)
+        site.settle(Api(Login(url, TOKEN), sleep=lambda _s: None), awx_settings(), check=False)
         assert len(CURLS) >= 4
         for command in CURLS:
             status, answer = launched(command, url)
             assert (status, answer["ignored_fields"]) == (201, {}), answer
+        assert len(COMMANDS) >= 4
+        for command in COMMANDS:
+            status, answer = launched_by_command(command, url, awx)
+            assert (status, answer["ignored_fields"]) == (201, {}), answer
+        assert launched_by_command(COMMANDS[-1].replace('"true"', "true"), url, awx)[1]["variables_needed_to_start"]
         status, answer = launched(CURLS[2].replace("1200", '"1200"'), url)
         assert (status, answer) == (
             400,

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlparse
 
@@ -162,6 +163,7 @@ QUESTION_TYPES = {
 }
 
 
+DEFAULTS = Path(__file__).resolve().parents[2] / "roles" / "awx_setup" / "defaults" / "main.yml"
 PARTS = ("message", "body")
 NO_HOSTS = "ERROR! Specified inventory, host pattern and/or --limit leaves us with no hosts to target."
 ASKS = {"extra_vars": "variables"}  # field of a launch -> what its switch names it
@@ -186,6 +188,12 @@ class Refused(Exception):
 
 
 FORBIDDEN = {"detail": "You do not have permission to perform this action."}
+
+
+def awx_settings(**changes: Any) -> dict[str, Any]:
+    """The settings of the set-up: the defaults of its role, for a prefix, but for `changes`."""
+    text = DEFAULTS.read_text(encoding="utf-8").replace("{{ awx_setup_prefix }}", changes.get("prefix", "llmfleet"))
+    return {**{name.removeprefix("awx_setup_"): value for name, value in yaml.safe_load(text).items()}, **changes}
 
 
 # -- what AWX takes, each as its own words refuse it ------------------------------------------------------------------------
@@ -348,6 +356,15 @@ class Awx:
         galaxy = self.put("credential_types", {"name": "Galaxy", "kind": "galaxy", "managed": True})["id"]
         self.put("credentials", {"name": "Ansible Galaxy", "credential_type": galaxy})
         self.put("credentials", {"name": "fleet key", "credential_type": machine})
+
+    def restore(self, state: dict) -> None:
+        """Takes over the objects of an AWX that were kept as JSON."""
+        self.objects = {
+            kind: {int(n): entry for n, entry in entries.items()} for kind, entries in state["objects"].items()
+        }
+        self.related = {(kind, number, name): members for kind, number, name, members in state["related"]}
+        self.surveys = {(kind, number): survey for kind, number, survey in state["surveys"]}
+        self.last_id = state["last_id"]
 
     def writes(self) -> list[tuple[str, str]]:
         """The requests that would change something."""

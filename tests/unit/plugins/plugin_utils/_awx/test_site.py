@@ -7,26 +7,23 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
-import yaml
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx import catalog, checks, plan, site, wanted
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx import catalog, checks, site, wanted
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx.api import Api, Login
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._role_settings import ROLES
 
-from tests.support.awx_api import ADMIN_TOKEN, ENCRYPTED, OFFLINE, TOKEN, Awx, serve
+from tests.support.awx_api import ADMIN_TOKEN, ENCRYPTED, OFFLINE, TOKEN, Awx, awx_settings, serve
 
 WEBHOOK = {"url": "https://hooks.example.org/secret-path"}
 WORKFLOW = "llmfleet deploy, bench, report"
+LANDED = Path(__file__).resolve().parents[3] / "fixtures" / "awx_landed.json"
+OLD_TEMPLATES = [template for template in catalog.TEMPLATES if template.questions and template.name != "begin"]
 
 
 def settings(**changes):
-    """The defaults of the role, for a prefix."""
-    text = (ROLES / "awx_setup" / "defaults" / "main.yml").read_text()
-    knobs = yaml.safe_load(text.replace("{{ awx_setup_prefix }}", changes.get("prefix", "llmfleet")))
-    plain = {name.removeprefix("awx_setup_"): value for name, value in knobs.items()}
-    return {**plain, "credentials": ["fleet key"], "job_slices": 3, **changes}
+    return awx_settings(**{"credentials": ["fleet key"], "job_slices": 3, **changes})
 
 
 @pytest.fixture
@@ -105,6 +102,24 @@ def schedule_of(awx):
 def test_the_nightly_run_overrides_nothing_that_the_inventory_chose(awx, run):
     run()
     assert awx.run_schedule(schedule_of(awx)["id"]) == {}
+
+
+def test_a_scheduled_start_hands_the_identity_of_the_run_to_each_slice_and_sets_nothing_else(awx, run):
+    run(job_slices=3)
+    schedule, jobs = schedule_of(awx), {}
+
+    def perform(step, started):
+        jobs[step] = started
+        return "successful", {"llmfleet_run": "awx-9"} if step == "begin" else {}
+
+    ended = awx.run_workflow(schedule["unified_job_template"], answers=schedule["extra_data"], perform=perform)
+    assert ended == ("successful", ["begin", "deploy", "bench", "report"])
+    assert [len(started) for started in jobs.values()] == [1, 3, 3, 1]
+    named = {step: {name for job in started for name in job["extra_vars"]} for step, started in jobs.items()}
+    given = {"report_dir", "llmfleet_run"}
+    report = {*given, "report_max_age_s", "report_fail_on"}
+    assert named == {"begin": {"report_dir"}, "deploy": given, "bench": given, "report": report}
+    assert {"stale", "missing"} < set(jobs["report"][0]["extra_vars"]["report_fail_on"])
 
 
 def test_the_nightly_run_may_have_answers(awx, run):
@@ -449,49 +464,54 @@ def test_a_secret_is_the_one_thing_that_is_sent_again(awx, run):
 # -- a set-up of an earlier release ------------------------------------------------------------------------------------------------
 
 
-def test_a_set_up_of_an_earlier_release_is_brought_up_and_nothing_is_doubled(awx, run):
-    run()
-    make_it_old(awx)
-    numbers = {kind: set(awx.objects[kind]) for kind in site.REMOVED}
-    run()
-    for kind in ("job_templates", "workflow_job_templates", "projects", "inventories", "execution_environments"):
-        assert numbers[kind] <= set(awx.objects[kind])
-    assert awx.names("inventory_sources") == ["llmfleet hosts"]
+@pytest.fixture
+def landed(awx):
+    """As the first release leaves an AWX: its playbook was run against the stand-in, and its schedule was mended by hand."""
+    awx.restore(json.loads(LANDED.read_text()))
+    return {
+        kind: {entry.get("name"): number for number, entry in entries.items()} for kind, entries in awx.objects.items()
+    }
+
+
+@pytest.mark.parametrize("source_path", ["inventory/hosts.yml", "inventory/prod.yml"])
+def test_a_set_up_of_an_earlier_release_is_brought_up_and_nothing_is_doubled(awx, run, landed, source_path):
+    chosen = {
+        "notification_type": "webhook",
+        "notification_configuration": WEBHOOK,
+        "inventory_source_path": source_path,
+    }
+    predicted = run(check=True, **chosen)
+    assert predicted.changes == run(**chosen).changes
+    for kind in set(site.REMOVED) - {"inventory_sources"}:
+        now = {entry["name"]: number for number, entry in awx.objects[kind].items()}
+        assert {name: now.get(name) for name in landed[kind]} == landed[kind]
+    assert {name: list(landed["inventory_sources"].values()) for name in awx.names("inventory_sources")} == {
+        "llmfleet hosts": list(awx.objects["inventory_sources"])
+    }
+    surveys = [
+        awx.surveys["job_templates", landed["job_templates"][f"llmfleet {t.name}"]]["spec"] for t in OLD_TEMPLATES
+    ]
+    assert surveys == [template.questions for template in OLD_TEMPLATES]
     workflow = workflow_id(awx)
     assert awx.surveys["workflow_job_templates", workflow]["spec"] == catalog.WORKFLOW_QUESTIONS
     assert awx.run_workflow(workflow, {})[1] == ["begin", "deploy", "bench", "report"]
-    run.unchanged()
+    assert awx.run_schedule(schedule_of(awx)["id"]) == {}
+    assert awx.named("execution_environments", "llmfleet")["pull"] == "always"
+    assert all(
+        entry["description"].endswith(wanted.mark(settings()))
+        for kind in site.REMOVED
+        for entry in awx.objects[kind].values()
+    )
+    run.unchanged(**chosen)
 
 
-def make_it_old(awx):
-    """As the first release left it: no marks, sources by the names of their paths, required questions, no schedule."""
-    for kind in site.REMOVED:
-        for entry in awx.objects[kind].values():
-            entry["description"] = ""
-    awx.remove("schedules", schedule_of(awx)["id"])
-    for name in ("llmfleet begin",):
-        awx.remove("job_templates", awx.named("job_templates", name)["id"])
-    other = awx.named("workflow_job_templates", "llmfleet change after approval")["id"]
-    awx.remove("workflow_job_templates", other)
-    (source,) = awx.objects["inventory_sources"].values()
-    source["name"] = source["source_path"]
-    earlier = {**source, "name": "inventory/prod.yml", "source_path": "inventory/prod.yml"}
-    del earlier["id"], earlier["url"]
-    awx.put("inventory_sources", earlier)
-    questions = [
-        {
-            "question_name": "Engine",
-            "question_description": "simulator needs no Docker",
-            "variable": "inference_server_backend",
-            "type": "multiplechoice",
-            "required": True,
-            "choices": ["vllm", "sglang", "simulator"],
-            "default": "vllm",
-        }
-    ]
-    prepare = awx.named("job_templates", "llmfleet prepare")["id"]
-    awx.surveys["job_templates", prepare] = {"name": "", "description": "", "spec": questions}
-    assert plan._sum(questions) in plan.LANDED
+def test_a_survey_of_an_earlier_release_that_was_edited_is_kept(awx, run, landed):
+    number = landed["job_templates"]["llmfleet deploy"]
+    edited = awx.surveys["job_templates", number]["spec"][:2]
+    awx.surveys["job_templates", number]["spec"] = edited
+    done = run()
+    assert awx.surveys["job_templates", number]["spec"] == edited
+    assert "llmfleet deploy: the survey, which was edited in AWX" in " ".join(done.kept)
 
 
 def test_the_mark_names_the_fleet():

@@ -23,7 +23,7 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx import (
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._role_settings import ROLES
 from jinja2 import sandbox
 
-from tests.support.awx_api import rrule_problems, survey_problem
+from tests.support.awx_api import awx_settings, rrule_problems, survey_problem
 
 GOOD = "DTSTART;TZID=Etc/UTC:20260101T020000 RRULE:FREQ=DAILY;INTERVAL=1"
 
@@ -262,16 +262,10 @@ def test_a_credential_is_that_of_the_organisation_or_named_as_missing(found, org
     assert (chosen["id"] if isinstance(chosen, dict) else None) == number
 
 
-def knobs(**changes):
-    text = (ROLES / "awx_setup" / "defaults" / "main.yml").read_text()
-    defaults = yaml.safe_load(text.replace("{{ awx_setup_prefix }}", "llmfleet"))
-    return {**{name.removeprefix("awx_setup_"): value for name, value in defaults.items()}, **changes}
-
-
 def test_a_dry_run_shows_no_secret():
     webhook = {"url": "https://hooks.example.org/secret-path"}
     urls = {"report.html": "https://user:secret-word@store.example.org/report.html"}
-    settings = knobs(
+    settings = awx_settings(
         extra_vars={"report_upload_urls": urls, "api_key": "secret-key-0123"},
         notification_type="webhook",
         notification_configuration=webhook,
@@ -282,7 +276,7 @@ def test_a_dry_run_shows_no_secret():
 
 
 def test_the_wanted_objects_refer_only_to_what_comes_before_them():
-    settings = knobs(notification_type="webhook", notification_configuration={"url": "https://x"})
+    settings = awx_settings(notification_type="webhook", notification_configuration={"url": "https://x"})
     known = {wanted.Ref("credentials", name) for name in wanted.credentials_named(settings)}
     for entry in wanted.wanted(settings):
         named = [*entry.scope.values(), *(value for value in entry.fields.values() if isinstance(value, wanted.Ref))]
