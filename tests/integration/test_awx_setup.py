@@ -17,7 +17,7 @@ import requests
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx import catalog, site
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx.api import Api, Login
 
-from tests.support.awx_api import TOKEN, Awx, awx_settings, serve
+from tests.support.awx_api import ADMIN_TOKEN, TOKEN, Awx, awx_settings, serve
 
 from .conftest import ROOT
 
@@ -39,8 +39,8 @@ def awx():
 def play(awx, tmp_path):
     with serve(awx) as url:
 
-        def run(*arguments, login=None, **settings):
-            login = {"CONTROLLER_HOST": url, "CONTROLLER_OAUTH_TOKEN": TOKEN} if login is None else login
+        def run(*arguments, login=None, token=TOKEN, **settings):
+            login = {"CONTROLLER_HOST": url, "CONTROLLER_OAUTH_TOKEN": token} if login is None else login
             done = subprocess.run(
                 [
                     "ansible-playbook",
@@ -171,6 +171,21 @@ def test_wrong_settings_are_refused_at_once_and_before_awx_is_asked(awx, play, s
     assert rc != 0
     assert [part for part in named if part not in output] == []
     assert awx.requests == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("--check",)], ids=["run", "check"])
+def test_an_organisation_administrator_learns_in_one_message_all_that_is_missing_and_nothing_is_made(
+    awx, play, arguments
+):
+    rc, output = play(
+        *arguments, token=ADMIN_TOKEN, awx_setup_credentials=["GPU hosts"], awx_setup_scm_credential="git key"
+    )
+    assert rc != 0
+    missing = ["the organisation llmfleet does not exist", "these credential types are missing"]
+    missing += [f"there is no credential {name}" for name in ("GPU hosts", "git key", "Ansible Galaxy")]
+    assert [part for part in missing if part not in " ".join(output.split())] == []
+    assert output.count("FAILED!") == 1
+    assert awx.writes() == []
 
 
 def test_a_missing_login_is_named(awx, play):

@@ -106,8 +106,13 @@ class Workflow(NamedTuple):
     scheduled: bool = False
 
 
+# Deploy leaves the hosts on which it succeeded. For what follows it that is an empty list at first: a job that ended with an error, or was
+# canceled, leaves none.
+_DEPLOYED: dict[str, list[str]] = {"llmfleet_deployed_0": []}
+
 # The report of a workflow is about that workflow: of its run by `llmfleet_run`, of this day, and of every host.
-_THIS_RUN = {
+_THIS_RUN: dict[str, Any] = {
+    **_DEPLOYED,
     "report_max_age_s": 86400,
     "report_fail_on": ["invalid", "stale", "failed", "unreachable", "missing"],
 }
@@ -117,7 +122,7 @@ _THIS_RUN = {
 _STEPS = (
     Node("begin", "begin", success=("deploy",)),
     Node("deploy", "deploy", always=("bench",)),
-    Node("bench", "bench", always=("report",)),
+    Node("bench", "bench", always=("report",), extra_data=_DEPLOYED),
     Node("report", "report", extra_data=_THIS_RUN),
 )
 APPROVAL = "approval"

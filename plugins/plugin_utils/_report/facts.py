@@ -294,7 +294,8 @@ def _stale(host: str, benchmark: dict[str, Any], wanted: Wanted) -> str:
 def _undeployed(host: str, variables: Mapping[str, Any], fleet_run: str) -> str:
     """Why a result of a run over the fleet is not of what that run deployed; empty where it is, or the run deploys nothing.
 
-    Each job of a run that deploys leaves the hosts on which it succeeded, as deploy.yml says. On another host an older server may answer.
+    Each job of deploy.yml leaves the hosts on which it succeeded; a workflow that deploys begins with an empty list. On another host an
+    older server may answer.
     """
     left = [_variable(variables, name) for name in variables if str(name).startswith(DEPLOYED)] if fleet_run else []
     if not left or any(host in sequence(hosts) for hosts in left):

@@ -117,8 +117,9 @@ def test_a_scheduled_start_hands_the_identity_of_the_run_to_each_slice_and_sets_
     assert [len(started) for started in jobs.values()] == [1, 3, 3, 1]
     named = {step: {name for job in started for name in job["extra_vars"]} for step, started in jobs.items()}
     given = {"report_dir", "llmfleet_run"}
-    report = {*given, "report_max_age_s", "report_fail_on"}
-    assert named == {"begin": {"report_dir"}, "deploy": given, "bench": given, "report": report}
+    bench = {*given, "llmfleet_deployed_0"}
+    report = {*bench, "report_max_age_s", "report_fail_on"}
+    assert named == {"begin": {"report_dir"}, "deploy": given, "bench": bench, "report": report}
     assert {"stale", "missing"} < set(jobs["report"][0]["extra_vars"]["report_fail_on"])
 
 

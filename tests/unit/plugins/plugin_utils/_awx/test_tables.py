@@ -90,6 +90,7 @@ def test_every_question_asks_for_a_knob_with_its_choices_and_may_stay_open(templ
         assert (question["required"], "default" in question) == (False, False)
         offered = ["false", "true"] if knob["type"] == "bool" else knob.get("choices", question.get("choices"))
         assert question.get("choices") == offered
+        assert ("min" in question and "max" in question) == (question["type"] == "integer")
 
 
 @pytest.mark.parametrize(
