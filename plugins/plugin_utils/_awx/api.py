@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
+from ansible_collections.llmfleet.serving.plugins.module_utils._bearer import bearer
 from ansible_collections.llmfleet.serving.plugins.module_utils._errors import Problem, UserError
 from ansible_collections.llmfleet.serving.plugins.module_utils._openai.documents import MOST_JSON_BYTES, parse_json
 from ansible_collections.llmfleet.serving.plugins.module_utils._patience import pause_s, within
@@ -19,11 +20,10 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._text import WORD
 
 try:
     import requests
-    from requests.auth import AuthBase, HTTPBasicAuth
+    from requests.auth import HTTPBasicAuth
     from urllib3.exceptions import HTTPError
 except ImportError:
     requests = None  # type: ignore[assignment]
-    AuthBase = object  # type: ignore[assignment,misc]
 
 ATTEMPTS = 4
 MOST_PAGES = 50
@@ -51,17 +51,6 @@ class Login(NamedTuple):
     password: str = ""
     verify: bool = True
     base: str = ""
-
-
-class _Bearer(AuthBase):
-    """The token as a header. As `auth`, because requests would let a .netrc replace a plain header."""
-
-    def __init__(self, token: str) -> None:
-        self.token = token
-
-    def __call__(self, request: Any) -> Any:
-        request.headers["Authorization"] = f"Bearer {self.token}"
-        return request
 
 
 # Variable -> its names in the environment, as the collections awx.awx, ansible.controller and ansible.platform read them, in this order.
@@ -115,7 +104,7 @@ class Api:
         if requests is None:
             raise ApiError("the Python library requests is missing", remedy="pip install requests")
         self.session = requests.Session()
-        self.session.auth = _Bearer(account.token) if account.token else HTTPBasicAuth(account.user, account.password)
+        self.session.auth = bearer(account.token) if account.token else HTTPBasicAuth(account.user, account.password)
         self.session.verify = account.verify
         self.gateway = ""  # the path of a platform's gateway, which owns the organisations there
         self.root = self._root()
