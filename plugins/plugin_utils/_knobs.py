@@ -28,11 +28,9 @@ Options = Mapping[str, Mapping[str, Any]]
 EMPTY_IS_A_VALUE = frozenset(
     {
         "benchmark_api_key_file",
-        "benchmark_fleet_run",
         "gpu_preflight_hub_url",
         "gpu_preflight_image",
         "inference_server_hf_cache_dir",
-        "report_fleet_run",
     }
 )
 

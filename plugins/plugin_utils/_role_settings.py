@@ -52,7 +52,9 @@ def settings_of(role: str, task_vars: Mapping[str, Any], templar: Any, loader: A
     variables = {**_own_variables(role, loader), **task_vars}
     prefixes = [f"{name}_" for name in names()]
     values = _evaluated(templar, _knobs.environment(variables, options, prefixes), options, ROLES / role)
-    settings = _knobs.typed(values, options, home)
+    # A default is what it evaluates to, also where that is empty: never the text of its template.
+    evaluated = {name: {**option, "default": values.get(name)} for name, option in options.items()}
+    settings = _knobs.typed(values, evaluated, home)
     named = any(options[name].get("no_log") and value for name, value in settings.items())
     secret = named or holds_secret(settings) or any(users_in_urls(settings))
     return Settings({name.removeprefix(f"{role}_"): value for name, value in settings.items()}, secret)

@@ -60,7 +60,7 @@ def test_ansible_builder_accepts_the_definition(work_dir):
     run_step("ansible-builder create", argv, work_dir / "create.log", timeout_s=120, cwd=ROOT)
     assert "requests" in (context / "_build" / "requirements.txt").read_text()
     assert "openssh-clients" in (context / "_build" / "bindep.txt").read_text()
-    assert "awx.awx" in (context / "_build" / "requirements.yml").read_text()
+    assert "community.docker" in (context / "_build" / "requirements.yml").read_text()
     assert list((context / "_build" / "collection").glob("llmfleet-serving-*.tar.gz"))
 
 

@@ -13,7 +13,11 @@ from contextlib import suppress
 
 import pytest
 from ansible_collections.llmfleet.serving.plugins.module_utils._server import process as server_process
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx import site
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx.api import Api, Login
 
+from tests.support.awx_api import TOKEN, awx_settings, serve
+from tests.support.awx_api import Awx as AwxApi
 from tests.support.awx_jobs import Awx, listing
 from tests.support.bench import TOLERANT
 
@@ -160,3 +164,116 @@ def test_a_wrong_survey_answer_is_refused_before_anything_happens(awx, tmp_path)
     assert job.rc != 0
     assert "inference_server_backend" in job.output
     assert not (tmp_path / "disks").exists()
+
+
+# -- the workflow as the set-up makes it in AWX, its steps really executed -----------------------------------------------------
+
+
+class Workflow:
+    """An AWX that was set up, whose workflow runs here: the stand-in says which step follows, with which jobs, slices and variables,
+    and ansible-runner runs them."""
+
+    def __init__(self, jobs, url, api, report_dir):
+        self.jobs, self.api = jobs, api
+        settings = awx_settings(
+            job_slices=2,
+            report_dir=report_dir,
+            notification_type="webhook",
+            notification_configuration={"url": "https://hooks.example.org/x"},
+        )
+        api.files = {settings["inventory_source_path"]: list(jobs.hosts)}
+        site.settle(Api(Login(url, TOKEN), sleep=lambda _s: None), settings, check=False)
+        self.number = api.named("workflow_job_templates", "llmfleet deploy, bench, report")["id"]
+        self.statuses, self.artifacts = {}, {}
+
+    def __call__(self, **answers):
+        """The status of the workflow; exit statuses and artifacts of its steps stay here."""
+        self.statuses, self.artifacts, self.api.notified = {}, {}, []
+        return self.api.run_workflow(self.number, answers=answers, perform=self.perform)[0]
+
+    def perform(self, step, jobs):
+        done = [
+            self.jobs.launch(
+                job["playbook"].removeprefix("playbooks/"),
+                survey=job["extra_vars"],
+                sliced=(max(1, job["job_slice_number"]), job["job_slice_count"]),
+                workflow=job["workflow_job"],
+            )
+            for job in jobs
+        ]
+        self.statuses[step] = [job.rc for job in done]
+        self.artifacts[step] = {name: value for job in done for name, value in job.artifacts.items()}
+        return "failed" if any(self.statuses[step]) else "successful", self.artifacts[step]
+
+    def sent(self, name):
+        """The notification of a template, as its webhook gets it."""
+        (body,) = (json.loads(sent.body) for sent in self.api.notified if sent.name == name)
+        return body
+
+
+@pytest.fixture
+def workflow(awx, tmp_path):
+    api = AwxApi()
+    with serve(api) as url:
+        yield Workflow(awx, url, api, f"{tmp_path}/exposed/reports")
+
+
+def statuses(tmp_path):
+    return {name: row["status"] for name, row in rows(tmp_path).items()}
+
+
+def figures(tmp_path):
+    return [name for name, row in rows(tmp_path).items() if row["metrics"]]
+
+
+def test_the_workflow_over_two_slices_once_good_and_once_with_bench_failing(workflow, tmp_path):
+    answers = {**DEPLOY, **BENCH, "llmfleet_limit": "one,three"}
+    assert workflow(**answers) == "successful"
+    assert workflow.statuses == {"begin": [0], "deploy": [0, 0], "bench": [0, 0], "report": [0]}
+    first = workflow.artifacts["begin"]["llmfleet_run"]
+    assert rows(tmp_path)["one"]["fleet_run"] == rows(tmp_path)["three"]["fleet_run"] == first
+    assert statuses(tmp_path) == {"one": "ok", "three": "ok", "two": "missing"}
+    assert not (tmp_path / "disks" / "two").exists()
+    assert workflow.sent("llmfleet report")["report"]["totals"]["ok"] == 2
+
+    assert workflow(**{**answers, "benchmark_workload": "smoke", "benchmark_num_prompts": "none"}) == "failed"
+    assert workflow.statuses == {"begin": [0], "deploy": [0, 0], "bench": [2, 2], "report": [2]}
+    assert statuses(tmp_path) == {"one": "stale", "three": "stale", "two": "missing"}
+    assert figures(tmp_path) == []
+    assert (
+        f"is of run {first}, not of run {workflow.artifacts['begin']['llmfleet_run']}"
+        in rows(tmp_path)["one"]["reason"]
+    )
+    sent = workflow.sent("llmfleet report")
+    assert (sent["status"], sent["report"]["totals"]["ok"]) == ("failed", 0)
+    assert workflow.sent("llmfleet deploy, bench, report")["status"] == "failed"
+
+
+def test_a_workflow_whose_deployment_fails_everywhere_fails_also_where_the_servers_before_it_still_answer(
+    workflow, tmp_path
+):
+    answers = {**DEPLOY, **BENCH}
+    assert workflow(**answers) == "successful"
+    assert workflow(**{**answers, "inference_server_ready_timeout_s": "none"}) == "failed"
+    assert workflow.statuses == {"begin": [0], "deploy": [2, 2], "bench": [2, 2], "report": [2]}
+    assert figures(tmp_path) == []
+    reasons = {(row["status"], row["reason"].partition(" did not")[0]) for row in rows(tmp_path).values()}
+    assert reasons == {("failed", f"its deployment in run {workflow.artifacts['begin']['llmfleet_run']}")}
+    sent = workflow.sent("llmfleet report")["report"]
+    assert sent["totals"]["ok"] == 0
+    assert {problem["status"] for problem in sent["problems"]} == {"failed"}
+    assert {name for name, _status, _message, _body in workflow.api.notified} == {
+        *(f"llmfleet {step}" for step in ("deploy", "bench", "report")),
+        "llmfleet deploy, bench, report",
+    }
+
+
+def test_a_slice_without_a_host_of_the_survey_ends_well_and_a_workflow_without_any_ends_at_once(
+    awx, workflow, tmp_path
+):
+    for number in (1, 2):
+        job = awx.launch("deploy.yml", survey={**DEPLOY, "llmfleet_limit": "one"}, sliced=(number, 2))
+        assert job.rc == 0, job.output
+    assert {path.name for path in (tmp_path / "disks").iterdir()} == {"one"}
+    assert workflow(llmfleet_limit="onee") == "failed"
+    assert workflow.statuses == {"begin": [2]}

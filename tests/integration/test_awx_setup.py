@@ -2,19 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""playbooks/awx.yml against the stand-in for the AWX API."""
+"""playbooks/awx.yml as a user calls it, against the stand-in for the API. What becomes of the objects is in the unit tests of `_awx`."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 
 import pytest
-import yaml
-from ansible_collections.llmfleet.serving.plugins.module_utils._engines.table import ENGINES
+import requests
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx import catalog, site
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx.api import Api, Login
 
-from tests.support.awx_api import ENCRYPTED, MODULES, TOKEN, Awx, serve, survey_problem
+from tests.support.awx_api import ADMIN_TOKEN, TOKEN, Awx, awx_settings, serve
 
 from .conftest import ROOT
 
@@ -23,14 +26,7 @@ SETTINGS = {
     "awx_setup_job_slices": 3,
     "awx_setup_inventory_variables": {"ansible_user": "ubuntu"},
     "awx_setup_notification_type": "webhook",
-    "awx_setup_notification_configuration": {
-        "url": "https://hooks.example.org/secret-path",
-        "http_method": "POST",
-        "disable_ssl_verification": False,
-        "username": "",
-        "password": "",
-        "headers": {},
-    },
+    "awx_setup_notification_configuration": {"url": "https://hooks.example.org/secret-path"},
 }
 
 
@@ -43,7 +39,8 @@ def awx():
 def play(awx, tmp_path):
     with serve(awx) as url:
 
-        def run(*arguments, host=url, **settings):
+        def run(*arguments, login=None, token=TOKEN, **settings):
+            login = {"CONTROLLER_HOST": url, "CONTROLLER_OAUTH_TOKEN": token} if login is None else login
             done = subprocess.run(
                 [
                     "ansible-playbook",
@@ -52,17 +49,11 @@ def play(awx, tmp_path):
                     json.dumps({**SETTINGS, **settings}),
                     *arguments,
                 ],
-                env={
-                    **os.environ,
-                    "CONTROLLER_HOST": host,
-                    "CONTROLLER_OAUTH_TOKEN": TOKEN,
-                    "ANSIBLE_NOCOLOR": "1",
-                    "ANSIBLE_LOCALHOST_WARNING": "false",
-                },
+                env={**os.environ, **login, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "false"},
                 cwd=tmp_path,
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=240,
                 check=False,
             )
             output = done.stdout + done.stderr
@@ -73,174 +64,132 @@ def play(awx, tmp_path):
         yield run
 
 
-TEMPLATES = {
-    "llmfleet prepare": ["inference_server_backend"],
-    "llmfleet keys": [],
-    "llmfleet deploy": ["inference_server_backend", "inference_server_release", "inference_server_intent"],
-    "llmfleet bench": ["benchmark_workload"],
-    "llmfleet report": ["report_label", "report_baseline"],
-    "llmfleet rollback": ["inference_server_ready_timeout_s"],
-    "llmfleet teardown": ["inference_server_purge"],
-}
+def test_check_predicts_on_an_empty_awx_the_run_makes_it_and_a_second_run_changes_nothing(awx, play):
+    rc, output = play("--check", "-vvv")
+    assert rc == 0, output
+    assert "job template llmfleet deploy: created" in output
+    assert awx.writes() == []
 
-
-def test_everything_is_made_and_a_second_run_changes_nothing(awx, play):
     rc, output = play("-vvv")
     assert rc == 0, output
-    organization = check_organization(awx)
-    check_project(awx, organization)
-    check_job_templates(awx)
-    check_workflow(awx)
+    assert set(awx.names("job_templates")) == {f"llmfleet {template.name}" for template in catalog.TEMPLATES}
+    assert all((ROOT / entry["playbook"]).exists() for entry in awx.objects["job_templates"].values())
+    (source,) = awx.objects["inventory_sources"].values()
+    assert (ROOT / source["source_path"]).exists()
 
     written = len(awx.writes())
     rc, output = play()
     assert rc == 0, output
     assert "changed=0" in output
+    assert "AWX is as it should be" in output
     assert awx.writes()[written:] == []
 
-    check_a_secret_is_the_one_thing_sent_again(awx, play)
-
-    rc, output = play(host="http://127.0.0.1:1", awx_setup_dry_run=True)
+    rc, output = play(awx_setup_state="absent")
     assert rc == 0, output
-    for collection in MODULES:
-        for entry in awx.objects[collection].values():
-            assert entry.get("name", entry.get("identifier")) in output
+    assert awx.names("job_templates") == []
 
 
-def check_a_secret_is_the_one_thing_sent_again(awx, play):
-    """AWX does not give secrets back, so its module cannot know that they are the same."""
-    (notification,) = awx.objects["notification_templates"].values()
-    notification["notification_configuration"]["password"] = ENCRYPTED
-    written = len(awx.writes())
-    configuration = {**SETTINGS["awx_setup_notification_configuration"], "password": "secret-path"}
-    rc, output = play(awx_setup_notification_configuration=configuration)
+DOCUMENT = (ROOT / "docs" / "awx.md").read_text()
+CURLS = re.findall(r"^    (curl .*)$", DOCUMENT, re.MULTILINE)
+COMMANDS = re.findall(r"^    (awx .*)$", DOCUMENT, re.MULTILINE)
+
+
+def launched(command, url):
+    """Status and answer of a documented launch."""
+    words = [
+        word.replace("$api", f"{url}/api/v2").replace("$CONTROLLER_OAUTH_TOKEN", TOKEN) for word in shlex.split(command)
+    ]
+    headers = dict(words[place + 1].split(": ", 1) for place, word in enumerate(words) if word == "-H")
+    address = next(word for word in words if word.startswith("http"))
+    reply = requests.post(address, headers=headers, data=words[words.index("-d") + 1], timeout=60)
+    return reply.status_code, reply.json()
+
+
+def launched_by_command(command, url, awx):
+    """Status and answer of a launch by the command `awx`, which sends each option as a field, extra variables as text."""
+    _awx, kind, _launch, name, *options = shlex.split(command)
+    given = {option.removeprefix("--"): value for option, value in zip(options[::2], options[1::2], strict=True)}
+    body = {field: int(value) if value.isdigit() else value for field, value in given.items()}
+    address = f"{url}/api/v2/{kind}/{awx.named(kind, name)['id']}/launch/"
+    reply = requests.post(address, headers={"Authorization": f"Bearer {TOKEN}"}, json=body, timeout=60)
+    return reply.status_code, reply.json()
+
+
+def test_the_documented_launches_are_taken_as_they_stand(awx):
+    with serve(awx) as url:
+        site.settle(Api(Login(url, TOKEN), sleep=lambda _s: None), awx_settings(), check=False)
+        assert len(CURLS) >= 4
+        for command in CURLS:
+            status, answer = launched(command, url)
+            assert (status, answer["ignored_fields"]) == (201, {}), answer
+        assert len(COMMANDS) >= 4
+        for command in COMMANDS:
+            status, answer = launched_by_command(command, url, awx)
+            assert (status, answer["ignored_fields"]) == (201, {}), answer
+        assert launched_by_command(COMMANDS[-1].replace('"true"', "true"), url, awx)[1]["variables_needed_to_start"]
+        status, answer = launched(CURLS[2].replace("1200", '"1200"'), url)
+        assert (status, answer) == (
+            400,
+            {
+                "variables_needed_to_start": [
+                    "Value 1200 for 'inference_server_ready_timeout_s' expected to be an integer."
+                ]
+            },
+        )
+
+
+def test_a_dry_run_prints_everything_and_needs_no_awx(awx, play):
+    rc, output = play(login={}, awx_setup_dry_run=True)
     assert rc == 0, output
-    assert "changed=1" in output
-    ((method, path),) = awx.writes()[written:]
-    assert (method, path) == ("PATCH", notification["url"])
-
-
-def only(awx, collection, **expected):
-    """The only object of a collection, when it is as expected."""
-    (entry,) = awx.objects[collection].values()
-    assert {name: entry[name] for name in expected} == expected
-    return entry["id"]
-
-
-def check_organization(awx):
-    organization = only(awx, "organizations", name="llmfleet")
-    galaxy = awx.find("credentials", {"name": "Ansible Galaxy"})[0]["id"]
-    assert awx.related["organizations", organization, "galaxy_credentials"] == [galaxy]
-    types = {entry["name"]: entry for entry in awx.objects["credential_types"].values()}
-    assert set(types) == {"llmfleet model hub token", "llmfleet API key", "Lambda Cloud API key"}
-    for entry in types.values():
-        assert all(field["secret"] for field in entry["inputs"]["fields"])
-        assert "extra_vars" not in entry["injectors"]
-    assert set(types["llmfleet model hub token"]["injectors"]["env"]) == {"LLMFLEET_HUB_TOKEN_FILE"}
-    assert set(types["llmfleet API key"]["injectors"]["env"]) == {"LLMFLEET_API_KEY_FILE"}
-    only(awx, "notification_templates", name="llmfleet", notification_type="webhook", organization=organization)
-    return organization
-
-
-def check_project(awx, organization):
-    environment = only(awx, "execution_environments", name="llmfleet", image="llmfleet/serving-ee:latest")
-    project = only(
-        awx,
-        "projects",
-        name="llmfleet serving",
-        organization=organization,
-        scm_type="git",
-        scm_branch="main",
-        default_environment=environment,
-    )
-    inventory = only(awx, "inventories", name="llmfleet", organization=organization)
-    assert json.loads(awx.objects["inventories"][inventory]["variables"]) == {"ansible_user": "ubuntu"}
-    source = {
-        "source": "scm",
-        "source_project": project,
-        "source_path": "inventory/hosts.yml",
-        "update_on_launch": True,
-    }
-    only(awx, "inventory_sources", inventory=inventory, execution_environment=environment, **source)
-    assert (ROOT / "inventory" / "hosts.yml").exists()
-
-
-def check_job_templates(awx):
-    templates = {entry["name"]: entry for entry in awx.objects["job_templates"].values()}
-    assert set(templates) == set(TEMPLATES)
-    for name, variables in TEMPLATES.items():
-        entry = templates[name]
-        assert (ROOT / entry["playbook"]).exists()
-        assert entry["job_slice_count"] == (1 if name == "llmfleet report" else 3)
-        assert entry["use_fact_cache"]
-        assert entry["ask_limit_on_launch"]
-        assert entry["ask_job_type_on_launch"]
-        for relation in ("credentials", "notification_templates_error"):
-            assert len(awx.related["job_templates", entry["id"], relation]) == 1
-        assert entry["survey_enabled"] is bool(variables)
-        survey = awx.surveys.get(("job_templates", entry["id"]), {"spec": []})
-        assert [question["variable"] for question in survey["spec"]] == variables
-        for question in survey["spec"]:
-            if question["variable"] == "inference_server_backend":
-                assert question["choices"] == list(ENGINES)
-
-
-def check_workflow(awx):
-    workflow = only(awx, "workflow_job_templates", name="llmfleet deploy, bench, report")
-    asked = [question["variable"] for question in awx.surveys["workflow_job_templates", workflow]["spec"]]
-    assert asked == TEMPLATES["llmfleet deploy"] + TEMPLATES["llmfleet bench"]
-    for relation in ("notification_templates_success", "notification_templates_error"):
-        assert len(awx.related["workflow_job_templates", workflow, relation]) == 1
-    nodes = {entry["identifier"]: entry for entry in awx.objects["workflow_job_template_nodes"].values()}
-    assert set(nodes) == {"deploy", "bench", "report"}
-    for step, node in nodes.items():
-        template = awx.objects["job_templates"][node["unified_job_template"]]
-        assert (template["name"], node["workflow_job_template"]) == (f"llmfleet {step}", workflow)
-    # Whatever became of the step before: on success and on failure.
-    for parent, child in (("deploy", "bench"), ("bench", "report")):
-        follows = awx.related["workflow_job_template_nodes", nodes[parent]["id"], "always_nodes"]
-        assert follows == [nodes[child]["id"]]
-    rrule = "DTSTART;TZID=Etc/UTC:20260101T020000 RRULE:FREQ=DAILY;INTERVAL=1"
-    only(awx, "schedules", name="llmfleet nightly", unified_job_template=workflow, rrule=rrule, enabled=True)
-
-
-def test_a_dry_run_prints_everything_and_sends_nothing(awx, play):
-    rc, output = play(host="http://127.0.0.1:1", awx_setup_dry_run=True)
-    assert rc == 0, output
-    for name in ("llmfleet deploy", "Lambda Cloud API key", "RRULE", "inference_server_intent"):
+    for name in (
+        "llmfleet deploy",
+        "Lambda Cloud API key",
+        "RRULE",
+        "inference_server_intent",
+        "change after approval",
+    ):
         assert name in output
     assert awx.requests == []
 
 
-def test_a_wrong_setting_is_refused(awx, play):
-    rc, output = play(awx_setup_forks="many")
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"awx_setup_forks": "many"}, ["awx_setup_forks"]),
+        (
+            {
+                "awx_setup_schedule_rrule": "RRULE:FREQ=DAILY",
+                "awx_setup_job_slices": 0,
+                "awx_setup_notification_configuration": {},
+            },
+            ["needs one start", "without INTERVAL=", "awx_setup_job_slices is 0", "has no url"],
+        ),
+    ],
+)
+def test_wrong_settings_are_refused_at_once_and_before_awx_is_asked(awx, play, settings, named):
+    rc, output = play(**settings)
     assert rc != 0
-    assert "awx_setup_forks" in output
+    assert [part for part in named if part not in output] == []
     assert awx.requests == []
 
 
-def knowledge():
-    class Loader(yaml.SafeLoader):
-        """Reads what Ansible reads."""
+@pytest.mark.parametrize("arguments", [(), ("--check",)], ids=["run", "check"])
+def test_an_organisation_administrator_learns_in_one_message_all_that_is_missing_and_nothing_is_made(
+    awx, play, arguments
+):
+    rc, output = play(
+        *arguments, token=ADMIN_TOKEN, awx_setup_credentials=["GPU hosts"], awx_setup_scm_credential="git key"
+    )
+    assert rc != 0
+    missing = ["the organisation llmfleet does not exist", "these credential types are missing"]
+    missing += [f"there is no credential {name}" for name in ("GPU hosts", "git key", "Ansible Galaxy")]
+    assert [part for part in missing if part not in " ".join(output.split())] == []
+    assert output.count("FAILED!") == 1
+    assert awx.writes() == []
 
-    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
-    return yaml.load((ROOT / "roles" / "awx_setup" / "vars" / "main.yml").read_text(), Loader)
 
-
-def test_every_question_asks_for_a_knob_with_its_choices_and_default():
-    specs = {}
-    for path in (ROOT / "roles").glob("*/meta/argument_specs.yml"):
-        for entry in yaml.safe_load(path.read_text())["argument_specs"].values():
-            specs.update(entry.get("options", {}))
-    engines = {"{{ __awx_setup_engines }}": list(ENGINES)}  # what Ansible makes of it is in the surveys above
-    surveys = {name: value for name, value in knowledge().items() if name.startswith("__awx_setup_question_")}
-    for questions in surveys.values():
-        for question in questions:
-            if str(question.get("choices")) in engines:
-                question["choices"] = engines[question["choices"]]
-        assert not survey_problem({"name": "", "description": "", "spec": questions})
-        for question in questions:
-            knob = specs[question["variable"]]
-            truths = {False: "false", True: "true"} if knob["type"] == "bool" else {}
-            assert question["default"] == truths.get(knob["default"], knob["default"])
-            assert question.get("choices") == (list(truths.values()) or knob.get("choices", question.get("choices")))
+def test_a_missing_login_is_named(awx, play):
+    rc, output = play(login={})
+    assert rc != 0
+    assert "CONTROLLER_HOST" in output and "CONTROLLER_OAUTH_TOKEN" in output
+    assert awx.requests == []

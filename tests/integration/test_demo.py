@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 from tests.support.bench import TOLERANT
 
+from .conftest import ROOT
 from .test_deploy import clone
 
 __all__ = ["clone"]  # the fixture
@@ -60,3 +62,31 @@ def test_a_taken_port_does_not_stop_the_demo_and_its_table_comes_once(clone, tak
         assert "3 of 3 hosts with a valid result" in shown.stdout
     finally:
         run(clone, "teardown-demo")
+
+
+@pytest.mark.parametrize(
+    ("place", "folder"),
+    [("checkout/inventory/demo", "{root}/checkout/.demo"), ("runner/inventory", "/tmp/llmfleet/.demo")],
+)
+def test_the_demo_keeps_its_state_in_the_checkout_and_in_a_job_of_awx_outside_of_it(tmp_path, place, folder):
+    """A job of AWX has the hosts in a file of its own, from whose place nothing of the project can be found."""
+    inventory = tmp_path / place / "hosts.yml"
+    inventory.parent.mkdir(parents=True)
+    inventory.write_text((ROOT / "inventory" / "demo" / "hosts.yml").read_text())
+    command = [
+        "ansible",
+        "inference",
+        "-i",
+        inventory,
+        "-m",
+        "ansible.builtin.debug",
+        "-a",
+        "var=inference_server_state_dir",
+    ]
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    folders = set(re.findall(r'"?inference_server_state_dir"?: "?([^"\n]+)', done.stdout))
+    assert {str(Path(value).parent) for value in folders} == {folder.format(root=tmp_path)}

@@ -197,7 +197,9 @@ def test_the_report_is_uploaded_copied_and_queried(kept: Kept) -> None:
     assert arrived == {f"/{name}/report.html?signature=s3cret": (kept.reports / "latest" / "report.html").read_bytes()}
     assert "s3cret" not in played.output
     assert (kept.folder / "copies" / name / "report.json").is_file()
-    assert custom_stats(played)["llmfleet_report"]["answer"] == ["one"]
+    artifacts = custom_stats(played)
+    assert artifacts["llmfleet_report"]["answer"] == ["one"]
+    assert artifacts["llmfleet_report_uploaded"] == {"report.html": url.partition("?")[0].replace("{run}", name)}
 
 
 def test_reports_lie_where_the_user_works(kept: Kept) -> None:

@@ -9,18 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._awx import catalog
 
-from .conftest import ROOT, free_port
+from .conftest import free_port
 
-SURVEYS = DataLoader().load_from_file(str(ROOT / "roles" / "awx_setup" / "vars" / "main.yml"))
 QUESTIONS = sorted(
-    {
-        question["variable"]
-        for name, questions in SURVEYS.items()
-        if name.startswith("__awx_setup_question")
-        for question in questions
-    }
+    {question["variable"] for template in catalog.TEMPLATES for question in template.questions}
+    - {"llmfleet_limit", "llmfleet_gpu_class"}
 )
 # Without these a simulated fleet would look for GPUs.
 CHOSEN = ("inference_server_backend", "benchmark_workload")

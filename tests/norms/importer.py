@@ -32,9 +32,6 @@ EXPECTED: Mapping[str, re.Pattern[str]] = {
     "it counts the exceptions of tests/sanity, each of which has its reason": re.compile(
         r"^WARNING: Ignore files skip ansible-test sanity tests, found ignore-2\.\d+\.txt with \d+ statement"
     ),
-    "awx.awx is in requirements.yml and no dependency: only playbooks/awx.yml needs it, and the importer lints without it": re.compile(
-        r"^WARNING: roles/awx_setup/\S+ syntax-check\[unknown-module\]: couldn't resolve module/action 'awx\.awx\.\w+'"
-    ),
 }
 
 

@@ -125,8 +125,10 @@ class Awx:
         limit: str = "",
         check: bool = False,
         sliced: tuple[int, int] = (1, 1),
+        workflow: int = 0,
     ) -> Job:
-        """Runs a job template; `sliced` is (number from 1, count), `artifacts` what the job before it in a workflow handed over."""
+        """Runs a job template. `sliced` is (number from 1, count), `artifacts` what the jobs before it in a workflow handed over,
+        `workflow` the number of the workflow's job."""
         self.jobs += 1
         # Directly in /tmp, as AWX has it: ansible-core 2.20 and newer open a socket in TMPDIR, whose path must be short.
         private = Path(tempfile.mkdtemp(prefix=f"awx_{self.jobs}_"))
@@ -135,7 +137,8 @@ class Awx:
         shutil.copytree(self.project, private / "project", symlinks=True)
         _write_protected(private / "project")
         self._write_inventory(private, *sliced)
-        self._write_env(private, {**(artifacts or {}), **(survey or {})}, limit, check)
+        within = {f"{prefix}_workflow_job_id": workflow for prefix in ("awx", "tower") if workflow}
+        self._write_env(private, {**(artifacts or {}), **(survey or {}), **within}, limit, check)
         cache = private / "artifacts" / str(self.jobs) / "fact_cache"
         for host, facts in self.facts.items():
             (cache / f"{self.fact_prefix}{host}").write_text(json.dumps(facts))

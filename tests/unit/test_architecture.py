@@ -25,6 +25,7 @@ GROUND = tuple(
         "_files",
         "_owners",
         "_patience",
+        "_bearer",
         "_processes",
         "_lease",
         "_docker_config",
@@ -70,6 +71,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "module_utils._files": (),
     "module_utils._owners": ("module_utils._errors",),
     "module_utils._patience": (),
+    "module_utils._bearer": (),
     "module_utils._processes": ("module_utils._files",),
     "module_utils._lease": tuple(
         f"module_utils.{name}" for name in ("_errors", "_files", "_owners", "_processes", "_text")
@@ -148,6 +150,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "module_utils._probe",
         "module_utils._server",
     ),
+    # The set-up of AWX: what this project offers there, and the client that brings it.
+    "plugin_utils._awx": (
+        *(*GROUND, *CONTROLLER_GROUND),
+        f"{OPENAI}.documents",
+        "plugin_utils._awx",
+    ),  # JSON of a server, bounded, is read in one way
     # -- what Ansible calls: never each other ---------------------------------------------------------------------------
     "modules": ("module_utils",),
     "action": ("module_utils", "plugin_utils"),

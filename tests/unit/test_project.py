@@ -43,10 +43,10 @@ def test_the_ansible_package_brings_the_required_collections(entry):
     assert Version(version) in SpecifierSet(entry["version"])
 
 
-def test_the_requirements_hold_the_dependencies_and_what_the_awx_playbook_needs():
+def test_the_requirements_hold_the_dependencies():
     galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())["dependencies"]
     required = yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"]
-    assert {entry["name"]: entry["version"] for entry in required} == {**galaxy, "awx.awx": ">=24.6.1"}
+    assert {entry["name"]: entry["version"] for entry in required} == galaxy
 
 
 def test_the_supported_core_is_installed():
@@ -75,7 +75,6 @@ def test_a_checkout_gets_the_newest_core_that_its_python_allows(python):
         ("requirements.txt", 16),
         ("requirements-dev.txt", 16),
         ("requirements-docs.txt", 16),
-        ("requirements-awx.txt", 1),
     ],
 )
 def test_every_package_is_pinned_with_hashes_and_no_index_is_named(name, at_least):

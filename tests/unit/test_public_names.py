@@ -25,8 +25,14 @@ REMOVED = {
 PROXIED = ("docker_engine", "nvidia_container_toolkit", "gpu_preflight", "model_cache")
 
 # Names that were added after the recording. An entry is a promise: the name is public from the next release on.
+_AWX = {
+    *("awx_setup_state", "awx_setup_prefix", "awx_setup_sync_timeout_s", "awx_setup_extra_vars"),
+    *("awx_setup_inventory_credential", "awx_setup_api_key_credential", "awx_setup_hub_token_credential"),
+    *("awx_setup_replace_surveys", "awx_setup_schedule_answers", "awx_setup_approval_timeout_s"),
+}
 ADDED: dict[str, set[str]] = {
     "role_options": {
+        *(f"awx_setup/main/{name}" for name in _AWX),
         *(
             f"report/{entry}/report_{name}"
             for entry in ("main", "read")
@@ -64,6 +70,7 @@ ADDED: dict[str, set[str]] = {
         "report/report_fleet_run",
         "report/report_max_age_s",
         "gpu_preflight/gpu_preflight_bind_address",
+        *(f"awx_setup/{name}" for name in _AWX),
         "gpu_preflight/gpu_preflight_gpu_access",
         "gpu_preflight/gpu_preflight_server_name",
         "gpu_preflight/gpu_preflight_gpus",
@@ -84,6 +91,7 @@ ADDED: dict[str, set[str]] = {
     },
     "module_options": {
         *("model_cache/state", "server_smoke/keyless_key", "host_info/state_dir"),
+        *("awx_setup/", "awx_setup/settings"),
         *("host_facts/", "host_facts/fact_path", "host_facts/gather_subset", "host_facts/settings_of"),
         *("check_plan/", "check_plan/plan", "check_plan/lock", "check_plan/state_dir", "model_cache/license"),
         *(
@@ -102,7 +110,7 @@ ADDED: dict[str, set[str]] = {
         *(f"llmfleet_server_good.current.spec.{name}" for name in ("gpus_left", "lora", "lora_fetched")),
         "llmfleet_server_good.current.spec.instances[].device_requests[].count",
     },
-    "playbooks": {"prune.yml", "upgrade.yml"},
+    "playbooks": {"begin.yml", "prune.yml", "upgrade.yml"},
     "filters": {
         "announced_change",
         "client_urls",

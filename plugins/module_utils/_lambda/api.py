@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .._bearer import bearer
 from .._errors import Problem, UserError
 from .._openai.documents import MOST_JSON_BYTES, parse_json
 from .._patience import pause_s, within
@@ -23,11 +24,9 @@ from . import model as cloud
 REQUESTS_ERROR: str | None = None
 try:
     import requests
-    from requests.auth import AuthBase
     from urllib3.exceptions import HTTPError
 except ImportError:
     REQUESTS_ERROR = traceback.format_exc()
-    AuthBase = object  # type: ignore[assignment,misc]
 
 ATTEMPTS = 6
 MOST_PAGES = 100
@@ -44,17 +43,6 @@ class ApiError(UserError):
 
 class LaunchUnknown(ApiError):
     """A launch whose answer was lost: the instance may exist."""
-
-
-class Bearer(AuthBase):
-    """The key as a header. As `auth`, because requests would let a .netrc replace a plain header."""
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-
-    def __call__(self, request: Any) -> Any:
-        request.headers["Authorization"] = f"Bearer {self.key}"
-        return request
 
 
 def read_key(api_key: str | None, api_key_file: str | None) -> str:
@@ -85,7 +73,7 @@ class LambdaApi:
         self.sleep = sleep
         self.key = key
         self.session = requests.Session()
-        self.session.auth = Bearer(key)
+        self.session.auth = bearer(key)
 
     def instances(self) -> list[dict[str, Any]]:
         """All instances of the account, on however many pages the API puts them."""

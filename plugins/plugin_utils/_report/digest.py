@@ -9,23 +9,24 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import DIGEST, keys_in
+from ansible_collections.llmfleet.serving.plugins.module_utils._metric_table import DIGEST, JUDGED, keys_in
 from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 
 LIMIT_BYTES = 16 * 1024
 
 _METRICS = keys_in(DIGEST)
-_LISTS = ("outliers", "problems", "regressions", "groups")  # what is cut first when it is too much
+_LISTS = ("hosts", "outliers", "problems", "regressions", "groups")  # what is cut first when it is too much
 
 
 def digest(report: dict[str, Any], *, directory: str | None, sha256: str | None, answer: Any = None) -> dict[str, Any]:
-    """Totals, medians, verdicts, outliers and problems, at most 16 KiB as JSON.
+    """Totals, medians, verdicts, outliers, problems and a line for each host, at most 16 KiB as JSON.
 
     `sha256` is that of report.json, `answer` that to the report's query. A list that had to be cut is shorter than its
     count in `counts`; an answer that does not fit is left out.
     """
     rows = report["hosts"]
     lists: dict[str, list[Any]] = {
+        "hosts": [_host(row) for row in rows],
         "groups": [_group(group) for group in report["groups"]],
         "regressions": report.get("regressions", []),
         "problems": [
@@ -52,6 +53,11 @@ def digest(report: dict[str, Any], *, directory: str | None, sha256: str | None,
         while summary[name] and _size(summary) > LIMIT_BYTES:
             summary[name] = summary[name][: len(summary[name]) // 2]
     return summary
+
+
+def _host(row: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: row[key] for key in ("status", "finished_at")}
+    return {"host": one_line(row["host"], 100), **kept, JUDGED: row["metrics"].get(JUDGED)}
 
 
 def _group(group: dict[str, Any]) -> dict[str, Any]:

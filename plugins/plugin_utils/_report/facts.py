@@ -28,6 +28,7 @@ MEASURED = ("ok", "invalid")  # the states that have figures
 STATUSES = ("ok", "invalid", "stale", "failed", "unreachable", "missing")
 SIMULATED_DEFAULT_ENGINE = "vllm"
 LONGEST_REASON = 1000  # characters
+DEPLOYED = "llmfleet_deployed_"  # begins the names of what the jobs of deploy.yml leave in a run over the fleet
 
 _COPIED = ("client", "strict", "steady_state", "sweep", "repeats", "confidence", "energy", "errors", "server_counters")
 
@@ -77,12 +78,13 @@ def host_row(
     """
     benchmark = _newest(_candidates(variables, "llmfleet_benchmark"))
     absence = _absence(host, variables, in_play=in_play, alive=alive)
-    old = _stale(host, benchmark.value, wanted)
+    old, undeployed = _stale(host, benchmark.value, wanted), _undeployed(host, variables, wanted.fleet_run)
     if absence and (old or _outdated(benchmark.value, absence.status, this_run_only=wanted.this_run_only)):
         shown, server = dict(absence.run), _newest(_candidates(variables, "llmfleet_server"))
         verdict: tuple[str, str | None] = absence.status, absence.reason + _not_counted(benchmark.value)
-    elif old:
-        shown, server, verdict = {}, _newest(_candidates(variables, "llmfleet_server")), ("stale", old)
+    elif undeployed or old:
+        shown, server = {}, _newest(_candidates(variables, "llmfleet_server"))
+        verdict = ("failed", undeployed) if undeployed else ("stale", old)
     else:
         shown, measured = benchmark.value, mapping(mapping(benchmark.value.get("provenance")).get("server"))
         server = Fact(measured) if measured else _newest(_candidates(variables, "llmfleet_server"))
@@ -287,6 +289,21 @@ def _stale(host: str, benchmark: dict[str, Any], wanted: Wanted) -> str:
     else:
         return ""
     return f"{found}: run bench.yml -l {host}"
+
+
+def _undeployed(host: str, variables: Mapping[str, Any], fleet_run: str) -> str:
+    """Why a result of a run over the fleet is not of what that run deployed; empty where it is, or the run deploys nothing.
+
+    Each job of deploy.yml leaves the hosts on which it succeeded; a workflow that deploys begins with an empty list. On another host an
+    older server may answer.
+    """
+    left = [_variable(variables, name) for name in variables if str(name).startswith(DEPLOYED)] if fleet_run else []
+    if not left or any(host in sequence(hosts) for hosts in left):
+        return ""
+    return (
+        f"its deployment in run {fleet_run} did not succeed, so no figure of it counts: the output of the job that deployed says why; "
+        f"then run deploy.yml -l {host}"
+    )
 
 
 def seconds(time: Any) -> float | None:

@@ -46,12 +46,17 @@ NOTHING = {
     "all are blank": {name: "  " for name in OPTIONS if name not in EMPTY_IS_A_VALUE},
 }
 EMPTY = {name: {name: ""} for name in sorted(EMPTY_IS_A_VALUE)}
+# A default that is a template: of a variable that is set, and of one that is not.
+IN_A_RUN = {
+    f"{value!r} in a run": {"llmfleet_run": "nightly-27", "report_fleet_run": value, "benchmark_fleet_run": value}
+    for value in (None, "", "  ")
+}
 
 
 @pytest.fixture(scope="module")
 def evaluated() -> dict[str, dict[str, Any]]:
     """For each case the settings of every role."""
-    cases = {**NOTHING, **EMPTY}
+    cases = {**NOTHING, **EMPTY, **IN_A_RUN}
     script = [sys.executable, "-m", "tests.support.evaluated_settings"]
     done = subprocess.run(
         script, input=json.dumps(list(cases.values())), capture_output=True, text=True, check=False, cwd=ROOT
@@ -114,3 +119,16 @@ def test_a_setting_is_no_method_of_a_dictionary(name):
     """`typed.items` would be that method."""
     role = next(path.name for path in (ROOT / "roles").iterdir() if name.startswith(f"{path.name}_"))
     assert not hasattr(dict, name.removeprefix(f"{role}_"))
+
+
+@pytest.mark.parametrize("case", [*NOTHING, *EMPTY])
+def test_a_default_that_turns_out_to_be_empty_is_empty_and_not_the_text_of_its_template(evaluated, case):
+    texts = [str(value) for settings in evaluated[case].values() for value in settings.values()]
+    assert [text for text in texts if "{{" in text] == []
+    assert (evaluated[case]["report"]["fleet_run"], evaluated[case]["benchmark"]["fleet_run"]) == ("", "")
+
+
+@pytest.mark.parametrize("case", IN_A_RUN)
+def test_a_variable_that_is_null_or_empty_has_its_default_also_where_that_is_a_template(evaluated, case):
+    assert evaluated[case]["report"]["fleet_run"] == "nightly-27"
+    assert evaluated[case]["benchmark"]["fleet_run"] == "nightly-27"

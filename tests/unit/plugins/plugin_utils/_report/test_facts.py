@@ -111,6 +111,27 @@ def test_a_result_of_another_time_is_stale(
         assert word in result["reason"]
 
 
+@pytest.mark.parametrize(
+    ("left", "fleet_run", "status"),
+    [
+        ({}, "17", "ok"),  # a run that only measures
+        ({"llmfleet_deployed_8": ["h100-01"], "llmfleet_deployed_9": []}, "17", "ok"),
+        ({"llmfleet_deployed_8": ["h100-02"], "llmfleet_deployed_9": []}, "17", "failed"),
+        ({"llmfleet_deployed_8": []}, "17", "failed"),
+        ({"llmfleet_deployed_8": "h100-01"}, "17", "failed"),  # no list
+        ({"llmfleet_deployed_8": []}, "", "ok"),  # the report is not about a run
+    ],
+)
+def test_what_an_older_server_answered_is_no_result_of_a_run_whose_deployment_failed(
+    left: dict[str, Any], fleet_run: str, status: str
+) -> None:
+    result = row({**sample.host_facts(**NIGHT), **left}, fleet_run=fleet_run)
+    assert (result["status"], bool(result["metrics"])) == (status, status == "ok")
+    if status == "failed":
+        assert "its deployment in run 17 did not succeed" in result["reason"]
+        assert "run deploy.yml -l h100-01" in result["reason"]
+
+
 def test_a_failed_check_is_the_reason_when_there_is_no_other() -> None:
     checks = [{"name": "cold_cache", "status": "fail", "message": "12 % of the prompt tokens were cached"}]
     result = row(sample.host_facts(status="invalid", reason=None, validity={"checks": checks}))

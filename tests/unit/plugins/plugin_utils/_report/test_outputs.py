@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,15 @@ def test_a_large_fleet_still_fits_an_issue_and_the_statistics(fleet: dict[str, A
     assert len(json.dumps(summary)) <= digest.LIMIT_BYTES
     assert summary["counts"]["problems"] == found["totals"]["failed"]
     assert summary["answer"] is None
+
+
+def test_the_digest_has_a_line_for_each_host_and_no_figure_where_there_is_none() -> None:
+    found = report(mixed_fleet())
+    lines = digest.digest(found, directory=None, sha256=None)["hosts"]
+    assert [line["status"] for line in lines] == [row["status"] for row in found["hosts"]]
+    assert not [line["host"] for line in lines if re.search(r"[\x00-\x1f]", line["host"])]
+    assert all((line["output_throughput"] is None) == (line["status"] not in ("ok", "invalid")) for line in lines)
+    assert {line["status"] for line in lines} > {"ok"}
 
 
 def test_runs_of_the_same_second_are_drawn() -> None:
