@@ -179,7 +179,9 @@ def test_hosts_that_hang_hold_no_other_and_are_named_within_a_minute(ssh_fleet, 
     assert rows[WELL]["status"] == "ok", ended.output
     assert rows[FULL]["status"] == "failed" and "space" in rows[FULL]["reason"], rows[FULL]
     assert rows[STUCK]["status"] == "failed" and re.search(TIMED_OUT, rows[STUCK]["reason"]), rows[STUCK]
-    assert {name: rows[name]["status"] for name in HANGS} == dict.fromkeys(HANGS, "unreachable"), ended.output
+    for name in HANGS:  # by the limit of SSH, or by that of the task where the controller is busy
+        timed_out = re.search(TIMED_OUT, rows[name]["reason"])
+        assert rows[name]["status"] == ("failed" if timed_out else "unreachable"), ended.output
     assert ended.rc != 0 and again.rc != 0
     lines = [line for line in again.output.splitlines() if line.split()[:1] and line.split()[0] in ssh_fleet.names]
     assert {line.split()[0] for line in lines} == set(ssh_fleet.names), again.output
