@@ -62,7 +62,7 @@ def test_stop_ends_what_the_process_started_too(folder):
     argv = ["sh", "-c", f"trap 'exit 0' TERM; sh -c \"{worker}\" & wait"]
     group = _process.start(folder, argv, {}, {}, "1")
     wait_for_log(folder)
-    assert _process.stop(folder, grace_s=0.3) is True
+    assert _process.stop(folder, grace_s=3.0) is True
     states = subprocess.run(["ps", "-o", "stat=", "-g", str(group)], stdout=subprocess.PIPE, check=False).stdout
     assert all(state.startswith(b"Z") for state in states.split())
 
