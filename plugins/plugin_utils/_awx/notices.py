@@ -85,11 +85,16 @@ def problems(kind: str, configuration: Mapping[str, Any]) -> list[Problem]:
     found += [
         Problem(f"{name} in {where} is not {type_}", type_, f"correct {name}")
         for name, (type_, _default) in TYPES[kind].items()
-        if name in filled and type(filled[name]) is not _PYTHON[type_]
+        if name in filled and not _is(filled[name], _PYTHON[type_])
     ]
     if kind == "webhook" and str(filled.get("http_method")).upper() not in ("POST", "PUT"):
         found.append(Problem(f"http_method in {where} is no method of a webhook", "POST or PUT", "correct it"))
     return found
+
+
+def _is(value: Any, wanted: type) -> bool:
+    """As AWX judges: yes and no are no numbers."""
+    return isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
 
 
 def secrets(kind: str) -> set[str]:

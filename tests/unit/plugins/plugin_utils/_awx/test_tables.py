@@ -151,6 +151,7 @@ def test_a_list_keeps_what_is_not_ours(ids, found, managed, alone, types, change
         ("webhook", {}, ["url"]),
         ("slack", {"token": "t"}, ["channels"]),
         ("email", {"host": "h", "port": "25"}, ["port", "recipients", "use_tls"]),
+        ("irc", {"port": True, "use_ssl": 1}, ["port in ", "use_ssl in ", "targets"]),
     ],
 )
 def test_a_notification_is_judged_before_awx_is_asked(kind, configuration, named):
