@@ -22,7 +22,7 @@ from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._failure import said_once
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._host.interpreter import judged
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._kept_facts import taken_over
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._role_settings import Settings, settings_of
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._role_settings import settings_of_all
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._state_folder import (
     needs_the_other,
     place_of,
@@ -41,27 +41,30 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         options, variables = {"gather_subset": ["!all", "!min", "local"], **self._task.args}, task_vars or {}
-        role = options.pop("settings_of", None)
+        role, also = options.pop("settings_of", None), options.pop("also", None) or []
         if not role:
             return said_once(self._read(options, variables)[0])
         try:
-            return said_once(self._with_settings(str(role), options, variables))
+            return said_once(self._with_settings([str(role), *map(str, also)], options, variables))
         except UserError as error:
             return said_once({"failed": True, "changed": False, "msg": str(error)})
 
-    def _with_settings(self, role: str, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        """The facts, and the role's settings with what the host keeps. Before a host is asked, the settings must be what they can be."""
-        state_dir = self._settings(role, variables).typed["state_dir"]
+    def _with_settings(self, roles: list[str], options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """The facts, and the roles' settings with what the host keeps. Before a host is asked, the settings must be what they can be."""
+        state_dir = self._settings(roles, variables)["typed"]["state_dir"]
         result, state_dir = self._read({"fact_path": f"{state_dir}/facts.d", **options}, variables)
         if failed(result):
             return result
         read = result.get("ansible_facts") or {}
         known = {**(variables.get("ansible_facts") or {}), **namespace_facts(read)["ansible_facts"]}
         home = str(known.get("user_dir") or "")
-        settings = self._settings(role, {**variables, "ansible_facts": known}, home)
-        typed = {**settings.typed, "state_dir": home + state_dir[1:] if home and state_dir[:2] == "~/" else state_dir}
+        settings = self._settings(roles, {**variables, "ansible_facts": known}, home)
+        typed = {
+            **settings["typed"],
+            "state_dir": home + state_dir[1:] if home and state_dir[:2] == "~/" else state_dir,
+        }
         refuse_others(local_facts(result), typed, str(variables.get("inventory_hostname", "")))
-        return {**result, "typed": typed, "_ansible_no_log": settings.secret}
+        return {**result, **settings, "typed": typed}
 
     def _read(self, options: dict[str, Any], variables: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The facts in a state folder, and that folder. By its path it is a server's, which may be in another."""
@@ -75,8 +78,8 @@ class ActionModule(ActionBase):
         state_dir, facts = settled(place, local_facts(result), local_facts(other))
         return {**result, "ansible_facts": {**other["ansible_facts"], "ansible_local": facts}}, state_dir
 
-    def _settings(self, role: str, variables: dict[str, Any], home: str = "") -> Settings:
-        return settings_of(role, variables, self._templar, self._loader, home)
+    def _settings(self, roles: list[str], variables: dict[str, Any], home: str = "") -> dict[str, Any]:
+        return settings_of_all(roles, variables, self._templar, self._loader, home)
 
     def _facts(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         result = self._execute_module(module_name="ansible.builtin.setup", module_args=options, task_vars=variables)

@@ -16,9 +16,11 @@ from typing import Any
 from ansible.module_utils import basic
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._failure import said_once
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._host.interpreter import judged
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._kept_facts import same, taken_over
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._role_settings import settings_of
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._this_run import patiently, taken_over_line, this_run
 
 display = Display()
@@ -32,8 +34,10 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         options, variables = dict(self._task.args), task_vars or {}
+        role = options.pop("settings_of", None)
         if not isinstance(options.get("lock"), Mapping):
-            return judged(self, self._probe(options, variables), variables, basic)
+            result = judged(self, self._probe(options, variables), variables, basic)
+            return said_once(self._with_settings(result, str(role), variables)) if role else result
         lock = dict(options["lock"])
 
         def call(wait_s: float, takeover: str) -> dict[str, Any]:
@@ -48,6 +52,16 @@ class ActionModule(ActionBase):
 
     def _probe(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         return self._execute_module(module_name="llmfleet.serving.host_info", module_args=options, task_vars=variables)
+
+    def _with_settings(self, result: dict[str, Any], role: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """The result, with the settings of a role whose defaults look at it, under the name that the task registers."""
+        if result.get("failed") or result.get("unreachable"):
+            return result
+        try:
+            settings = settings_of(role, {**variables, str(self._task.register): result}, self._templar, self._loader)
+        except UserError as error:
+            return {"failed": True, "changed": False, "msg": str(error)}
+        return {**result, "typed": settings.typed, "_ansible_no_log": settings.secret}
 
     def _with_what_is_kept(self, result: dict[str, Any], folder: str, variables: dict[str, Any]) -> dict[str, Any]:
         """The result, with the facts that the host keeps where they are no longer those that were read before the lock was taken."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError, listed
+from ansible_collections.llmfleet.serving.plugins.module_utils._errors import UserError
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._failure import said_once
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._role_settings import Settings, names, settings_of
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._role_settings import names, settings_of_all
 
 
 class ActionModule(ActionBase):
@@ -32,15 +32,11 @@ class ActionModule(ActionBase):
                 "home": {"type": "str", "default": ""},
             }
         )
-        found, problems = [], []
-        for name in (options["role"], *options["also"]):
-            try:
-                found.append(self._settings(str(name), str(options["home"]), task_vars or {}))
-            except UserError as error:
-                problems += error.problems
-        if problems:
-            return said_once({"failed": True, "changed": False, "msg": listed(dict.fromkeys(problems))})
-        return {"changed": False, "typed": found[0].typed, "_ansible_no_log": found[0].secret}
-
-    def _settings(self, role: str, home: str, task_vars: dict[str, Any]) -> Settings:
-        return settings_of(role, task_vars, self._templar, self._loader, home)
+        roles = [str(options["role"]), *map(str, options["also"])]
+        try:
+            return {
+                "changed": False,
+                **settings_of_all(roles, task_vars or {}, self._templar, self._loader, str(options["home"])),
+            }
+        except UserError as error:
+            return said_once({"failed": True, "changed": False, "msg": str(error)})

@@ -5,7 +5,7 @@
 """The controller's side of server_ready: waits in slices, and shows each server's stage between two of them,
 with the text of its last log line and for how long that has been the last.
 
-A server that answers within the first slice costs one module call.
+A server that answers within the first slice costs one module call. With `smoke` module server_smoke is called after that.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ansible.utils.display import Display
 from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._border import Items, Number, Record, Text, cross
 from ansible_collections.llmfleet.serving.plugins.plugin_utils._failure import said_once, shortly
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._smoke import tested
 
 display = Display()
 
@@ -46,6 +47,23 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         options = dict(self._task.args)
+        smoke = options.pop("smoke", None)
+        ready = self._waited(options, task_vars)
+        if smoke is None or ready.get("failed") or self._task.check_mode or self._task.async_val:
+            return ready
+        return self._with_tests(ready, {**of_both(options), **smoke}, task_vars)
+
+    def _with_tests(
+        self, ready: dict[str, Any], options: dict[str, Any], task_vars: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        """What was returned of servers that are ready, with the outcome of the tests, or the failure of one."""
+        found = tested(self, options, task_vars)
+        if found.get("failed") or found.get("unreachable"):
+            return {**found, "elapsed_s": ready.get("elapsed_s")}
+        return {**ready, "smoke": {name: found.get(name) for name in ("results", "summary")}}
+
+    def _waited(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """What the module returns once the servers are ready, or once the time is up."""
         try:
             slice_s, timeout_s = (seconds(options.get(name), default) for name, default in _DEFAULTS_S.items())
         except (TypeError, ValueError):
@@ -77,6 +95,14 @@ class ActionModule(ActionBase):
         return self._execute_module(
             module_name=name, module_args=options, task_vars=task_vars, wrap_async=self._task.async_val
         )
+
+
+def of_both(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of module server_smoke that are those of this one."""
+    named: dict[str, Any] = {
+        name: options[name] for name in ("served_model_name", "adapters", "api_key_file") if name in options
+    }
+    return {"base_urls": [server["base_url"] for server in options["servers"]], **named}
 
 
 def seconds(value: Any, default: float) -> float:

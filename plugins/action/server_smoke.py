@@ -9,12 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
-from ansible_collections.llmfleet.serving.plugins.module_utils._text import one_line
-from ansible_collections.llmfleet.serving.plugins.plugin_utils._failure import said_once, shortly
-
-display = Display()
-_LONGEST_LINE = 1000  # characters on the terminal
+from ansible_collections.llmfleet.serving.plugins.plugin_utils._smoke import tested
 
 
 class ActionModule(ActionBase):
@@ -25,10 +20,4 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        result = self._execute_module(
-            module_name="llmfleet.serving.server_smoke", task_vars=task_vars, wrap_async=self._task.async_val
-        )
-        if result.get("reported") and not result.get("failed"):
-            host = (task_vars or {}).get("inventory_hostname", "")
-            display.display(one_line(f"{host}: reported only: {result['reported']}", _LONGEST_LINE))
-        return said_once(shortly(result, display.verbosity, "results", "summary"))
+        return tested(self, self._task.args, task_vars)

@@ -63,6 +63,11 @@ def preflight_message(checks: Any, hostname: str) -> str:
     return preflight.message(hostname, plain(checks))
 
 
+def preflight_notes(summary: Any) -> list[str]:
+    """What is to be known of a host that can serve."""
+    return preflight.notes(plain(summary))
+
+
 def preflight_table(hostvars: Mapping[str, Any], hosts: Iterable[str]) -> str:
     """The fleet in one table. A host without a summary was not reached."""
     summaries = [(name, hostvars.get(name, {}).get("gpu_preflight_summary")) for name in hosts]
@@ -88,8 +93,10 @@ def _coerced(want: Mapping[str, Any], options: _knobs.Options) -> dict[str, Any]
 
 
 def _worded(changes: dict[str, Any]) -> dict[str, Any]:
-    """The same with its problems as sentences."""
-    return {**changes, "problems": [str(problem) for problem in changes["problems"]]}
+    """The same with its problems as sentences, and with `to_do`: whether there is anything to change, to wait for, or to say."""
+    said = ("changes", "wait_for_first_boot", "problems", "warnings", "notes")
+    to_do = any(changes.get(name) for name in said)
+    return {**changes, "problems": [str(problem) for problem in changes["problems"]], "to_do": to_do}
 
 
 def gpu_container_verdict(result: Any, access: str) -> dict[str, Any]:
@@ -110,6 +117,7 @@ class FilterModule:
             "preflight_checks": preflight_checks,
             "preflight_summary": preflight_summary,
             "preflight_message": preflight_message,
+            "preflight_notes": preflight_notes,
             "preflight_table": preflight_table,
             "usable_gpus": usable_gpus,
             "docker_engine_plan": docker_engine_plan,

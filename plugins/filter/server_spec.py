@@ -207,9 +207,11 @@ def required_tests(smoke: dict[str, str]) -> dict[str, str]:
     return deployment.required_tests(plain(smoke))
 
 
-def start_steps(server: dict[str, Any], orphans: dict[str, list[str]], has_docker: bool) -> list[str]:
+def start_steps(
+    server: dict[str, Any], orphans: dict[str, list[str]], has_docker: bool, has_image: bool = False
+) -> list[str]:
     """The files of tasks that start a server, in their order."""
-    return deployment.start_steps(plain(server), plain(orphans), has_docker=bool(has_docker))
+    return deployment.start_steps(plain(server), plain(orphans), has_docker=bool(has_docker), has_image=bool(has_image))
 
 
 def unused_volumes(kept: dict[str, Any], containers: list[dict[str, Any]], own: list[dict[str, Any]]) -> list[str]:

@@ -41,7 +41,7 @@ author:
 EXAMPLES = r"""
 - name: Check that Docker can be installed
   llmfleet.serving.check_plan:
-    plan: "{{ gpu_preflight_host | llmfleet.serving.docker_engine_plan(want) }}"
+    plan: "{{ gpu_preflight_read.host | llmfleet.serving.docker_engine_plan(want) }}"
   register: docker
 """
 

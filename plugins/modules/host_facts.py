@@ -23,6 +23,11 @@ options:
       - Name of a role with a variable C(state_dir), such as V(inference_server). Its settings are checked before the host is asked, as
         M(llmfleet.serving.role_settings) checks them, and returned as they are with what the host keeps and with its home for C(~).
     type: str
+  also:
+    description: Names of roles whose settings are checked besides, so that everything is refused at once, and returned as RV(also).
+    type: list
+    elements: str
+    default: []
   gather_subset:
     description: What else is read, as in M(ansible.builtin.setup).
     type: list
@@ -47,4 +52,9 @@ typed:
   returned: success, when O(settings_of) is given
   type: dict
   sample: {"port": 8000, "state_dir": "/home/ubuntu/.local/state/llmfleet"}
+also:
+  description: The settings of the roles O(also), each as C(typed) under the role's name.
+  returned: success, when O(also) is given
+  type: dict
+  sample: {"docker_engine": {"typed": {"mode": "install"}}}
 """

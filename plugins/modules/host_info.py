@@ -44,6 +44,16 @@ options:
       - State folder of a server. Those of the host's other servers are looked for beside it, and in C(~/.local/state/llmfleet), where
         C(~) is the home of the user who connected, behind sudo too.
     type: str
+  images:
+    description: Names of images to look for in the host's Docker.
+    type: list
+    elements: str
+    default: []
+  settings_of:
+    description:
+      - Name of a role such as V(gpu_preflight). Its settings are returned, as M(llmfleet.serving.role_settings) makes them once the host
+        was read; its defaults find what was read under the name that the task registers. Not with O(lock).
+    type: str
   reference_time_s:
     description: The controller's time in seconds since the epoch. Without it the host's clock is not judged.
     type: float
@@ -757,6 +767,10 @@ host:
               type: list
               elements: str
               returned: always
+        images:
+          description: Those of O(images) that it has, by name, each with C(Id), C(RepoDigests) and C(Metadata) as its API has them.
+          type: dict
+          returned: always
         enabled:
           description: Whether its service starts with the host; null where it is not installed or systemd does not say.
           type: bool
@@ -1101,7 +1115,7 @@ PROBES: dict[str, Callable[[System, dict[str, Any]], Any]] = {
     "ports": lambda system, params: probe_ports(system, params["ports"]),
     "processes": lambda system, params: [probe_pid_file(system, path) for path in params["pid_files"]],
     "gpu": lambda system, _params: probe_gpu(system),
-    "docker": lambda system, _params: probe_docker(system),
+    "docker": lambda system, params: probe_docker(system, params["images"]),
     "toolkit": lambda system, _params: probe_toolkit(system),
     "packages": lambda system, _params: probe_packages(system),
     "cloud_init": lambda system, _params: probe_cloud_init(system),
@@ -1148,6 +1162,8 @@ def main() -> None:
             "ports": {"type": "list", "elements": "int", "default": []},
             "pid_files": {"type": "list", "elements": "str", "default": []},
             "state_dir": {"type": "str"},
+            "images": {"type": "list", "elements": "str", "default": []},
+            "settings_of": {"type": "str"},
             "reference_time_s": {"type": "float"},
             "url": {"type": "str"},
             "url_timeout_s": {"type": "float", "default": 5.0},

@@ -23,7 +23,7 @@ options:
     type: str
     required: true
   also:
-    description: Names of roles whose variables are checked besides, so that everything is refused at once. They are not returned.
+    description: Names of roles whose variables are checked besides, so that everything is refused at once, and returned as RV(also).
     type: list
     elements: str
     default: []
@@ -61,4 +61,9 @@ typed:
   returned: success
   type: dict
   sample: {"port": 8000, "extra_args": ["--max-model-len=4096"]}
+also:
+  description: The variables of the roles O(also), each as C(typed) under the role's name.
+  returned: success, when O(also) is given
+  type: dict
+  sample: {"docker_engine": {"typed": {"mode": "install"}}}
 """

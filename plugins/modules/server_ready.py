@@ -62,6 +62,12 @@ options:
     description: Seconds between two lines of progress on the controller; 0 shows none.
     type: float
     default: 15
+  smoke:
+    description:
+      - Options of M(llmfleet.serving.server_smoke), which is called once the servers are ready; those that both modules have are
+        O(servers), O(served_model_name), O(adapters) and O(api_key_file) of this one. A test that fails, fails the task. Not in check mode.
+      - For the action plugin.
+    type: dict
   slice_s:
     description:
       - Longest time of one call in seconds; the call then ends with RV(ready=false).
@@ -105,6 +111,10 @@ models:
   type: list
   elements: str
   sample: [lfm25_8b_a1b]
+smoke:
+  description: The outcome of O(smoke), C(results) and C(summary), as M(llmfleet.serving.server_smoke) returns them.
+  returned: success, with O(smoke), not in check mode
+  type: dict
 engine_version:
   description:
     - The version in the first server's C(/version), or in C(/server_info) of SGLang, which has no such path.
@@ -428,6 +438,7 @@ def main() -> None:
             "timeout_s": {"type": "float", "default": 900},
             "poll_interval_s": {"type": "float", "default": 0.5},
             "progress_interval": {"type": "float", "default": 15},
+            "smoke": {"type": "dict"},
             "slice_s": {"type": "float"},
             "waited_s": {"type": "float", "default": 0},
         },

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -58,6 +58,28 @@ def settings_of(role: str, task_vars: Mapping[str, Any], templar: Any, loader: A
     named = any(options[name].get("no_log") and value for name, value in settings.items())
     secret = named or holds_secret(settings) or any(users_in_urls(settings))
     return Settings({name.removeprefix(f"{role}_"): value for name, value in settings.items()}, secret)
+
+
+def settings_of_all(
+    roles: Sequence[str], task_vars: Mapping[str, Any], templar: Any, loader: Any, home: str = ""
+) -> dict[str, Any]:
+    """What a task returns of the settings of roles: `typed`, those of the first, and `also`, those of the others as `{role: {typed}}`.
+
+    Raises UserError with the problems of all of them.
+    """
+    found: dict[str, Settings] = {}
+    problems: list[Problem] = []
+    for role in roles:
+        try:
+            found[role] = settings_of(role, task_vars, templar, loader, home)
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(*dict.fromkeys(problems))
+    typed = [{"typed": settings.typed} for settings in found.values()]
+    also = dict(zip(roles[1:], typed[1:]))
+    secret = any(settings.secret for settings in found.values())
+    return {**typed[0], **({"also": also} if also else {}), "_ansible_no_log": secret}
 
 
 def _own_variables(role: str, loader: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ PLAY = """
   gather_facts: false
   tasks:
     - ansible.builtin.set_fact:
-        gpu_preflight_host: "{{ lookup('ansible.builtin.file', 'host.json') | from_json }}"
+        gpu_preflight_read: {host: "{{ lookup('ansible.builtin.file', 'host.json') | from_json }}"}
     - ansible.builtin.import_role: {name: llmfleet.serving.docker_engine, rolespec_validate: false}
     - ansible.builtin.import_role: {name: llmfleet.serving.nvidia_container_toolkit, rolespec_validate: false}
 """

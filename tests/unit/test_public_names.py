@@ -90,7 +90,8 @@ ADDED: dict[str, set[str]] = {
         "report/report_model_names",
     },
     "module_options": {
-        *("model_cache/state", "server_smoke/keyless_key", "host_info/state_dir"),
+        *("model_cache/state", "server_smoke/keyless_key", "host_info/state_dir", "host_info/images"),
+        *("host_info/settings_of", "host_facts/also", "server_ready/smoke"),
         *("awx_setup/", "awx_setup/settings"),
         *("host_facts/", "host_facts/fact_path", "host_facts/gather_subset", "host_facts/settings_of"),
         *("check_plan/", "check_plan/plan", "check_plan/lock", "check_plan/state_dir", "model_cache/license"),
@@ -112,6 +113,7 @@ ADDED: dict[str, set[str]] = {
     },
     "playbooks": {"begin.yml", "prune.yml", "upgrade.yml"},
     "filters": {
+        "preflight_notes",
         "announced_change",
         "client_urls",
         "container_problems",
@@ -139,6 +141,9 @@ ADDED: dict[str, set[str]] = {
 
 # Entry points that came later have the options of `main` that were there before.
 ADDED["role_options"] |= {
+    f"{role}/with_settings/{role}_settings"
+    for role in ("docker_engine", "nvidia_container_toolkit", "gpu_preflight", "inference_server")
+} | {
     name.replace("/main/", f"/{entry}/")
     for name in RECORDED["role_options"]
     for entry in ("prune", "stop")

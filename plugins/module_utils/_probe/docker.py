@@ -18,6 +18,7 @@ import socket
 import time
 from contextlib import suppress
 from typing import Any, Iterable, Mapping
+from urllib.parse import quote
 
 from .._files import stat_fields
 from .host import probe_disk
@@ -29,6 +30,7 @@ PID_FILE = "/run/docker.pid"
 CONFIG = "/etc/docker/daemon.json"
 DEFAULT_ROOT = "/var/lib/docker"
 OWN_LABEL_PREFIX = "org.llmfleet."
+_OF_IMAGES = ("Id", "RepoDigests", "Metadata")
 _PROXIES = {"http_proxy": "HttpProxy", "https_proxy": "HttpsProxy", "no_proxy": "NoProxy"}
 
 
@@ -102,9 +104,12 @@ def parse_daemon_flags(cmdline: str | None) -> list[str]:
 
 
 def shape_docker(
-    info: dict[str, Any], containers: Iterable[dict[str, Any]], inspected: Mapping[str, dict[str, Any]] | None = None
+    info: dict[str, Any],
+    containers: Iterable[dict[str, Any]],
+    inspected: Mapping[str, dict[str, Any]] | None = None,
+    images: Mapping[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """What the roles need of Docker's `/info`, `/containers/json?all=1` and, by ID, of what it says of our own containers."""
+    """What the roles need of Docker's `/info` and `/containers/json?all=1`, and of what it says of our containers (by ID) and of images."""
     return {
         "version": info.get("ServerVersion"),
         "root_dir": info.get("DockerRootDir"),
@@ -118,6 +123,7 @@ def shape_docker(
         "cdi_spec_dirs": info.get("CDISpecDirs") or [],
         "proxies": {key: info.get(name) or None for key, name in _PROXIES.items()},
         "containers": [_container(item, (inspected or {}).get(str(item.get("Id"))) or {}) for item in containers],
+        "images": {name: {key: image.get(key) for key in _OF_IMAGES} for name, image in (images or {}).items()},
     }
 
 
@@ -197,14 +203,14 @@ def parse_uptime(text: str | None) -> float | None:
 _NO_DOCKER = shape_docker({}, [])
 
 
-def probe_docker(system: System) -> dict[str, Any]:
-    """Everything about this host's Docker; the keys are the same when it is not installed."""
+def probe_docker(system: System, images: Iterable[str] = ()) -> dict[str, Any]:
+    """Everything about this host's Docker, with those of `images` that it has; the keys are the same when it is not installed."""
     version = system.run(["dockerd", "--version"])
     pid = probe_pid_file(system, PID_FILE)["pid"]
     docker, problem = dict(_NO_DOCKER), None
     if system.path(SOCKET).exists():
         try:
-            docker = _asked(str(system.path(SOCKET)))
+            docker = _asked(str(system.path(SOCKET)), images)
         except DockerError as error:
             problem = str(error)
     config = parse_daemon_config(system.read_bytes(CONFIG))
@@ -226,15 +232,23 @@ def probe_docker(system: System) -> dict[str, Any]:
     }
 
 
-def _asked(socket_path: str) -> dict[str, Any]:
-    """What a running Docker says of itself and of its containers, the stopped ones included. Raises DockerError."""
+def _asked(socket_path: str, images: Iterable[str]) -> dict[str, Any]:
+    """What a running Docker says of itself, of its containers, the stopped ones included, and of images. Raises DockerError."""
     info = docker_get(socket_path, "/info")
     containers = docker_get(socket_path, "/containers/json?all=1")
-    inspected = {}
-    for identity in (str(item.get("Id")) for item in containers if own_labels(item)):
-        with suppress(DockerError):  # it has gone meanwhile
-            inspected[identity] = docker_get(socket_path, f"/containers/{identity}/json")
-    return shape_docker(info, containers, inspected)
+    own = [str(item.get("Id")) for item in containers if own_labels(item)]
+    inspected = _each(socket_path, {identity: f"/containers/{identity}/json" for identity in own})
+    found = _each(socket_path, {name: f"/images/{quote(name, safe='/:@')}/json" for name in images})
+    return shape_docker(info, containers, inspected, found)
+
+
+def _each(socket_path: str, resources: Mapping[str, str]) -> dict[str, Any]:
+    """Docker's answers by name, without those of what it has not, or has no longer."""
+    answers = {}
+    for name, resource in resources.items():
+        with suppress(DockerError):
+            answers[name] = docker_get(socket_path, resource)
+    return answers
 
 
 def _state(answers: bool, installed: bool, has_process: bool) -> str:

@@ -108,6 +108,13 @@ def summary(host: Host, checks: list[CheckResult], want: Want | None = None) -> 
     }
 
 
+def notes(kept: Mapping[str, Any]) -> list[str]:
+    """What is to be known of a host that can serve, from its summary: what it is warned of, and GPUs that are left alone."""
+    warned, left = ", ".join(kept["warned"]), "; ".join(kept["gpu"].get("left", []))
+    said = [f"the preflight warns of {warned}; prepare.yml --tags preflight -v says why"] if warned else []
+    return [*said, *([f"left alone: {left}"] if left else [])]
+
+
 def table(rows: Iterable[tuple[str, Mapping[str, Any] | None]]) -> str:
     """The fleet's summaries in one table, hosts with failures first. A host without a summary was not reached."""
     heads = ("host", "verdict", "GPU", "driver", "Docker", "toolkit", "failed (warned)")

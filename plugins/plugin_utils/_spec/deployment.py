@@ -262,23 +262,26 @@ def required_tests(smoke: Mapping[str, str]) -> dict[str, str]:
     return {name: "skip" if mode == "report" else mode for name, mode in modes.items()}
 
 
-def start_steps(target: Mapping[str, Any], orphans: Mapping[str, Iterable[str]], *, has_docker: bool) -> list[str]:
+def start_steps(
+    target: Mapping[str, Any], orphans: Mapping[str, Iterable[str]], *, has_docker: bool, has_image: bool = False
+) -> list[str]:
     """The files of tasks that start `target`, in their order: what a host has no need of is not among them.
 
-    `has_docker` is false on a host without Docker in check mode. Instances without a place stop as late as they can.
+    `has_docker` is false on a host without Docker in check mode, `has_image` true where the image was found there. Instances without a
+    place stop as late as they can.
     """
     left = ["orphans"] if any(orphans.values()) else []
     if target["runtime"] == "process":
         return [*left, "runtime_process"]
     if not has_docker:
         return ["runtime_no_docker"]
-    fetched = [] if "image_id" in target else _fetched(target)
+    fetched = [] if "image_id" in target else _fetched(target, has_image=has_image)
     return [*fetched, *left, "containers"]
 
 
-def _fetched(target: Mapping[str, Any]) -> list[str]:
+def _fetched(target: Mapping[str, Any], *, has_image: bool) -> list[str]:
     """What a container needs first. The image comes in the background while the weights do."""
-    needed = {"image": True, "adapters": target.get("lora_fetched"), "weights": target.get("prefetch")}
+    needed = {"image": not has_image, "adapters": target.get("lora_fetched"), "weights": target.get("prefetch")}
     return [name for name, wanted in needed.items() if wanted]
 
 

@@ -53,7 +53,7 @@ def given(role: str, manager: str, **variables: Any) -> dict[str, Any]:
     settings = {**{name: value for name, value in defaults.items() if "lookup(" not in str(value)}, **variables}
     known = {
         "omit": OMIT,
-        "gpu_preflight_host": {"os": OS[manager], "packages": {"manager": manager}},
+        "gpu_preflight_read": {"host": {"os": OS[manager], "packages": {"manager": manager}}},
         f"__{role}_planned": {"plan": PLAN},
         f"__{role}_settings": {"typed": {name.removeprefix(f"{role}_"): value for name, value in settings.items()}},
         **load(f"{role}/vars/main.yml"),

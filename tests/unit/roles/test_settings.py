@@ -103,7 +103,9 @@ READ_BY_DEFAULTS = {"inference_server_runtime", "gpu_preflight_gpu_profile", "gp
 def raw_names(role: Path) -> set[str]:
     """The variables of the role that an expression of its tasks, templates or private variables reads itself."""
     files = [*role.glob("tasks/*.yml"), *role.glob("templates/*"), *role.glob("vars/main.yml")]
-    text = "\n".join(file.read_text() for file in files)
+    text = "\n".join(
+        file.read_text() for file in files if file.name != "with_settings.yml"
+    )  # it is given all of them, checked
     templates = re.findall(r"\{\{.*?\}\}|\{%.*?%\}", text, flags=re.DOTALL)
     expressions = " ".join([*templates, *re.findall(r"^ *(?:when|that|until): .*$", text, flags=re.MULTILINE)])
     return set(re.findall(r"(?<![\w.])[a-z_]+\b", expressions)) & set(OPTIONS)

@@ -52,6 +52,36 @@ def play(monkeypatch: pytest.MonkeyPatch, answers: list[dict[str, Any]], **task:
     return result, action.calls, shown
 
 
+SERVERS = {"served_model_name": "m", "servers": [{"base_url": "http://127.0.0.1:1"}], "timeout_s": 9}
+TESTED = {"summary": {"chat": "pass"}, "results": [], "reported": ""}
+
+
+@pytest.mark.parametrize("tested", [TESTED, {**TESTED, "failed": True, "msg": "chat answers 500"}])
+def test_a_server_that_is_ready_is_tested_with_what_both_modules_need(monkeypatch, tested):
+    ready = {"ready": True, "attempts": 1, "elapsed_s": 0.1}
+    result, calls, _shown = play(
+        monkeypatch, [ready, tested], args={**SERVERS, "smoke": {"tests": {"chat": "required"}}}
+    )
+    assert "smoke" not in calls[0]
+    assert calls[1] == {
+        "base_urls": ["http://127.0.0.1:1"],
+        "served_model_name": "m",
+        "tests": {"chat": "required"},
+    }
+    if tested.get("failed"):
+        assert result["failed"] and result["msg"] == "chat answers 500"
+    else:
+        assert result == {**ready, "smoke": {"summary": {"chat": "pass"}, "results": []}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "more"), [({"failed": True, "msg": "died"}, {}), ({"ready": False}, {"check_mode": True})]
+)
+def test_a_server_that_is_not_ready_is_not_tested(monkeypatch, answer, more):
+    _result, calls, _shown = play(monkeypatch, [answer], args={**SERVERS, "smoke": {}}, **more)
+    assert len(calls) == 1
+
+
 def test_a_ready_server_costs_one_call(monkeypatch):
     result, calls, shown = play(monkeypatch, [{"ready": True, "attempts": 1, "elapsed_s": 0.1}])
     assert result == {"ready": True, "attempts": 1, "elapsed_s": 0.1}

@@ -183,6 +183,7 @@ class _Engine(http.server.BaseHTTPRequestHandler):
             "/info": INFO,
             "/containers/json?all=1": CONTAINERS,
             f"/containers/{'ab' * 32}/json": INSPECTED,
+            "/images/vllm/vllm-openai:v0.32.0/json": {"Id": "sha256:5d", "RepoDigests": ["vllm@sha256:1"], "Size": 1},
         }.get(self.path)
         self.send_response(200 if answer is not None else 404)
         self.end_headers()
@@ -208,6 +209,13 @@ def engine_socket(fake_host):
 def test_a_running_engine(fake_host, engine_socket):
     probed = probe_docker(fake_host)
     assert (probed["state"], probed["version"], probed["root_dir"]) == ("running", "28.2.2", "/data/docker")
+
+
+def test_images_are_looked_for_by_name_and_one_that_is_not_there_is_left_out(fake_host, engine_socket):
+    found = probe_docker(fake_host, ["vllm/vllm-openai:v0.32.0", "else/where@sha256:1"])["images"]
+    assert found == {
+        "vllm/vllm-openai:v0.32.0": {"Id": "sha256:5d", "RepoDigests": ["vllm@sha256:1"], "Metadata": None}
+    }
 
 
 def test_an_engine_that_does_not_answer_as_one(engine_socket):

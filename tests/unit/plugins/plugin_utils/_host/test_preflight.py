@@ -11,6 +11,7 @@ from ansible_collections.llmfleet.serving.plugins.plugin_utils._host.preflight i
     evaluate,
     failures,
     message,
+    notes,
     summary,
     table,
     verdict_of,
@@ -71,6 +72,14 @@ def test_a_display_card_does_not_count_as_a_gpu_that_is_needed():
     host, want = with_gpus(DISPLAY, count=2)
     check = check_of("gpu_present", host, want)
     assert (check["status"], check["found"]) == ("fail", "1 x NVIDIA H100 80GB HBM3")
+
+
+def test_what_is_to_be_known_of_a_host_that_can_serve_is_named():
+    host, want = with_gpus(DISPLAY)
+    assert notes(summary(HOST, evaluate(HOST, WANT, {}), WANT)) == []
+    warned = changed(host, ("clock.skew_s", 9999.0))
+    said = notes(summary(warned, evaluate(warned, want, {}), want))
+    assert "clock_skew" in said[0] and "GPU 1 (NVIDIA T400 4GB" in said[1]
 
 
 def test_a_gpu_that_others_use_is_left_alone_where_another_is_free():

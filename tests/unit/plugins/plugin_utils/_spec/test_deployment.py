@@ -241,6 +241,11 @@ def test_a_host_has_the_steps_that_it_needs(target, orphans, has_docker, steps):
     assert all((folder / f"{step}.yml").exists() for step in steps)
 
 
+def test_an_image_that_the_host_has_is_not_pulled():
+    target = {"runtime": "docker", "prefetch": True, "lora_fetched": []}
+    assert start_steps(target, NONE, has_docker=True, has_image=True) == ["weights", "containers"]
+
+
 def test_tests_that_are_only_reported_are_left_out():
     smoke = {"chat": "required", "tool_call": "report", "lora": "skip"}
     left_out = {"context": "skip", "messages": "skip", "chat": "required", "tool_call": "skip", "lora": "skip"}
