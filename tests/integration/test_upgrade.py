@@ -25,4 +25,4 @@ def test_an_upgrade_starts_the_server_anew_host_by_host_and_stops_at_the_first_t
     done = fleet.play("upgrade.yml", limit="two", upgrade_reboot="never")
     assert done.rc == 0, done.output
     assert json.loads(record.read_text())["pid"] != before["pid"]
-    assert "llmfleet.serving.server_smoke" in done.tasks_of("two")
+    assert "llmfleet.serving.server_ready" in done.tasks_of("two")  # it waits and tests
